@@ -1,0 +1,96 @@
+"""Which of a provider's endpoints a path is: decided from method and path alone, by one table."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import unquote
+
+
+class Dialect(StrEnum):
+    """The wire language that client and provider share."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
+
+
+class BodyKind(StrEnum):
+    """How the request body is taken: read whole and parsed, or passed through as it comes."""
+
+    JSON = "json"
+    STREAMED = "streamed"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One row of the table. `name` is what events and metrics say; `api` picks the decoder ("" for none)."""
+
+    name: str
+    dialect: Dialect
+    api: str = ""
+    is_model_call: bool = False
+    body: BodyKind = BodyKind.STREAMED
+    is_embedding: bool = False
+
+
+def _openai(name: str, api: str = "", *, body: BodyKind = BodyKind.JSON, is_embedding: bool = False) -> Endpoint:
+    return Endpoint(name, Dialect.OPENAI, api, is_model_call=True, body=body, is_embedding=is_embedding)
+
+
+_POST: dict[str, Endpoint] = {
+    "/v1/chat/completions": _openai("chat", "chat"),
+    "/v1/completions": _openai("completions", "completions"),
+    "/v1/responses": _openai("responses", "responses"),
+    "/v1/embeddings": _openai("embeddings", "embeddings", is_embedding=True),
+    "/v1/moderations": _openai("moderations"),
+    "/v1/images/generations": _openai("images", "images"),
+    "/v1/images/edits": _openai("images", "images", body=BodyKind.STREAMED),
+    "/v1/images/variations": _openai("images", "images", body=BodyKind.STREAMED),
+    "/v1/audio/transcriptions": _openai("transcriptions", "transcriptions", body=BodyKind.STREAMED),
+    "/v1/audio/translations": _openai("translations", "transcriptions", body=BodyKind.STREAMED),
+    "/v1/audio/speech": _openai("speech", "speech"),
+    "/v1/messages": Endpoint("messages", Dialect.ANTHROPIC, "messages", is_model_call=True, body=BodyKind.JSON),
+    "/v1/complete": Endpoint("complete", Dialect.ANTHROPIC, "", is_model_call=True, body=BodyKind.JSON),
+}
+_GEMINI_VERB = re.compile(r"^/v1(?:beta)?/(?:models|tunedModels)/(?P<model>[^/:]+):(?P<verb>[A-Za-z]+)$")
+_GEMINI_CALLS = {
+    "generateContent": ("generate_content", "gemini", False),
+    "streamGenerateContent": ("generate_content", "gemini", False),
+    "embedContent": ("embed_content", "", True),
+    "batchEmbedContents": ("embed_content", "", True),
+}
+_OTHER = {dialect: Endpoint("other", dialect) for dialect in Dialect}
+
+
+def classify(method: str, raw_path: str, dialect: Dialect) -> Endpoint:
+    """Name the endpoint of a canonical raw path (no query). `dialect` decides where the table is silent."""
+    path = raw_path.removesuffix("/")
+    if method == "POST":
+        if (found := _POST.get(path)) is not None:
+            return found
+        if verb := _GEMINI_VERB.match(path):
+            name, api, is_embedding = _GEMINI_CALLS.get(verb["verb"], ("other", "", False))
+            is_call = name != "other"
+            return Endpoint(name, Dialect.GEMINI, api, is_call, BodyKind.JSON if is_call else BodyKind.STREAMED, is_embedding)
+    return _OTHER[dialect]
+
+
+def gemini_model(raw_path: str) -> str | None:
+    """The model that a Gemini path names, or None."""
+    verb = _GEMINI_VERB.match(raw_path)
+    return unquote(verb["model"]) if verb else None
+
+
+def dialect_of(raw_path: str, header_names: frozenset[str], query_names: frozenset[str]) -> Dialect:
+    """Tell the dialect by path and headers, as the configuration contract lays down. Names are lower-case."""
+    if raw_path == "/v1/messages" or raw_path.startswith(("/v1/messages/", "/v1/complete/")) or raw_path == "/v1/complete":
+        return Dialect.ANTHROPIC
+    if "anthropic-version" in header_names:
+        return Dialect.ANTHROPIC
+    if raw_path.startswith("/v1beta/openai/"):
+        return Dialect.OPENAI
+    if raw_path.startswith("/v1beta/") or _GEMINI_VERB.match(raw_path):
+        return Dialect.GEMINI
+    if "x-goog-api-key" in header_names or "key" in query_names:
+        return Dialect.GEMINI
+    return Dialect.OPENAI

@@ -1,0 +1,78 @@
+"""The record of one request with all its attempts and its one end.
+
+`Exchange` is the only mutable record of the pipeline; each slot is written once, from left to right, and is
+sealed by `pipeline.settle`. Times ending in `_ns` are monotonic nanoseconds; `received_unix_us` is wall-clock
+microseconds since 1970 UTC.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from proxy.domain.chat import ModelCall
+from proxy.domain.endpoints import Endpoint
+from proxy.domain.errors import ErrorType, FailedPhase, Status
+from proxy.domain.identity import Caller
+from proxy.domain.meter import Reading
+from proxy.domain.pricing import Cost
+from proxy.domain.routing import Target
+
+AttemptEnd = Literal["success", "failed", "abandoned"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """One request to one target. `sent_ns` is None while nothing had been handed to the network."""
+
+    ordinal: int
+    target: Target
+    started_ns: int
+    sent_ns: int | None = None
+    first_byte_ns: int | None = None
+    ended_ns: int | None = None
+    http_status: int | None = None
+    error_type: ErrorType | None = None
+    error_code: str | None = None
+    reading: Reading | None = None
+    cost: Cost | None = None
+    reached_provider: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """How the call ended: exactly one per exchange."""
+
+    status: Status
+    error_type: ErrorType | None = None
+    error_code: str | None = None
+    failed_phase: FailedPhase | None = None
+    http_status: int | None = None
+
+    @property
+    def is_completed(self) -> bool:
+        """True when the end is `llm_request_completed`."""
+        return self.status is Status.SUCCESS
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """Filled by `pipeline.handle`, sealed by `pipeline.settle`."""
+
+    exchange_id: str
+    received_unix_us: int
+    received_ns: int
+    endpoint: Endpoint
+    admitted_ns: int | None = None
+    caller: Caller | None = None
+    call: ModelCall | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    committed_ns: int | None = None
+    last_byte_ns: int | None = None
+    ended_ns: int | None = None
+    fate: Fate | None = None
+    is_started: bool = False
+    """True once `llm_request_started` is journalled; only then is an end owed."""
+
+    @property
+    def final_attempt(self) -> Attempt | None:
+        """The attempt whose reply the client got, or the last one tried."""
+        return self.attempts[-1] if self.attempts else None

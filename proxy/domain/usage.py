@@ -1,0 +1,42 @@
+"""Token usage of one reply, inclusive: a detail is part of its total and never added to it.
+
+`input_tokens` includes cached reads, cache writes and tool-use prompts; `output_tokens` includes reasoning.
+None means unknown, 0 means that the provider said zero (or reported usage without naming the detail).
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+
+class UsageSource(StrEnum):
+    """Where the counts come from. `PARTIAL` and `NONE` describe the wire, before any estimate."""
+
+    PROVIDER = "provider"
+    PARTIAL = "partial"
+    NONE = "none"
+    MIXED = "mixed"
+    ESTIMATED = "estimated"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Counts of one reply. Tier fields name what the provider served, not what was asked for."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_creation_5m_tokens: int | None = None
+    cache_creation_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
+    web_search_calls: int | None = None
+    service_tier: str | None = None
+    speed: str | None = None
+    inference_geo: str | None = None
+    provider_cost_usd: Decimal | None = None

@@ -1,0 +1,102 @@
+"""The few outside things that the pipeline needs, as Protocols, and the values it hands to the edge.
+
+A Protocol stands here only where a real and a test implementation both exist.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from proxy.domain.routing import Timeouts
+
+Headers = Sequence[tuple[str, str]]
+"""Field names as they came (any case), in order, duplicates kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamRequest:
+    """One attempt on the wire. `url` is absolute and already encoded; it is used byte for byte."""
+
+    method: str
+    url: str
+    headers: Headers = field(repr=False)
+    body: bytes | AsyncIterator[bytes] | None = field(repr=False)
+    timeouts: Timeouts
+
+
+class UpstreamReply(Protocol):
+    """A reply whose head has arrived. `chunks` yields body bytes as they come, undecoded."""
+
+    status: int
+    reason: str
+    headers: Headers
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body, once. Raises `UpstreamError` when it breaks; ends cleanly only when it was whole."""
+
+
+class Upstream(Protocol):
+    """The HTTP client. Every network error leaves it as an `UpstreamError`."""
+
+    def send(self, request: UpstreamRequest) -> AbstractAsyncContextManager[UpstreamReply]:
+        """Send one request; leaving the context before the body ended aborts the connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEvent:
+    """One event as it will be sent: `body` is the JSON object of a PostHog batch entry, fixed for ever."""
+
+    uuid: str
+    name: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What the journal keeps of a running call. `interrupted` are the events that close it after a crash."""
+
+    exchange_id: str
+    events: tuple[JournalEvent, ...]
+    interrupted: tuple[JournalEvent, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """The one end of a call. `record` is a JSON object without content, kept for traces and enrichment."""
+
+    exchange_id: str
+    trace_id: str
+    ended_unix_us: int
+    events: tuple[JournalEvent, ...]
+    record: bytes = field(repr=False)
+
+
+class Journal(Protocol):
+    """The durable store. Both calls return at once, never raise, and count what they must drop."""
+
+    def open(self, opening: Opening) -> None:
+        """Note a running call."""
+
+    def close(self, closing: Closing) -> None:
+        """Note its end; a second end for the same exchange is ignored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextToCount:
+    """What an estimate needs: the request body as the client sent it (decoded), and the output text."""
+
+    request_body: bytes = field(repr=False)
+    api: str
+    output_text: str = field(repr=False)
+    output_chars: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """Token counts made without the provider; None where there was nothing to count."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+
+
