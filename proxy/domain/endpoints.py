@@ -33,7 +33,9 @@ class Endpoint:
     is_embedding: bool = False
 
 
-def _openai(name: str, api: str = "", *, body: BodyKind = BodyKind.JSON, is_embedding: bool = False) -> Endpoint:
+def _openai(
+    name: str, api: str = "", *, body: BodyKind = BodyKind.JSON, is_embedding: bool = False
+) -> Endpoint:
     return Endpoint(name, Dialect.OPENAI, api, is_model_call=True, body=body, is_embedding=is_embedding)
 
 
@@ -49,7 +51,9 @@ _POST: dict[str, Endpoint] = {
     "/v1/audio/transcriptions": _openai("transcriptions", "transcriptions", body=BodyKind.STREAMED),
     "/v1/audio/translations": _openai("translations", "transcriptions", body=BodyKind.STREAMED),
     "/v1/audio/speech": _openai("speech", "speech"),
-    "/v1/messages": Endpoint("messages", Dialect.ANTHROPIC, "messages", is_model_call=True, body=BodyKind.JSON),
+    "/v1/messages": Endpoint(
+        "messages", Dialect.ANTHROPIC, "messages", is_model_call=True, body=BodyKind.JSON
+    ),
     "/v1/complete": Endpoint("complete", Dialect.ANTHROPIC, "", is_model_call=True, body=BodyKind.JSON),
 }
 _GEMINI_VERB = re.compile(r"^/v1(?:beta)?/(?:models|tunedModels)/(?P<model>[^/:]+):(?P<verb>[A-Za-z]+)$")
@@ -71,7 +75,14 @@ def classify(method: str, raw_path: str, dialect: Dialect) -> Endpoint:
         if verb := _GEMINI_VERB.match(path):
             name, api, is_embedding = _GEMINI_CALLS.get(verb["verb"], ("other", "", False))
             is_call = name != "other"
-            return Endpoint(name, Dialect.GEMINI, api, is_call, BodyKind.JSON if is_call else BodyKind.STREAMED, is_embedding)
+            return Endpoint(
+                name,
+                Dialect.GEMINI,
+                api,
+                is_call,
+                BodyKind.JSON if is_call else BodyKind.STREAMED,
+                is_embedding,
+            )
     return _OTHER[dialect]
 
 
@@ -83,7 +94,11 @@ def gemini_model(raw_path: str) -> str | None:
 
 def dialect_of(raw_path: str, header_names: frozenset[str], query_names: frozenset[str]) -> Dialect:
     """Tell the dialect by path and headers, as the configuration contract lays down. Names are lower-case."""
-    if raw_path == "/v1/messages" or raw_path.startswith(("/v1/messages/", "/v1/complete/")) or raw_path == "/v1/complete":
+    if (
+        raw_path == "/v1/messages"
+        or raw_path.startswith(("/v1/messages/", "/v1/complete/"))
+        or raw_path == "/v1/complete"
+    ):
         return Dialect.ANTHROPIC
     if "anthropic-version" in header_names:
         return Dialect.ANTHROPIC

@@ -54,11 +54,15 @@ class JournalEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What the journal keeps of a running call. `interrupted` are the events that close it after a crash."""
+    """What the journal keeps of a running call, so that the next start can close it after a crash.
+
+    `facts` is a JSON object without content from which `domain.events.interrupted` builds the missing end.
+    """
 
     exchange_id: str
-    events: tuple[JournalEvent, ...]
-    interrupted: tuple[JournalEvent, ...]
+    trace_id: str
+    facts: bytes = field(repr=False)
+    events: tuple[JournalEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,5 +102,3 @@ class Estimate:
 
     input_tokens: int | None
     output_tokens: int | None
-
-
