@@ -25,4 +25,4 @@ class ModelCall:
     user: str | None = field(default=None, repr=False)
     """`safety_identifier`, else `user`, else Anthropic's `metadata.user_id`."""
     instructions: str = field(default="", repr=False)
-    """System and developer text and tool schemas, for the prompt hash alone; cleared by nobody, emitted by nobody."""
+    """System and developer text and tool schemas, for the prompt hash alone; never emitted."""

@@ -9,7 +9,7 @@ from proxy.domain.endpoints import Dialect
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Seconds. `first_byte_s` runs from the request's last byte to the reply's first; `total_s` None: no limit."""
+    """`first_byte_s` runs from the request's last byte to the reply's first; `total_s` None: no limit."""
 
     connect_s: float = 5.0
     first_byte_s: float = 600.0
