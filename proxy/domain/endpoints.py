@@ -1,7 +1,7 @@
 """Which of a provider's endpoints a path is: decided from method and path alone, by one table."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import unquote
 
@@ -31,11 +31,11 @@ class Endpoint:
     is_model_call: bool = False
     body: BodyKind = BodyKind.STREAMED
     is_embedding: bool = False
+    host: Dialect | None = None
+    """Whose host serves it, where that is not the dialect's own (Gemini's OpenAI-compatible surface)."""
 
 
-def _openai(
-    name: str, api: str = "", *, body: BodyKind = BodyKind.JSON, is_embedding: bool = False
-) -> Endpoint:
+def _openai(name: str, api: str = "", *, body: BodyKind = BodyKind.JSON, is_embedding: bool = False) -> Endpoint:
     return Endpoint(name, Dialect.OPENAI, api, is_model_call=True, body=body, is_embedding=is_embedding)
 
 
@@ -51,17 +51,22 @@ _POST: dict[str, Endpoint] = {
     "/v1/audio/transcriptions": _openai("transcriptions", "transcriptions", body=BodyKind.STREAMED),
     "/v1/audio/translations": _openai("translations", "transcriptions", body=BodyKind.STREAMED),
     "/v1/audio/speech": _openai("speech", "speech"),
-    "/v1/messages": Endpoint(
-        "messages", Dialect.ANTHROPIC, "messages", is_model_call=True, body=BodyKind.JSON
-    ),
+    "/v1/messages": Endpoint("messages", Dialect.ANTHROPIC, "messages", is_model_call=True, body=BodyKind.JSON),
     "/v1/complete": Endpoint("complete", Dialect.ANTHROPIC, "", is_model_call=True, body=BodyKind.JSON),
 }
 _GEMINI_VERB = re.compile(r"^/v1(?:beta)?/(?:models|tunedModels)/(?P<model>[^/:]+):(?P<verb>[A-Za-z]+)$")
-_GEMINI_CALLS = {
-    "generateContent": ("generate_content", "gemini", False),
-    "streamGenerateContent": ("generate_content", "gemini", False),
-    "embedContent": ("embed_content", "", True),
-    "batchEmbedContents": ("embed_content", "", True),
+_GEMINI_OPENAI = "/v1beta/openai/"
+
+
+def _gemini(name: str, api: str = "", *, is_embedding: bool = False) -> Endpoint:
+    return Endpoint(name, Dialect.GEMINI, api, is_model_call=True, body=BodyKind.JSON, is_embedding=is_embedding)
+
+
+_GEMINI_POST = {
+    "generateContent": _gemini("generate_content"),
+    "streamGenerateContent": _gemini("generate_content"),
+    "embedContent": _gemini("embed_content", is_embedding=True),
+    "batchEmbedContents": _gemini("embed_content", is_embedding=True),
 }
 _OTHER = {dialect: Endpoint("other", dialect) for dialect in Dialect}
 
@@ -69,20 +74,14 @@ _OTHER = {dialect: Endpoint("other", dialect) for dialect in Dialect}
 def classify(method: str, raw_path: str, dialect: Dialect) -> Endpoint:
     """Name the endpoint of a canonical raw path (no query). `dialect` decides where the table is silent."""
     path = raw_path.removesuffix("/")
+    if path.startswith(_GEMINI_OPENAI):
+        found = classify(method, "/v1/" + path.removeprefix(_GEMINI_OPENAI), Dialect.OPENAI)
+        return replace(found, host=Dialect.GEMINI)
     if method == "POST":
-        if (found := _POST.get(path)) is not None:
-            return found
-        if verb := _GEMINI_VERB.match(path):
-            name, api, is_embedding = _GEMINI_CALLS.get(verb["verb"], ("other", "", False))
-            is_call = name != "other"
-            return Endpoint(
-                name,
-                Dialect.GEMINI,
-                api,
-                is_call,
-                BodyKind.JSON if is_call else BodyKind.STREAMED,
-                is_embedding,
-            )
+        if (endpoint := _POST.get(path)) is not None:
+            return endpoint
+        if (verb := _GEMINI_VERB.match(path)) and (endpoint := _GEMINI_POST.get(verb["verb"])) is not None:
+            return endpoint
     return _OTHER[dialect]
 
 
@@ -102,7 +101,7 @@ def dialect_of(raw_path: str, header_names: frozenset[str], query_names: frozens
         return Dialect.ANTHROPIC
     if "anthropic-version" in header_names:
         return Dialect.ANTHROPIC
-    if raw_path.startswith("/v1beta/openai/"):
+    if raw_path.startswith(_GEMINI_OPENAI):
         return Dialect.OPENAI
     if raw_path.startswith("/v1beta/") or _GEMINI_VERB.match(raw_path):
         return Dialect.GEMINI

@@ -1,0 +1,70 @@
+"""Who may pass: proxy keys found among a request's credentials, before any body byte is read.
+
+A request can carry a provider's key (which passes through), one of our keys (which is exchanged for the
+provider's by configuration), or both; two different proxy keys are refused as ambiguous. What looks like a proxy
+key but is not known is refused too, so that it can never be sent to a provider.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import unquote
+
+from proxy.domain.errors import BadRequest, Unauthenticated
+from proxy.domain.identity import VirtualKey
+
+PROXY_KEY_HEADER = "x-promptlane-key"
+PROXY_KEY_PREFIX = "plk_"
+CREDENTIAL_HEADERS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+
+
+class Keyring(Protocol):
+    """The configured proxy keys, by hash."""
+
+    def find(self, presented: str) -> VirtualKey | None:
+        """The key whose hash matches, in constant time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """`key` is None for a pass-through caller. `spent` names where a proxy key stood: never forward those."""
+
+    key: VirtualKey | None = None
+    spent_headers: frozenset[str] = frozenset()
+    spent_query: bool = False
+
+
+def _presented(headers: Sequence[tuple[str, str]], raw_query: str) -> Iterator[tuple[str, str]]:
+    for name, value in headers:
+        lower = name.lower()
+        if lower == "authorization":
+            scheme, _, token = value.strip().partition(" ")
+            if scheme.lower() == "bearer":
+                yield lower, token.strip()
+        elif lower == PROXY_KEY_HEADER or lower in CREDENTIAL_HEADERS:
+            yield lower, value.strip()
+    for pair in raw_query.split("&"):
+        name, _, value = pair.partition("=")
+        if name.lower() == "key":
+            yield "?key", unquote(value)
+
+
+def authenticate(headers: Sequence[tuple[str, str]], raw_query: str, keyring: Keyring) -> Credentials:
+    """Find the one proxy key. Raises Unauthenticated for an unknown one and BadRequest for two."""
+    found: dict[str, VirtualKey] = {}
+    for place, token in _presented(headers, raw_query):
+        key = keyring.find(token) if token else None
+        if key is not None:
+            found[place] = key
+        elif place == PROXY_KEY_HEADER or token.startswith(PROXY_KEY_PREFIX):
+            raise Unauthenticated(
+                "The proxy key is not known. Ask the operator for one; keys are listed in routing.yaml.",
+                code="unknown_proxy_key",
+            )
+    if len({key.alias for key in found.values()}) > 1:
+        raise BadRequest("Two different proxy keys were sent; send one.", code="ambiguous_credentials")
+    return Credentials(
+        key=next(iter(found.values()), None),
+        spent_headers=frozenset(place for place in found if place != "?key"),
+        spent_query="?key" in found,
+    )

@@ -1,0 +1,106 @@
+"""Which headers go on to the provider and which come back: one pair of functions for every route."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from proxy.domain.credentials import CREDENTIAL_HEADERS, PROXY_KEY_HEADER, Credentials
+from proxy.domain.errors import BadRequest
+from proxy.domain.routing import Provider
+
+Pairs = Sequence[tuple[str, str]]
+
+_HOP_BY_HOP = frozenset(
+    {
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
+        "te", "trailer", "trailers", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+_NEVER_UPSTREAM = _HOP_BY_HOP | {
+    "host", "content-length", "expect", "cookie", "forwarded", "via", "x-real-ip", "true-client-ip",
+    "origin", "referer", "traceparent", "tracestate", "baggage", PROXY_KEY_HEADER,
+}  # fmt: skip
+_NEVER_UPSTREAM_PREFIXES = ("x-forwarded-", "cf-", "sec-")
+_NEVER_DOWNSTREAM = _HOP_BY_HOP | {"alt-svc", "strict-transport-security"}
+_KEY_HEADER = {
+    "openai": "Authorization",
+    "anthropic": "x-api-key",
+    "gemini": "x-goog-api-key",
+    "azure_openai": "api-key",
+}
+
+
+def _named_by_connection(headers: Pairs) -> set[str]:
+    return {
+        token.strip().lower() for name, value in headers if name.lower() == "connection" for token in value.split(",")
+    }
+
+
+def upstream_headers(
+    headers: Pairs,
+    *,
+    provider: Provider,
+    credentials: Credentials,
+    is_ours: Callable[[str], bool],
+    identity_encoding: bool,
+) -> list[tuple[str, str]]:
+    """The client's headers as the provider gets them, with the provider's own key where one is configured.
+
+    `is_ours` tells the analytics headers. `identity_encoding` asks for an uncompressed reply, so that a stream
+    can be read as it passes. Raises BadRequest for a value that is not UTF-8.
+    """
+    dropped = _NEVER_UPSTREAM | _named_by_connection(headers) | credentials.spent_headers
+    if provider.api_key is not None:
+        dropped |= CREDENTIAL_HEADERS
+    if identity_encoding:
+        dropped |= {"accept-encoding"}
+    kept = [
+        (name, value)
+        for name, value in headers
+        if (lower := name.lower()) not in dropped
+        and not lower.startswith(_NEVER_UPSTREAM_PREFIXES)
+        and not is_ours(lower)
+    ]
+    _refuse_undecodable(kept)
+    if identity_encoding:
+        kept.append(("Accept-Encoding", "identity"))
+    if provider.api_key is not None:
+        header = _KEY_HEADER[provider.kind]
+        kept.append((header, f"Bearer {provider.api_key}" if header == "Authorization" else provider.api_key))
+    return kept
+
+
+def _refuse_undecodable(headers: Iterable[tuple[str, str]]) -> None:
+    for _, value in headers:
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise BadRequest("A header value is not valid UTF-8.", code="bad_header")
+
+
+def downstream_headers(headers: Pairs, own: Iterable[tuple[str, str]], *, keeps_length: bool) -> list[tuple[str, str]]:
+    """The provider's reply headers as the client gets them, with ours added.
+
+    Ours never replace a provider's, except `Server-Timing`, which is a list and may stand twice. `keeps_length`
+    is False where the body is edited on its way.
+    """
+    dropped = _NEVER_DOWNSTREAM | _named_by_connection(headers)
+    if not keeps_length:
+        dropped |= {"content-length"}
+    kept = [
+        (name, value)
+        for name, value in headers
+        if name.lower() not in dropped and "\r" not in value and "\n" not in value and "\0" not in value
+    ]
+    present = {name.lower() for name, _ in kept}
+    kept.extend((name, value) for name, value in own if name == "Server-Timing" or name.lower() not in present)
+    return kept
+
+
+def header(headers: Pairs, name: str) -> str | None:
+    """The first value of a field, by lower-case name."""
+    for candidate, value in headers:
+        if candidate.lower() == name:
+            return value
+    return None
+
+
+def without_key_query(raw_query: str) -> str:
+    """The query less its `key=` members."""
+    return "&".join(pair for pair in raw_query.split("&") if pair.partition("=")[0].lower() != "key")

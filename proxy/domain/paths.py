@@ -1,0 +1,58 @@
+"""One canonical reading of the request target; what is ambiguous is refused, never repaired.
+
+The router, the endpoint table and the upstream URL all use the same raw path, so no two parts of the proxy
+can disagree about what was asked for (CVE-2026-49468 was such a disagreement in a neighbour).
+"""
+
+import re
+from dataclasses import dataclass
+
+from proxy.domain.errors import BadRequest
+
+_HOST = re.compile(r"^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$")
+_SAFE_PATH = re.compile(r"^(?:/[A-Za-z0-9\-._~!$&'()*+,=:@%]+)*/?$")
+_ENCODED_TRAP = re.compile(r"%(?![0-9A-Fa-f]{2})|%(?:2[eEfF]|5[cC]|00|0[dDaA]|25)")
+_GATEWAY_PREFIXES = ("/v1/", "/v1beta/")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTarget:
+    """`raw_path` and `raw_query` as the client encoded them; the query lacks its question mark."""
+
+    raw_path: str
+    raw_query: str
+
+    @property
+    def is_gateway(self) -> bool:
+        """True for the paths that are relayed to a provider."""
+        return self.raw_path.startswith(_GATEWAY_PREFIXES)
+
+    @property
+    def path_and_query(self) -> str:
+        """As it goes upstream, byte for byte."""
+        return f"{self.raw_path}?{self.raw_query}" if self.raw_query else self.raw_path
+
+
+def parse_target(raw_target: str) -> RequestTarget:
+    """Split an origin-form target. Raises BadRequest for absolute forms, dot segments and encoded traps."""
+    if not raw_target.startswith("/") or raw_target.startswith("//"):
+        raise BadRequest("The request target must be a path such as /v1/chat/completions.", code="bad_target")
+    path, _, query = raw_target.partition("?")
+    if not _SAFE_PATH.match(path) or _ENCODED_TRAP.search(path):
+        raise BadRequest("The path has characters or encodings that the gateway does not take.", code="bad_path")
+    if any(segment in (".", "..") for segment in path.split("/")):
+        raise BadRequest("The path must not have dot segments.", code="bad_path")
+    if not query.isascii() or "#" in query or not query.isprintable():
+        raise BadRequest("The query string must be printable ASCII without '#'.", code="bad_query")
+    return RequestTarget(path, query)
+
+
+def check_host(host: str | None) -> None:
+    """Refuse a Host header that is missing or not a plain authority."""
+    if host is None or not _HOST.match(host):
+        raise BadRequest("The Host header must be a host name with an optional port.", code="bad_host")
+
+
+def query_names(raw_query: str) -> frozenset[str]:
+    """The lower-cased names in a raw query."""
+    return frozenset(pair.partition("=")[0].lower() for pair in raw_query.split("&") if pair)
