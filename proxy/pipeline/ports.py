@@ -3,11 +3,12 @@
 A Protocol stands here only where a real and a test implementation both exist.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from proxy.domain.estimate import Estimate, TextToCount
 from proxy.domain.routing import Timeouts
 
 Headers = Sequence[tuple[str, str]]
@@ -86,19 +87,11 @@ class Journal(Protocol):
         """Note its end; a second end for the same exchange is ignored."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextToCount:
-    """What an estimate needs: the request body as the client sent it (decoded), and the output text."""
+class Estimator(Protocol):
+    """Counts tokens where the provider reported none, off the event loop."""
 
-    request_body: bytes = field(repr=False)
-    api: str
-    output_text: str = field(repr=False)
-    output_chars: int
+    def submit(self, job: TextToCount, done: Callable[[Estimate], None]) -> bool:
+        """Queue one count; False, at once, when the queue is full: `done` is then never called.
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """Token counts made without the provider; None where there was nothing to count."""
-
-    input_tokens: int | None
-    output_tokens: int | None
+        Else `done` is called exactly once, on the estimator's thread.
+        """
