@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy.domain.estimate import Estimate, TextToCount
+from proxy.domain.journal_rows import Closing as Closing
+from proxy.domain.journal_rows import JournalEvent as JournalEvent
+from proxy.domain.journal_rows import Opening as Opening
 from proxy.domain.routing import Timeouts
 
 Headers = Sequence[tuple[str, str]]
@@ -42,39 +45,6 @@ class Upstream(Protocol):
 
     def send(self, request: UpstreamRequest) -> AbstractAsyncContextManager[UpstreamReply]:
         """Send one request; leaving the context before the body ended aborts the connection."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalEvent:
-    """One event as it will be sent: `body` is the JSON object of a PostHog batch entry, fixed for ever."""
-
-    uuid: str
-    name: str
-    body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """What the journal keeps of a running call, so that the next start can close it after a crash.
-
-    `facts` is a JSON object without content from which `domain.events.interrupted` builds the missing end.
-    """
-
-    exchange_id: str
-    trace_id: str
-    facts: bytes = field(repr=False)
-    events: tuple[JournalEvent, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closing:
-    """The one end of a call. `record` is a JSON object without content, kept for traces and enrichment."""
-
-    exchange_id: str
-    trace_id: str
-    ended_unix_us: int
-    events: tuple[JournalEvent, ...]
-    record: bytes = field(repr=False)
 
 
 class Journal(Protocol):

@@ -1,0 +1,36 @@
+"""What is written down of a call: the rows that the pipeline makes and the journal keeps."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEvent:
+    """One event as it will be sent: `body` is the JSON object of a PostHog batch entry, fixed for ever."""
+
+    uuid: str
+    name: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What the journal keeps of a running call, so that the next start can close it after a crash.
+
+    `facts` is a JSON object without content from which `domain.events.interrupted` builds the missing end.
+    """
+
+    exchange_id: str
+    trace_id: str
+    facts: bytes = field(repr=False)
+    events: tuple[JournalEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """The one end of a call. `record` is a JSON object without content, kept for traces and enrichment."""
+
+    exchange_id: str
+    trace_id: str
+    ended_unix_us: int
+    events: tuple[JournalEvent, ...]
+    record: bytes = field(repr=False)
