@@ -226,14 +226,11 @@ def _read_prompt(prompt: str | list[Any], tally: _Tally) -> None:
     """Add a string, a list of strings, a list of token ids, or a list of such lists."""
     if isinstance(prompt, str):
         tally.text(prompt)
-        return
-    for item in prompt:
-        if isinstance(item, str):
-            tally.text(item)
-        elif isinstance(item, int):
-            tally.fixed_tokens += 1
-        else:
-            tally.fixed_tokens += len(item)
+    elif prompt and isinstance(prompt[0], int):
+        tally.fixed_tokens += len(prompt)
+    else:
+        for item in prompt:
+            _read_prompt(item, tally)
 
 
 _READERS: dict[str, Callable[[dict[str, Any], _Tally], None]] = {
