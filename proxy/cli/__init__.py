@@ -1,1 +1,30 @@
-"""Signpost."""
+"""The command line: `main` dispatches to one module per verb."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from proxy import __version__
+
+VERBS = ("meter", "outbox")
+"""Modules of this package; each offers `add_parser(subparsers)` and sets `run` on its parser."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns its exit code (0 well, 1 failed, 2 misused)."""
+    parser = argparse.ArgumentParser(
+        prog="promptlane",
+        description="A reverse proxy that turns every model call into product analytics in PostHog.",
+    )
+    parser.add_argument("--version", action="version", version=f"promptlane {__version__}")
+    subparsers = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    for verb in VERBS:
+        import_module(f"proxy.cli.{verb}").add_parser(subparsers)
+    args = parser.parse_args(argv)
+    exit_code: int = args.run(args)
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

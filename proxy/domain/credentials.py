@@ -7,6 +7,7 @@ key but is not known is refused too, so that it can never be sent to a provider.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Protocol
 from urllib.parse import unquote
 
@@ -68,3 +69,8 @@ def authenticate(headers: Sequence[tuple[str, str]], raw_query: str, keyring: Ke
         spent_headers=frozenset(place for place in found if place != "?key"),
         spent_query="?key" in found,
     )
+
+
+def may_use(key: VirtualKey, model: str | None) -> bool:
+    """True where the key's `allow` globs cover the model that the client named; a call without a model may pass."""
+    return model is None or any(fnmatchcase(model, pattern) for pattern in key.allow)

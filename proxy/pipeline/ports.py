@@ -65,3 +65,13 @@ class Estimator(Protocol):
 
         Else `done` is called exactly once, on the estimator's thread.
         """
+
+
+class Clock(Protocol):
+    """Time, so that tests can hold it."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds that never go back."""
+
+    def unix_us(self) -> int:
+        """Microseconds since 1970 UTC."""

@@ -1,0 +1,68 @@
+"""Admission: the body is read and understood as far as needed, and the caller is known."""
+
+import asyncio
+
+from proxy.domain import chat
+from proxy.domain.endpoints import BodyKind, Dialect, gemini_model
+from proxy.domain.errors import BadRequest, UnsupportedEncoding
+from proxy.domain.exchange import Exchange
+from proxy.domain.headers import header
+from proxy.domain.identity import Caller, VirtualKey, identify
+from proxy.domain.json_members import duplicate_keys
+from proxy.domain.privacy import prompt_hash
+from proxy.pipeline.call import Body
+from proxy.pipeline.client_body import StreamedBody, WholeBody, read_whole
+from proxy.pipeline.services import RawRequest, Services, Snapshot
+
+
+async def admit(
+    raw: RawRequest, exchange: Exchange, key: VirtualKey | None, snapshot: Snapshot, services: Services
+) -> Body:
+    """Take the body and fill `exchange.call` and `exchange.caller`; the caller is known even when this raises."""
+    try:
+        if exchange.endpoint.body is BodyKind.STREAMED:
+            body: Body = StreamedBody(raw, snapshot.limits)
+        else:
+            body = await _whole_body(raw, snapshot, services)
+            exchange.call = _read_call(raw, exchange, body)
+        exchange.admitted_ns = services.clock.monotonic_ns()
+        return body
+    finally:
+        exchange.caller = _identify(raw, exchange, key, snapshot, services)
+
+
+async def _whole_body(raw: RawRequest, snapshot: Snapshot, services: Services) -> WholeBody:
+    encoding = (header(raw.headers, "content-encoding") or "identity").strip().lower()
+    if "," in encoding:
+        raise UnsupportedEncoding("Send the body with at most one Content-Encoding.", code="unsupported_encoding")
+    data = await read_whole(raw, snapshot.limits)
+    decoded = data
+    if encoding != "identity":
+        decoded = await asyncio.to_thread(services.decode_copy, data, encoding, snapshot.limits.body_bytes)
+    parsed = chat.parse(decoded)
+    if "model" in parsed and "model" in duplicate_keys(decoded):
+        raise BadRequest("The body names `model` more than once.", code="duplicate_model")
+    return WholeBody(raw=data, decoded=decoded, parsed=parsed)
+
+
+def _read_call(raw: RawRequest, exchange: Exchange, body: WholeBody) -> chat.ModelCall:
+    call = chat.admit(body.parsed, exchange.endpoint)
+    if exchange.endpoint.dialect is Dialect.GEMINI:
+        return chat.with_path_facts(call, model=gemini_model(raw.target.raw_path), raw_path=raw.target.raw_path)
+    return call
+
+
+def _identify(
+    raw: RawRequest, exchange: Exchange, key: VirtualKey | None, snapshot: Snapshot, services: Services
+) -> Caller:
+    call = exchange.call or chat.ModelCall()
+    token = services.random_bytes(32).hex()
+    return identify(
+        raw.headers,
+        call,
+        key,
+        snapshot.identity,
+        new_trace_id=token[:32],
+        new_request_id=f"req_{token[32:]}",
+        prompt_hash=prompt_hash(call.instructions, snapshot.identity.prompt_hash_mode, snapshot.secret),
+    )

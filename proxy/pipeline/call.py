@@ -1,0 +1,22 @@
+"""What every attempt of one request starts from."""
+
+from dataclasses import dataclass
+
+from proxy.domain.credentials import Credentials
+from proxy.domain.exchange import Exchange
+from proxy.pipeline.client_body import StreamedBody, WholeBody
+from proxy.pipeline.services import RawRequest, Services, Snapshot
+
+Body = WholeBody | StreamedBody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One admitted request."""
+
+    raw: RawRequest
+    body: Body
+    credentials: Credentials
+    exchange: Exchange
+    snapshot: Snapshot
+    services: Services

@@ -1,0 +1,78 @@
+"""The client's body: read whole within bounds, or passed on as it comes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from proxy.domain.errors import BodyTimeout, RequestError, TooLarge
+from proxy.domain.limits import Limits
+from proxy.pipeline.services import RawRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeBody:
+    """A body that was read. `raw` is what the client sent, `decoded` the same without its Content-Encoding."""
+
+    raw: bytes = field(repr=False)
+    decoded: bytes = field(repr=False)
+    parsed: dict[str, Any] = field(repr=False)
+
+
+class StreamedBody:
+    """A body that passes through. `error` holds what ended it early, since the HTTP client would hide it."""
+
+    def __init__(self, raw: RawRequest, limits: Limits) -> None:
+        self._raw = raw
+        self._limits = limits
+        self.error: RequestError | None = None
+        self.content_length = raw.content_length
+        self.on_end: Callable[[], None] = _nothing
+        _refuse_declared(raw, limits.streamed_bytes)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The bytes as the client sends them."""
+        try:
+            async for chunk in _bounded(self._raw, self._limits, self._limits.streamed_bytes):
+                yield chunk
+        except RequestError as error:
+            self.error = error
+            raise
+        self.on_end()
+
+
+def _nothing() -> None:
+    """What happens at the end of a body that nobody waits for."""
+
+
+async def read_whole(raw: RawRequest, limits: Limits) -> bytes:
+    """All bytes as sent. Raises TooLarge before reading more than the limit, and BodyTimeout."""
+    _refuse_declared(raw, limits.body_bytes)
+    pieces = [chunk async for chunk in _bounded(raw, limits, limits.body_bytes)]
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _refuse_declared(raw: RawRequest, limit_bytes: int) -> None:
+    if raw.content_length is not None and raw.content_length > limit_bytes:
+        raise _too_large(limit_bytes)
+
+
+def _too_large(limit_bytes: int) -> TooLarge:
+    return TooLarge(f"The request body is over the limit of {limit_bytes} bytes.", code="body_too_large")
+
+
+async def _bounded(raw: RawRequest, limits: Limits, limit_bytes: int) -> AsyncIterator[bytes]:
+    total_bytes = 0
+    chunks = raw.body.__aiter__()
+    while True:
+        try:
+            async with asyncio.timeout(limits.body_silence_s):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise BodyTimeout("The request body did not arrive in time.", code="body_timeout") from None
+        total_bytes += len(chunk)
+        if total_bytes > limit_bytes:
+            raise _too_large(limit_bytes)
+        yield chunk

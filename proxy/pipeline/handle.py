@@ -1,0 +1,93 @@
+"""The visible pipeline: one request, from its head to its one end."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from proxy.domain.credentials import Credentials, authenticate, may_use
+from proxy.domain.endpoints import Endpoint, classify, dialect_of
+from proxy.domain.errors import Forbidden, Unauthenticated, UnknownModel
+from proxy.domain.exchange import Exchange
+from proxy.domain.ids import new_exchange_id
+from proxy.domain.limits import narrowed_retries
+from proxy.domain.paths import query_names
+from proxy.domain.routing import Plan, plan
+from proxy.pipeline.admit import admit
+from proxy.pipeline.call import Call
+from proxy.pipeline.client_body import WholeBody
+from proxy.pipeline.relay import relay
+from proxy.pipeline.services import RawRequest, Reply, Services, Snapshot
+from proxy.pipeline.settle import begin, settle
+
+
+@asynccontextmanager
+async def handle(raw: RawRequest, services: Services) -> AsyncIterator[Reply]:
+    """Carry one request through the house; leaving settles it exactly once, without an await, whoever failed."""
+    snapshot = services.snapshot()
+    exchange = _open(raw, services)
+    body = error = None
+    try:
+        credentials = authenticate(raw.headers, raw.target.raw_query, snapshot.keyring)
+        _refuse_keyless(exchange.endpoint, credentials, snapshot)
+        body = await admit(raw, exchange, credentials.key, snapshot, services)
+        route = _route(raw, exchange, credentials, snapshot, services)
+        begin(exchange, snapshot, services)
+        call = Call(
+            raw=raw, body=body, credentials=credentials, exchange=exchange, snapshot=snapshot, services=services
+        )
+        async with relay(route, call) as reply:
+            yield reply
+    except BaseException as failure:
+        error = failure
+        raise
+    finally:
+        settle(exchange, error, body if isinstance(body, WholeBody) else None, snapshot, services)
+
+
+def endpoint_of(raw: RawRequest) -> Endpoint:
+    """What is being asked for, from method, path, header names and query names alone."""
+    path = raw.target.raw_path
+    header_names = frozenset(name.lower() for name, _ in raw.headers)
+    return classify(raw.method, path, dialect_of(path, header_names, query_names(raw.target.raw_query)))
+
+
+def _open(raw: RawRequest, services: Services) -> Exchange:
+    return Exchange(
+        exchange_id=new_exchange_id(raw.received_unix_us, services.random_bytes(10)),
+        received_unix_us=raw.received_unix_us,
+        received_ns=raw.received_ns,
+        endpoint=endpoint_of(raw),
+    )
+
+
+def _refuse_keyless(endpoint: Endpoint, credentials: Credentials, snapshot: Snapshot) -> None:
+    """Refuse before any body byte is read, where every provider of the dialect spends the operator's key."""
+    dialect = endpoint.host or endpoint.dialect
+    providers = [p for p in snapshot.routing.providers.values() if p.dialect is dialect]
+    if credentials.key is None and providers and all(p.api_key is not None for p in providers):
+        raise _no_proxy_key()
+
+
+def _no_proxy_key() -> Unauthenticated:
+    return Unauthenticated(
+        "This route needs a proxy key. Send it as the API key, or in X-Promptlane-Key.", code="proxy_key_required"
+    )
+
+
+def _route(
+    raw: RawRequest, exchange: Exchange, credentials: Credentials, snapshot: Snapshot, services: Services
+) -> Plan:
+    """Choose the targets. Raises UnknownModel, Forbidden, and Unauthenticated where a target needs a proxy key."""
+    endpoint, model = exchange.endpoint, exchange.call.requested_model if exchange.call else None
+    dialect = endpoint.host or endpoint.dialect
+    draw = int.from_bytes(services.random_bytes(4)) / 2**32
+    chosen = plan(snapshot.routing, model, dialect, draw)
+    if credentials.key is None and any(target.provider.api_key is not None for target in chosen.targets):
+        raise _no_proxy_key()
+    if credentials.key is not None and not may_use(credentials.key, model):
+        raise Forbidden("The proxy key may not use this model; its `allow` list says which.", code="model_not_allowed")
+    if any(target.provider.dialect is not dialect for target in chosen.targets):
+        raise UnknownModel(
+            "The model is routed to a provider of another dialect, and this version does not translate.",
+            code="dialect_mismatch",
+        )
+    return Plan(targets=chosen.targets, retries=narrowed_retries(chosen.retries, raw.headers))

@@ -1,0 +1,75 @@
+"""From a provider's reply to the client's: the headers of the contract, and the cost where the body was held."""
+
+from proxy.domain.context_token import sign_context
+from proxy.domain.exchange import Attempt
+from proxy.domain.headers import downstream_headers, header
+from proxy.pipeline.call import Call
+from proxy.pipeline.ports import UpstreamReply
+from proxy.pipeline.pump import Pump
+from proxy.pipeline.services import Reply
+from proxy.pipeline.settle import price
+
+HELD_LIMIT_BYTES = 256 * 1024
+"""Whole JSON replies up to this size are held until their end, so that their cost can stand in a header."""
+
+
+async def reply_of(reply: UpstreamReply, pump: Pump, attempt: Attempt, call: Call, *, held: bytes | None) -> Reply:
+    """Build what the edge writes. `held` is the body where it was read already."""
+    content_type = (header(reply.headers, "content-type") or "").lower()
+    if held is None and call.exchange.endpoint.api and "json" in content_type and await _is_at_hand(pump):
+        held = await pump.take(HELD_LIMIT_BYTES)
+    if held is not None:
+        pump.finish(is_broken=False)
+        price(attempt, call.exchange, call.snapshot)
+    own = _own_headers(reply, attempt, call)
+    if "event-stream" in content_type:
+        own += [("X-Accel-Buffering", "no"), ("Cache-Control", "no-cache")]
+    return Reply(
+        status=reply.status,
+        reason=reply.reason,
+        headers=downstream_headers(reply.headers, own, keeps_length=pump.keeps_length),
+        body=pump if held is None else held,
+    )
+
+
+async def _is_at_hand(pump: Pump) -> bool:
+    """A JSON body whose first byte is no blank: providers that keep a slow call alive send blank lines first."""
+    return not (await pump.prime())[:1].isspace()
+
+
+def _own_headers(reply: UpstreamReply, attempt: Attempt, call: Call) -> list[tuple[str, str]]:
+    exchange, caller = call.exchange, call.exchange.caller
+    if caller is None:
+        return []
+    has_request_id = header(reply.headers, "x-request-id") is not None
+    own = [("X-LLM-Request-Id" if has_request_id else "X-Request-Id", caller.request_id)]
+    if not exchange.endpoint.is_model_call:
+        return own
+    own += [
+        ("X-Trace-Id", caller.trace_id),
+        ("X-Trace-Url", call.snapshot.events.trace_url_of(caller.trace_id)),
+        ("X-LLM-Target", attempt.target.label),
+        ("X-LLM-Attempts", str(len(exchange.attempts))),
+        ("X-LLM-Context", sign_context(exchange, call.snapshot.secret)),
+        ("Server-Timing", _server_timing(attempt, call)),
+    ]
+    model = (attempt.reading.model if attempt.reading else None) or attempt.target.model or _requested_model(call)
+    if model is not None and model.isascii() and model.isprintable():
+        own.append(("X-LLM-Model", model))
+    if caller.prompt_version_id is not None and caller.prompt_version_id.isascii():
+        own.append(("X-Prompt-Version", caller.prompt_version_id))
+    if attempt.cost is not None and attempt.cost.total_usd is not None:
+        own.append(("X-LLM-Cost-Usd", f"{attempt.cost.total_usd:f}"))
+    return own
+
+
+def _requested_model(call: Call) -> str | None:
+    return call.exchange.call.requested_model if call.exchange.call else None
+
+
+def _server_timing(attempt: Attempt, call: Call) -> str:
+    now_ns = call.services.clock.monotonic_ns()
+    sent_ns = attempt.sent_ns or now_ns
+    upstream_ns = (attempt.ended_ns or attempt.first_byte_ns or now_ns) - sent_ns
+    proxy_ns = now_ns - call.exchange.received_ns - upstream_ns
+    return f"upstream;dur={upstream_ns / 1e6:.1f}, proxy;dur={proxy_ns / 1e6:.1f}"

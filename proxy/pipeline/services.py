@@ -1,0 +1,81 @@
+"""What one request works with: the values of its configuration, the outside things, and what goes in and out."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from proxy.domain.credentials import Keyring
+from proxy.domain.events import EventPolicy
+from proxy.domain.exchange import Exchange
+from proxy.domain.identity import IdentityPolicy
+from proxy.domain.limits import Limits
+from proxy.domain.paths import RequestTarget
+from proxy.domain.pricing import PriceBook
+from proxy.domain.routing import RoutingTable
+from proxy.pipeline.ports import Clock, Estimator, Headers, Journal, Upstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One configuration, immutable; a running request keeps the one it began with."""
+
+    routing: RoutingTable
+    keyring: Keyring
+    identity: IdentityPolicy
+    events: EventPolicy
+    prices: PriceBook
+    limits: Limits
+    secret: bytes = field(repr=False)
+    digest: str = ""
+
+
+class SideDecompressor(Protocol):
+    """Decodes a compressed reply for the meter alone; gives b"" once it cannot."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The decoded bytes, if any. Never raises."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """The outside things, introduced to the pipeline by `proxy.app`."""
+
+    snapshot: Callable[[], Snapshot]
+    upstream: Upstream
+    journal: Journal
+    estimator: Estimator
+    clock: Clock
+    random_bytes: Callable[[int], bytes]
+    decode_copy: Callable[[bytes, str, int], bytes]
+    """(body, Content-Encoding, limit in bytes) → the decoded body; raises RequestError."""
+    side_decompressor: Callable[[str], SideDecompressor]
+    observe: Callable[[Exchange], None]
+    """Called once for each settled exchange, from any thread; must not raise."""
+    refuses_usage: set[str] = field(default_factory=set)
+    """Names of providers that answered an injected `stream_options` with an error, remembered until restart."""
+    is_cutting: bool = False
+    """True once the drain limit has passed and running calls are being cancelled by the proxy itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawRequest:
+    """A request whose head has been read. `body` yields its bytes as they come and can be read once."""
+
+    method: str
+    target: RequestTarget
+    headers: Headers = field(repr=False)
+    body: AsyncIterator[bytes] = field(repr=False)
+    has_body: bool
+    content_length: int | None
+    received_ns: int
+    received_unix_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the edge writes: all of `body` where it is bytes, else each chunk as it comes."""
+
+    status: int
+    reason: str
+    headers: list[tuple[str, str]] = field(repr=False)
+    body: bytes | AsyncIterator[bytes] = field(repr=False)

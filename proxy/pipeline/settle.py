@@ -1,0 +1,160 @@
+"""The end of an exchange: measurement → cost → events → journal. Once, without an await, never raising.
+
+`settle` runs when `handle` is left, whoever failed, so nothing here may wait: no shield is needed against a client
+that leaves. Where the provider reported no usage and there is something to count, the estimator finishes the job
+on its own thread; from there on the exchange is read only.
+"""
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from proxy.domain import events
+from proxy.domain.errors import Status, Unauthenticated
+from proxy.domain.estimate import Estimate, TextToCount
+from proxy.domain.exchange import Attempt, Exchange
+from proxy.domain.fate import fate_of
+from proxy.domain.journal_rows import Closing, Opening
+from proxy.domain.meter import Reading
+from proxy.domain.pricing import Cost, CostStatus
+from proxy.domain.usage import UsageSource
+from proxy.pipeline.client_body import WholeBody
+from proxy.pipeline.services import Services, Snapshot
+
+log = logging.getLogger(__name__)
+
+
+def begin(exchange: Exchange, snapshot: Snapshot, services: Services) -> None:
+    """Note the call as running; from here on it is owed exactly one end."""
+    if exchange.is_started or exchange.caller is None or not exchange.endpoint.is_model_call:
+        return
+    exchange.is_started = True
+    services.journal.open(
+        Opening(
+            exchange_id=exchange.exchange_id,
+            trace_id=exchange.caller.trace_id,
+            facts=events.facts(exchange, snapshot.events),
+            events=events.started(exchange, snapshot.events),
+        )
+    )
+
+
+def settle(
+    exchange: Exchange,
+    error: BaseException | None,
+    body: WholeBody | None,
+    snapshot: Snapshot,
+    services: Services,
+) -> None:
+    """Seal the exchange. `body` is what the client sent, for an estimate."""
+    try:
+        exchange.ended_ns = services.clock.monotonic_ns()
+        exchange.fate = fate_of(exchange, error, is_cutting=services.is_cutting)
+        if isinstance(error, Unauthenticated) or exchange.caller is None or not exchange.endpoint.is_model_call:
+            services.observe(exchange)
+            return
+        begin(exchange, snapshot, services)
+        job = _estimate_job(exchange, body)
+        if job is None or not services.estimator.submit(
+            job, lambda found: _estimated(exchange, found, snapshot, services)
+        ):
+            _conclude(exchange, snapshot, services)
+    except Exception:
+        log.exception("settlement failed", extra={"exchange_id": exchange.exchange_id})
+
+
+def price(attempt: Attempt, exchange: Exchange, snapshot: Snapshot) -> None:
+    """Set the attempt's cost from its reading, once."""
+    if attempt.cost is not None or attempt.reading is None:
+        return
+    reading, target = attempt.reading, attempt.target
+    requested = exchange.call.requested_model if exchange.call else None
+    model = reading.model or target.model or requested
+    if model is None:
+        attempt.cost = Cost(status=CostStatus.UNKNOWN)
+        return
+    attempt.cost = snapshot.prices.price(
+        reading.usage,
+        provider_label=target.provider.label,
+        provider_name=target.provider.name,
+        model=model,
+        on=datetime.fromtimestamp(exchange.received_unix_us / 1e6, UTC).date(),
+    )
+
+
+def _estimate_job(exchange: Exchange, body: WholeBody | None) -> TextToCount | None:
+    """What to count, or None where the provider told all, or nothing was produced."""
+    attempt = exchange.final_attempt
+    if body is None or attempt is None or attempt.reading is None or not exchange.endpoint.api:
+        return None
+    reading = attempt.reading
+    is_reply = attempt.http_status is not None and attempt.http_status < 300
+    if not is_reply or reading.usage_source not in (UsageSource.NONE, UsageSource.PARTIAL):
+        return None
+    if reading.output_chars == 0 and reading.finish_reason is None:
+        return None
+    return TextToCount(
+        request_body=body.decoded,
+        api=exchange.endpoint.api,
+        output_text=reading.output_text,
+        output_chars=reading.output_chars,
+    )
+
+
+def _estimated(exchange: Exchange, found: Estimate, snapshot: Snapshot, services: Services) -> None:
+    """Put the counts where the provider gave none; runs on the estimator's thread."""
+    try:
+        attempt = exchange.final_attempt
+        if attempt is not None and attempt.reading is not None:
+            attempt.reading = with_estimate(attempt.reading, found)
+            attempt.cost = None
+    finally:
+        _conclude(exchange, snapshot, services)
+
+
+def with_estimate(reading: Reading, found: Estimate) -> Reading:
+    """Fill unknown totals; what the provider said stays."""
+    usage = reading.usage
+    filled = replace(
+        usage,
+        input_tokens=found.input_tokens if usage.input_tokens is None else usage.input_tokens,
+        output_tokens=found.output_tokens if usage.output_tokens is None else usage.output_tokens,
+    )
+    if filled == usage:
+        return reading
+    had_some = usage.input_tokens is not None or usage.output_tokens is not None
+    return replace(reading, usage=filled, usage_source=UsageSource.MIXED if had_some else UsageSource.ESTIMATED)
+
+
+def _conclude(exchange: Exchange, snapshot: Snapshot, services: Services) -> None:
+    """Price every attempt and write the end. Never raises."""
+    try:
+        for attempt in exchange.attempts:
+            price(attempt, exchange, snapshot)
+            _mark_estimated_cost(attempt, exchange)
+        assert exchange.caller is not None
+        assert exchange.ended_ns is not None
+        duration_us = (exchange.ended_ns - exchange.received_ns) // 1_000
+        services.journal.close(
+            Closing(
+                exchange_id=exchange.exchange_id,
+                trace_id=exchange.caller.trace_id,
+                ended_unix_us=exchange.received_unix_us + duration_us,
+                events=events.ended(exchange, snapshot.events),
+                record=events.record(exchange, snapshot.events),
+            )
+        )
+        services.observe(exchange)
+    except Exception:
+        log.exception("the end of a call could not be written", extra={"exchange_id": exchange.exchange_id})
+
+
+def _mark_estimated_cost(attempt: Attempt, exchange: Exchange) -> None:
+    """A cost that rests on estimates is partial; on a failed call it would be invented, so it is unknown."""
+    cost, reading = attempt.cost, attempt.reading
+    if cost is None or reading is None or cost.total_usd is None or cost.source == "provider":
+        return
+    if reading.usage_source not in (UsageSource.ESTIMATED, UsageSource.MIXED, UsageSource.PARTIAL):
+        return
+    is_meant = exchange.fate is not None and exchange.fate.status in (Status.SUCCESS, Status.CANCELLED)
+    attempt.cost = replace(cost, status=CostStatus.PARTIAL) if is_meant else Cost(status=CostStatus.UNKNOWN)

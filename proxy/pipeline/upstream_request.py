@@ -1,0 +1,95 @@
+"""One attempt as it goes on the wire, always built from the original request."""
+
+from collections.abc import AsyncIterator
+
+import orjson
+
+from proxy.domain.endpoints import Dialect
+from proxy.domain.errors import BadRequest
+from proxy.domain.headers import upstream_headers, without_key_query
+from proxy.domain.analytics_headers import is_analytics_header
+from proxy.domain.json_members import replace_value
+from proxy.domain.limits import narrowed_timeouts
+from proxy.domain.routing import Target
+from proxy.pipeline.call import Call
+from proxy.pipeline.client_body import StreamedBody
+from proxy.pipeline.ports import UpstreamRequest
+from proxy.providers.include_usage import inject
+
+_TAKES_STREAM_OPTIONS = frozenset({"chat", "completions"})
+
+
+def wants_injection(call: Call, target: Target) -> bool:
+    """True where the client streams without asking for usage and the target is not known to refuse it."""
+    model_call = call.exchange.call
+    return (
+        model_call is not None
+        and model_call.stream
+        and not model_call.asks_for_usage
+        and call.exchange.endpoint.api in _TAKES_STREAM_OPTIONS
+        and target.provider.include_usage != "never"
+        and target.provider.name not in call.services.refuses_usage
+    )
+
+
+def build_request(call: Call, target: Target, *, with_usage: bool) -> UpstreamRequest:
+    """Apply the named edits (model alias, usage injection, credentials) and nothing else."""
+    raw = call.raw
+    body, is_edited = _body(call, target, with_usage=with_usage)
+    headers = upstream_headers(
+        raw.headers,
+        provider=target.provider,
+        credentials=call.credentials,
+        is_ours=is_analytics_header,
+        identity_encoding=bool(call.exchange.endpoint.api),
+    )
+    if is_edited:
+        headers = [(name, value) for name, value in headers if name.lower() != "content-encoding"]
+    length = len(body) if isinstance(body, bytes) else raw.content_length
+    if body is not None and length is not None:
+        headers.append(("Content-Length", str(length)))
+    return UpstreamRequest(
+        method=raw.method,
+        url=_url(call, target),
+        headers=headers,
+        body=body,
+        timeouts=narrowed_timeouts(target.provider.timeouts, raw.headers),
+    )
+
+
+def _body(call: Call, target: Target, *, with_usage: bool) -> tuple[bytes | AsyncIterator[bytes] | None, bool]:
+    """The body, and whether it differs from what the client sent."""
+    body = call.body
+    renames = _renames(call, target)
+    if isinstance(body, StreamedBody):
+        if renames:
+            raise BadRequest(
+                "A model alias cannot be used with a multipart body; name the provider's own model.",
+                code="alias_needs_json",
+            )
+        return (aiter(body) if call.raw.has_body else None), False
+    data = body.decoded
+    if renames and call.exchange.endpoint.dialect is not Dialect.GEMINI:
+        data = replace_value(data, "model", orjson.dumps(target.model))
+    if with_usage:
+        data = inject(data, body.parsed)
+    return (body.raw, False) if data is body.decoded else (data, True)
+
+
+def _renames(call: Call, target: Target) -> bool:
+    requested = call.exchange.call.requested_model if call.exchange.call else None
+    return target.model is not None and target.model != requested
+
+
+def _url(call: Call, target: Target) -> str:
+    """The configured base and the client's raw path and query, joined without decoding anything."""
+    path, query = call.raw.target.raw_path, call.raw.target.raw_query
+    base = target.provider.base_url
+    if target.provider.dialect is Dialect.OPENAI or base.endswith("/v1"):
+        path = path.removeprefix("/v1")
+    if _renames(call, target) and call.exchange.endpoint.dialect is Dialect.GEMINI:
+        verb = path.rpartition(":")[2]
+        path = f"{path.rpartition('/models/')[0]}/models/{target.model}:{verb}"
+    if call.credentials.spent_query or target.provider.api_key is not None:
+        query = without_key_query(query)
+    return f"{base}{path}?{query}" if query else f"{base}{path}"

@@ -1,0 +1,105 @@
+"""aiohttp's server, hardened. The only file that touches its private parts; pyproject pins the range it fits.
+
+What stock aiohttp does that a gateway must not (measured on 3.14.5): it writes the offending bytes of a malformed
+request, credentials and prompt included, into both its 400 reply and its error log; it gives a half-sent header block
+as long as an idle connection; it decompresses request bodies. `tests/web/test_server.py` is the contract test.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import RequestHandler
+
+from proxy.domain.endpoints import Dialect
+from proxy.domain.errors import ProxyError, RequestError
+from proxy.web.errors import error_response
+
+HEADER_BLOCK_BYTES = 32_768
+HEADER_COUNT = 128
+HEADER_DEADLINE_S = 10.0
+"""From the first byte of a request to the end of its header block."""
+KEEPALIVE_S = 75.0
+"""How long an idle connection is kept: nginx's default."""
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class MalformedRequest(RequestError):
+    """The bytes are no HTTP request."""
+
+
+class HeadersTooLarge(RequestError):
+    """A line or the number of fields is over the limit."""
+
+    http_status = 431
+
+
+class HardenedRequestHandler(RequestHandler):
+    """One client connection: errors echo nothing, and a header block has a deadline of its own."""
+
+    __slots__ = ("_head_begun",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_begun = False
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; when a request has begun but its head is not whole, start the header deadline."""
+        super().data_received(data)
+        is_waiting = not self._messages and self._waiter is not None and not self._request_in_progress
+        if is_waiting and not self._head_begun and self._keepalive_handle is not None:
+            self._keepalive_handle.cancel()
+            self._next_keepalive_close_time = self._loop.time() + HEADER_DEADLINE_S
+            self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+        self._head_begun = is_waiting
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what could not be parsed or handled, in our words alone; the connection closes."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("The reply had begun; nothing more can be said on this connection.")
+        response = error_response(_public_error(status, exc), Dialect.OPENAI)
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Say nothing: aiohttp's messages quote the request. The gateway logs its own failures."""
+
+    def log_debug(self, *args: Any, **kw: Any) -> None:
+        """Say nothing, for the same reason."""
+
+
+def _public_error(status: int, exc: BaseException | None) -> ProxyError:
+    if isinstance(exc, LineTooLong) or type(exc).__name__ == "TooManyHeaders":
+        return HeadersTooLarge("A header line, or the header block, is too large.", code="headers_too_large")
+    if status == MalformedRequest.http_status:
+        return MalformedRequest("The request is not valid HTTP/1.1.", code="malformed_request")
+    return ProxyError("The proxy failed to handle the request. Quote the incident id to its operator.")
+
+
+class HardenedServer(web.Server):
+    """Makes hardened connections; a client's leaving cancels its handler."""
+
+    def __init__(self, handler: Handler) -> None:
+        super().__init__(
+            handler,
+            handler_cancellation=True,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=KEEPALIVE_S,
+            lingering_time=2.0,
+            max_field_size=HEADER_BLOCK_BYTES,
+            max_headers=HEADER_COUNT,
+            max_line_size=HEADER_BLOCK_BYTES,
+        )
+
+    def __call__(self) -> RequestHandler:
+        """Make the protocol object of one connection."""
+        return HardenedRequestHandler(self, loop=self._loop, **self._kwargs)
