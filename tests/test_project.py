@@ -1,0 +1,175 @@
+"""The project's own promises: the lock, the entrances, the image, the pages and their links."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tomllib
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(
+    path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")] if "node_modules" not in path.parts
+)
+TARGETS = (
+    "help", "setup", "run", "test", "check", "fmt", "lint", "types", "imports",
+    "bench", "soak", "prices", "vocabulary", "lock", "docs", "clean",
+)  # fmt: skip
+
+
+def pins(lock: str) -> dict[str, list[str]]:
+    """Package name → the lines that follow its pin."""
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in (ROOT / "requirements" / lock).read_text().splitlines():
+        if pinned := re.match(r"([a-z0-9-]+)==", line):
+            lines = found.setdefault(pinned[1], [])
+        elif line.strip().startswith("--hash="):
+            lines.append(line)
+    return found
+
+
+def declared(requirements: list[str]) -> set[str]:
+    return {re.split(r"[<>=! ;]", requirement)[0] for requirement in requirements}
+
+
+@pytest.mark.parametrize("lock", ["run.txt", "dev.txt"])
+def test_lock_pins_what_is_declared_with_hashes_and_no_host(lock: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = declared(project["dependencies"])
+    if lock == "dev.txt":
+        wanted |= declared(project["optional-dependencies"]["dev"])
+    found = pins(lock)
+    assert wanted - found.keys() == set()
+    assert [name for name, hashes in found.items() if not hashes] == []
+    assert "://" not in (ROOT / "requirements" / lock).read_text()
+
+
+def test_both_locks_agree() -> None:
+    def versions(lock: str) -> set[str]:
+        return set(re.findall(r"^[a-z0-9-]+==[^ ;]+", (ROOT / "requirements" / lock).read_text(), re.MULTILINE))
+
+    assert versions("run.txt") - versions("dev.txt") == set()
+
+
+def test_help_lists_every_target() -> None:
+    listing = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"make (\S+)", listing) == list(TARGETS)
+
+
+def test_pages_name_only_targets_that_exist() -> None:
+    named = {target for page in PAGES for target in re.findall(r"`make ([a-z]+)", page.read_text())}
+    assert named - set(TARGETS) == set()
+
+
+@pytest.mark.parametrize("script", [".ci/run", "tools/setup.sh", "tools/apt_install.sh"])
+def test_scripts_parse_and_may_be_run(script: str) -> None:
+    assert os.access(ROOT / script, os.X_OK)
+    subprocess.run(["bash", "-n", script], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_modules_that_are_named_exist(page: Path) -> None:
+    """A page that names `domain/x.py` or `proxy/domain/x.py` is wrong once the file is renamed."""
+    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", page.read_text()))
+    assert {name for name in named if not ((ROOT / name).exists() or (ROOT / "proxy" / name).exists())} == set()
+
+
+def test_decisions_are_numbered_listed_and_whole() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+    pages = sorted(folder.glob("0*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    for page in pages:
+        text = page.read_text()
+        assert page.name in index
+        parts = ["Status: ", "## Context", "## Decision", "## Alternatives", "## Consequences"]
+        assert [part for part in parts if part not in text] == [], page.name
+
+
+def test_changelog_names_the_version() -> None:
+    from proxy import __version__
+
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert f"## [{__version__}]" in text or "## [Unreleased]" in text
+
+
+class Dockerfile:
+    """The few instructions that our Dockerfile uses, with continued lines joined."""
+
+    def __init__(self, text: str) -> None:
+        joined = re.sub(r"\\\n\s*", "", text)
+        self.steps = [
+            (line.split(" ", 1)[0], line.split(" ", 1)[1].strip())
+            for line in joined.splitlines()
+            if line and not line.startswith("#")
+        ]
+
+    def all(self, instruction: str) -> list[str]:
+        return [argument for name, argument in self.steps if name == instruction]
+
+    def environment(self) -> dict[str, str]:
+        return dict(pair.split("=", 1) for argument in self.all("ENV") for pair in shlex.split(argument))
+
+    def command(self) -> list[str]:
+        return [*json.loads(self.all("ENTRYPOINT")[0]), *json.loads(self.all("CMD")[0])]
+
+    def healthcheck(self) -> list[str]:
+        command: list[str] = json.loads(self.all("HEALTHCHECK")[0].split("CMD ", 1)[1])
+        return command
+
+
+@pytest.fixture(scope="module")
+def dockerfile() -> Dockerfile:
+    return Dockerfile((ROOT / "Dockerfile").read_text())
+
+
+def test_image_runs_without_root_and_knows_its_health(dockerfile: Dockerfile) -> None:
+    assert dockerfile.all("FROM") == ["python:3.11-slim"]
+    assert dockerfile.all("USER") == ["promptlane"]
+    names = [name for name, _ in dockerfile.steps]
+    assert names.index("USER") > max(index for index, name in enumerate(names) if name in {"RUN", "COPY"})
+    assert "/healthz" in dockerfile.healthcheck()[-1]
+
+
+def test_image_holds_what_it_needs_and_no_more(dockerfile: Dockerfile, tmp_path: Path) -> None:
+    """Carries out the steps of the Dockerfile in a folder and an empty environment, then starts the command."""
+    app = tmp_path / "app"
+    allowed = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
+    environment = venv.EnvBuilder(with_pip=True)
+    environment.create(tmp_path / "venv")
+    path = f"{tmp_path / 'venv' / 'bin'}:{os.environ['PATH']}"
+    for name, argument in dockerfile.steps:
+        if name == "COPY":
+            source, target = argument.split()
+            assert source in allowed, f"{source} is kept out by .dockerignore"
+            copy(ROOT / source, app / target)
+        elif name == "RUN" and argument.startswith("pip "):
+            subprocess.run(shlex.split(argument), cwd=app, env={**os.environ, "PATH": path}, check=True)
+    python, *arguments = dockerfile.command()
+    assert python == "python"
+    shown = subprocess.run(
+        [tmp_path / "venv" / "bin" / "python", *arguments[:-1], "--help"],
+        cwd=app, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert arguments[-1] in shown.stdout
+
+
+def copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy(source, target)
