@@ -195,7 +195,10 @@ class ClientCall:
 
 @dataclass(kw_only=True)
 class LoadClient:
-    """`async with LoadClient(...)`: makes planned calls and keeps the ledger. `provider_saw` waits until the provider has a call."""
+    """Makes planned calls and keeps the ledger; a context manager, for its connections.
+
+    `provider_saw` waits until the provider has the call of an id.
+    """
 
     port: int
     name: str = "call"
