@@ -1,7 +1,8 @@
 """Token usage of one reply, inclusive: a detail is part of its total and never added to it.
 
 `input_tokens` includes cached reads, cache writes and tool-use prompts; `output_tokens` includes reasoning.
-None means unknown, 0 means that the provider said zero (or reported usage without naming the detail).
+None means unknown, 0 means that the provider said zero. Cached, cache-creation and reasoning tokens are also 0
+where usage was reported without naming them; the finer splits (TTL, audio, image, searches) are then None.
 """
 
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ class Usage:
     audio_output_tokens: int | None = None
     image_input_tokens: int | None = None
     image_output_tokens: int | None = None
+    audio_seconds: Decimal | None = None
+    """Length of the input audio, where the provider bills by time instead of tokens."""
     web_search_calls: int | None = None
     service_tier: str | None = None
     speed: str | None = None

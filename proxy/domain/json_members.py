@@ -1,0 +1,119 @@
+"""Where the members of a JSON object stand in its bytes, so that one can be edited and the rest stay as sent.
+
+The scanner finds structure, it does not validate: give it what a JSON parser has accepted. Names are decoded,
+so that "mod\\u0065l" is the same member as "model". It does not recurse, and its patterns never look at a
+byte more than a few times however the input nests.
+"""
+
+import re
+from typing import NamedTuple
+
+import orjson
+
+MEMBERS_LIMIT = 10_000
+"""More members than this in one object are refused: no model call has them."""
+
+_INLINED_LEVELS = 5
+_STRING = rb'"[^"]*+"'
+
+
+def _run_of_values(levels: int) -> bytes:
+    """A pattern for scalars, strings, and nested values up to `levels` deep."""
+    nested = rb"|[{\[]" + _run_of_values(levels - 1) + rb"[}\]]" if levels else b""
+    return rb'(?:[^"{}\[\]]++|' + _STRING + nested + rb")*+"
+
+
+_TO_BRACKET = re.compile(_run_of_values(_INLINED_LEVELS))
+"""Runs to the next bracket that opens something nested more deeply, or closes what is open."""
+_OPEN = re.compile(rb"\s*\{\s*")
+_NAME = re.compile(rb"\s*(" + _STRING + rb")\s*:\s*")
+_SCALAR = re.compile(_STRING + rb'|[^\s,{}\[\]"]++')
+_NEXT = re.compile(rb"\s*([,}])")
+
+
+class Member(NamedTuple):
+    """One member. Offsets into the bytes: `start` of its quoted name, and its value from start up to end."""
+
+    name: str
+    start: int
+    value_start: int
+    value_end: int
+
+
+def top_level_members(body: bytes) -> list[Member]:
+    """The members of the object that `body` is, in order, duplicates kept.
+
+    Raises ValueError if it is no whole JSON object or has more than `MEMBERS_LIMIT` members.
+    """
+    masked = _without_escapes(body)
+    opening = _OPEN.match(masked)
+    if opening is None:
+        raise ValueError("not a JSON object")
+    members: list[Member] = []
+    position = opening.end()
+    if body[position : position + 1] == b"}":
+        return members
+    while len(members) < MEMBERS_LIMIT:
+        name = _NAME.match(masked, position)
+        if name is None:
+            raise ValueError("a member name was expected")
+        value_end = _end_of_value(masked, name.end())
+        quoted = body[name.start(1) : name.end(1)]
+        members.append(Member(orjson.loads(quoted), name.start(1), name.end(), value_end))
+        separator = _NEXT.match(masked, value_end)
+        if separator is None:
+            raise ValueError("a comma or the end of the object was expected")
+        if separator[1] == b"}":
+            return members
+        position = separator.end()
+    raise ValueError("too many members")
+
+
+def duplicate_keys(body: bytes) -> set[str]:
+    """Names that occur more than once in the top-level object. Raises ValueError as `top_level_members`."""
+    seen: set[str] = set()
+    duplicates: set[str] = set()
+    for member in top_level_members(body):
+        (duplicates if member.name in seen else seen).add(member.name)
+    return duplicates
+
+
+def replace_value(body: bytes, key: str, new_json: bytes) -> bytes:
+    """`body` with the value of every member named `key` replaced; no other byte changes.
+
+    Raises KeyError if there is none, ValueError as `top_level_members`.
+    """
+    pieces: list[bytes] = []
+    copied = 0
+    for member in top_level_members(body):
+        if member.name == key:
+            pieces += (body[copied : member.value_start], new_json)
+            copied = member.value_end
+    if not pieces:
+        raise KeyError(key)
+    return b"".join([*pieces, body[copied:]])
+
+
+def _without_escapes(body: bytes) -> bytes:
+    """The same length with escaped backslashes and quotes blotted out: every quote left is a delimiter."""
+    if b"\\" not in body:
+        return body
+    return body.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+
+
+def _end_of_value(masked: bytes, start: int) -> int:
+    if masked[start : start + 1] not in (b"{", b"["):
+        scalar = _SCALAR.match(masked, start)
+        if scalar is None:
+            raise ValueError("a value was expected")
+        return scalar.end()
+    depth = 1
+    position = start + 1
+    while depth:
+        position = _TO_BRACKET.match(masked, position).end()  # type: ignore[union-attr] # it matches emptiness, too
+        bracket = masked[position : position + 1]
+        if not bracket or bracket == b'"':
+            raise ValueError("the object is not closed")
+        depth += 1 if bracket in b"{[" else -1
+        position += 1
+    return position

@@ -1,0 +1,210 @@
+"""From the bytes of one reply body to a `Reading`: framing here, meaning in the codecs.
+
+The first byte that is not blank decides the framing, with the declared content type where it says nothing:
+some servers answer a streamed request with a JSON error under an event-stream type, and the reverse. A JSON
+document is held up to `DOCUMENT_BYTES` and parsed at the end. Of anything longer (and of events beyond the
+framer's window) only the end is kept, from which the usage can still be told exactly.
+"""
+
+from dataclasses import replace
+from typing import Protocol
+
+import orjson
+
+from proxy.domain.meter import Reading, StreamEnd
+from proxy.domain.usage import Usage, UsageSource
+from proxy.providers.draft import Draft
+from proxy.providers.sse import TAIL_BYTES, Event, SseFramer
+from proxy.providers.untrusted import Json, text
+
+DOCUMENT_BYTES = 4 << 20
+_BLANK = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+_SSE_STARTS = b"deir:"
+"""First bytes of `data`, `event`, `id`, `retry` and a comment: none starts a JSON document."""
+_SALVAGE_ATTEMPTS = 8
+
+
+class Codec(Protocol):
+    """Reads the JSON objects of one dialect into the draft it was made with. May be given anything."""
+
+    def on_event(self, name: str, body: Json) -> None:
+        """The data of one event; `name` is its `event:` field or empty."""
+
+    def on_document(self, body: Json) -> None:
+        """A reply that came whole."""
+
+    def conclude(self) -> None:
+        """The reply has ended."""
+
+
+class BlindDecoder:
+    """For bodies that are not looked at. `marks_output`: the body itself is the output, such as audio."""
+
+    def __init__(self, *, is_success: bool, marks_output: bool = False) -> None:
+        self._is_success = is_success
+        self._marks_output = marks_output
+        self._first_ns: int | None = None
+
+    def feed(self, chunk: bytes, at_ns: int) -> None:
+        """Note when the body began."""
+        if self._first_ns is None and self._marks_output and chunk:
+            self._first_ns = at_ns
+
+    def finish(self, *, broken: bool = False) -> Reading:
+        """Only the transport can tell whether it was whole."""
+        end = StreamEnd.TRUNCATED if broken else StreamEnd.COMPLETE
+        return Reading(
+            stream_end=end if self._is_success else StreamEnd.ERROR,
+            first_token_ns=self._first_ns,
+            has_media=self._first_ns is not None,
+        )
+
+
+class ReplyDecoder:
+    """For JSON and event streams; `draft` is the one that `codec` writes to."""
+
+    def __init__(self, codec: Codec, draft: Draft, *, is_success: bool, is_declared_sse: bool) -> None:
+        self._codec = codec
+        self._draft = draft
+        self._is_success = is_success
+        self._is_declared_sse = is_declared_sse
+        self._framer: SseFramer | None = None
+        self._document = bytearray()
+        self._is_cut = False
+
+    def feed(self, chunk: bytes, at_ns: int) -> None:
+        """Take the next bytes."""
+        if self._framer is None:
+            if self._document:
+                self._hold(chunk)
+            elif body := chunk.lstrip(_BLANK):
+                self._begin(body, at_ns)
+            return
+        self._draft.at_ns = at_ns
+        for event in self._framer.feed(chunk):
+            self._take(event)
+
+    def finish(self, *, broken: bool = False) -> Reading:
+        """Read what is left and say what the reply was."""
+        if self._framer is not None:
+            if (event := self._framer.flush()) is not None:
+                self._take(event)
+        elif self._document:
+            self._read_document(broken=broken)
+        self._codec.conclude()
+        return self._reading()
+
+    def _begin(self, body: bytes, at_ns: int) -> None:
+        is_sse = body[0] in _SSE_STARTS or (self._is_declared_sse and body[0] not in b"{[")
+        if is_sse:
+            self._framer = SseFramer()
+            self.feed(body, at_ns)
+        else:
+            self._hold(body)
+
+    def _hold(self, chunk: bytes) -> None:
+        self._document += chunk
+        if self._is_cut or len(self._document) > DOCUMENT_BYTES:
+            self._is_cut = True
+            del self._document[:-TAIL_BYTES]
+
+    def _take(self, event: Event) -> None:
+        if event.data.startswith(b"[DONE]"):
+            self._draft.saw_done = True
+            return
+        name = event.name.decode("utf-8", "replace")
+        body = salvage(event.data) if event.is_cut else _parse(event.data)
+        if body is None or event.is_cut:
+            self._draft.malformed_events += 1
+        if name == "error" or _is_error(body):
+            self._draft.fail(body or {})
+        if body is not None or event.is_cut:
+            self._codec.on_event(name, body or {})
+
+    def _read_document(self, *, broken: bool) -> None:
+        if self._is_cut:
+            self._draft.malformed_events += 1
+            self._codec.on_document(salvage(bytes(self._document)) or {})
+            self._draft.is_terminal = not broken
+            return
+        body = _parse(bytes(self._document))
+        if body is None:
+            self._draft.malformed_events += 1
+            return
+        if not self._is_success or _is_error(body):
+            self._draft.fail(body)
+        if self._is_success:
+            self._codec.on_document(body)
+
+    def _reading(self) -> Reading:
+        draft = self._draft
+        usage = draft.usage
+        return Reading(
+            usage=replace(usage, service_tier=usage.service_tier or draft.service_tier),
+            usage_source=_source(usage),
+            finish_reason=draft.finish_reason,
+            incomplete_reason=draft.incomplete_reason,
+            model=draft.model,
+            response_id=draft.response_id,
+            tool_names=tuple(draft.tool_names),
+            tool_call_count=draft.tool_call_count,
+            stream_end=self._end(),
+            first_token_ns=draft.first_token_ns,
+            error_code=draft.error_code,
+            has_refusal=draft.has_refusal,
+            has_citation=draft.has_citation,
+            has_media=draft.has_media,
+            output_text=draft.output_text,
+            output_chars=draft.output_chars,
+            answer_head=draft.answer_head,
+            malformed_events=draft.malformed_events,
+        )
+
+    def _end(self) -> StreamEnd:
+        if self._draft.has_error or not self._is_success:
+            return StreamEnd.ERROR
+        if self._draft.is_pending:
+            return StreamEnd.PENDING
+        return StreamEnd.COMPLETE if self._draft.is_terminal else StreamEnd.TRUNCATED
+
+
+def salvage(tail: bytes) -> Json | None:
+    """The usage of a JSON object of which only the end is known, with the members after it.
+
+    Exact, not a guess: text that begins at a member of the outermost object (or of its `response`) is closed by
+    the brackets that follow it. Had the member stood deeper, or in a string, the rest would not parse.
+    """
+    start = 0
+    for _ in range(_SALVAGE_ATTEMPTS):
+        start = tail.find(b'"usage"', start)
+        if start < 0:
+            return None
+        for opening in (b"{", b'{"response":{'):
+            if (body := _parse(opening + tail[start:])) is not None:
+                return body
+        start += 1
+    return None
+
+
+def _parse(data: bytes) -> Json | None:
+    try:
+        body = orjson.loads(data.removeprefix(_BOM))
+    except orjson.JSONDecodeError:
+        return None
+    if isinstance(body, list) and body:  # some gateways wrap an error in an array
+        body = body[0]
+    return body if isinstance(body, dict) else None
+
+
+def _is_error(body: Json | None) -> bool:
+    return body is not None and bool(
+        body.get("error") or body.get("type") == "error" or text(body.get("object")) == "error"
+    )
+
+
+def _source(usage: Usage) -> UsageSource:
+    known = (usage.input_tokens is not None) + (usage.output_tokens is not None)
+    if known == 2 or usage.audio_seconds is not None:
+        return UsageSource.PROVIDER
+    return UsageSource.PARTIAL if known else UsageSource.NONE

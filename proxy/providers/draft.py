@@ -1,0 +1,124 @@
+"""What has been learned so far of one reply: the codecs write here, the decoder turns it into a `Reading`.
+
+Memory is bounded whatever a provider sends: text, names and the number of things told apart have limits;
+base64 of audio and images is never kept.
+"""
+
+from io import StringIO
+
+from proxy.domain.meter import ANSWER_HEAD_LIMIT_CHARS, OUTPUT_TEXT_LIMIT_CHARS
+from proxy.domain.usage import Usage
+from proxy.providers.untrusted import Json, label, mapping
+
+TOOL_NAMES_LIMIT = 100
+TRACKED_LIMIT = 1000
+"""How many choices and tool calls of one reply are told apart."""
+_CODE_LIMIT_CHARS = 100
+
+
+class Draft:
+    """The mutable beginning of a `Reading`. `at_ns` is when the bytes now being read arrived; None in a
+    document, whose parts have no times of their own."""
+
+    def __init__(self) -> None:
+        self.at_ns: int | None = None
+        self.first_token_ns: int | None = None
+        self.usage = Usage()
+        self.service_tier: str | None = None
+        self.finish_reason: str | None = None
+        self.incomplete_reason: str | None = None
+        self.model: str | None = None
+        self.response_id: str | None = None
+        self.tool_call_count = 0
+        self.tool_names: dict[str, None] = {}
+        self.answer_head = ""
+        self.output_chars = 0
+        self._text = StringIO()
+        self.has_refusal = False
+        self.has_citation = False
+        self.has_media = False
+        self.has_error = False
+        self.error_code: str | None = None
+        self.saw_done = False
+        """The stream said `[DONE]`; by itself that is no success."""
+        self.is_terminal = False
+        """The dialect's own mark of a whole reply was seen."""
+        self.is_pending = False
+        self.malformed_events = 0
+
+    @property
+    def output_text(self) -> str:
+        """The text kept so far."""
+        return self._text.getvalue()
+
+    def identify(self, body: Json, id_key: str = "id") -> None:
+        """Note model, id and tier; the last non-empty word wins."""
+        if name := label(body.get("model")):
+            self.model = name
+        if reply_id := label(body.get(id_key)):
+            self.response_id = reply_id
+        if tier := label(body.get("service_tier")):
+            self.service_tier = tier
+
+    def mark_output(self) -> None:
+        """The bytes now being read hold output."""
+        if self.first_token_ns is None:
+            self.first_token_ns = self.at_ns
+
+    def add_answer(self, text: str) -> None:
+        """Visible text of the answer."""
+        room = ANSWER_HEAD_LIMIT_CHARS - len(self.answer_head)
+        if room > 0:
+            self.answer_head += text[:room]
+        self.add_text(text)
+
+    def add_refusal(self, text: str) -> None:
+        """Text in which the model refuses."""
+        if text:
+            self.has_refusal = True
+            self.add_text(text)
+
+    def add_text(self, text: str) -> None:
+        """Any output that is counted as tokens: reasoning and tool arguments, too."""
+        if not text:
+            return
+        if self.first_token_ns is None:
+            self.first_token_ns = self.at_ns
+        room = OUTPUT_TEXT_LIMIT_CHARS - self.output_chars
+        if room > 0:
+            self._text.write(text[:room])
+        self.output_chars += len(text)
+
+    def add_media(self) -> None:
+        """A piece of audio or an image."""
+        self.has_media = True
+        self.mark_output()
+
+    def add_tool_call(self, name: str | None) -> None:
+        """One more call of a client's tool; the name may follow by `name_tool`."""
+        self.tool_call_count += 1
+        self.mark_output()
+        if name:
+            self.name_tool(name)
+
+    def name_tool(self, name: str) -> None:
+        """The name of a tool that was called."""
+        self.add_text(name)
+        if len(self.tool_names) < TOOL_NAMES_LIMIT:
+            self.tool_names[name] = None
+
+    def fail(self, body: Json) -> None:
+        """The reply says that it failed. Of the error only its code is kept; its message may quote content."""
+        self.has_error = True
+        self.error_code = _error_code(body) or self.error_code
+
+
+def _error_code(body: Json) -> str | None:
+    """The error's `code`, else its `type` or `status`; a bare number only where there is no word."""
+    error = mapping(body.get("error")) or body
+    values = [error.get("code"), error.get("type"), error.get("status")]
+    words = [v for v in values if isinstance(v, str) and 0 < len(v) <= _CODE_LIMIT_CHARS and v != "error"]
+    if words:
+        return words[0]
+    code = values[0]
+    return str(code) if isinstance(code, int) and 0 <= code <= 99_999 else None

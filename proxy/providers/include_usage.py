@@ -1,0 +1,207 @@
+"""Asking a chat stream for its usage on the client's behalf, and hiding from the client that it was asked.
+
+`stream_options.include_usage` does two things to a stream: every chunk gets a top-level `"usage":null`, and one
+more chunk with empty `choices` and the usage comes last. `inject` sets the option in the raw request body;
+`UsageStripper` takes both effects out of the reply again. All other bytes stay as they are.
+
+The stripper works on whole events, since an event may have to go: it holds an event until the blank line that
+ends it, which servers send with it. An event without `"usage"` in it is never looked into. One that outgrows
+`HOLD_BYTES` before its end is passed on as it comes.
+"""
+
+import re
+from typing import Any
+
+import orjson
+
+from proxy.domain.json_members import Member, top_level_members
+
+HOLD_BYTES = 1 << 20
+_OPTIONS = "stream_options"
+_FLAG = "include_usage"
+_EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_LINE = re.compile(rb"([^\r\n]*+)(?>\r\n|\n|\r|\Z)")
+_DATA_PREFIX = re.compile(rb"(?:\xef\xbb\xbf)?data: ?")
+_NULL_USAGE = re.compile(rb'"usage"\s*:\s*null')
+_EMPTY_ARRAY = re.compile(rb"\[\s*\]")
+_LOOKBACK_BYTES = 3
+
+
+def inject(body: bytes, parsed: dict[str, Any]) -> bytes:
+    """`body` with `stream_options.include_usage` true; `parsed` is what a JSON parser made of it.
+
+    The same bytes come back where it is set already, or `stream_options` is nothing that could hold it.
+    """
+    options = parsed.get(_OPTIONS)
+    if options is None:
+        return _with_member(body, _OPTIONS, b'{"include_usage":true}')
+    if not isinstance(options, dict) or options.get(_FLAG) is True:
+        return body
+    member = _last(top_level_members(body), _OPTIONS)
+    assert member is not None
+    edited = _with_member(body[member.value_start : member.value_end], _FLAG, b"true")
+    return body[: member.value_start] + edited + body[member.value_end :]
+
+
+class UsageStripper:
+    """Feed it the bytes of an event stream; what it gives, joined, is the stream without the injection."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+        self._is_passing = False
+        """The event now coming is too long to hold; `_held` is then only its end, already passed on."""
+        self._eats_line_feed = False
+        """The last event went, and a line feed that comes next still belongs to it."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next bytes; what may go to the client now."""
+        if not self._held and not self._eats_line_feed and _is_plain(chunk):
+            return chunk
+        if self._eats_line_feed and chunk:
+            self._eats_line_feed = False
+            chunk = chunk.removeprefix(b"\n")
+        if self._is_passing:
+            return self._pass_on(chunk)
+        search_from = max(0, len(self._held) - _LOOKBACK_BYTES)
+        self._held += chunk
+        released = self._release(search_from)
+        if len(self._held) > HOLD_BYTES:
+            self._is_passing = True
+            released += bytes(self._held)
+            del self._held[:-_LOOKBACK_BYTES]
+        return released
+
+    def flush(self) -> bytes:
+        """The stream has ended: what is still held, edited if it is an event after all."""
+        held = b"" if self._is_passing else bytes(self._held)
+        self._held.clear()
+        return strip_event(held)
+
+    def _release(self, search_from: int) -> bytes:
+        released: list[bytes] = []
+        position = 0
+        while (end := _EVENT_END.search(self._held, search_from)) is not None:
+            event = bytes(self._held[position : end.end()])
+            edited = strip_event(event)
+            released.append(edited)
+            position = search_from = end.end()
+            self._eats_line_feed = not edited and event.endswith(b"\r") and position == len(self._held)
+        del self._held[:position]
+        return b"".join(released)
+
+    def _pass_on(self, chunk: bytes) -> bytes:
+        seen = len(self._held)
+        self._held += chunk
+        end = _EVENT_END.search(self._held)
+        if end is None or end.end() <= seen:
+            del self._held[:-_LOOKBACK_BYTES]
+            return chunk
+        rest = chunk[end.end() - seen :]
+        self._held.clear()
+        self._is_passing = False
+        return chunk[: end.end() - seen] + self.feed(rest)
+
+
+def strip_event(event: bytes) -> bytes:
+    """One whole event without what the injection caused: edited, empty, or the same bytes."""
+    if b'"usage"' not in event:
+        return event
+    if (edited := _without_last_null(event)) is not None:
+        return edited
+    payload, offsets = _payload(event)
+    try:
+        orjson.loads(payload)
+        members = top_level_members(payload)
+    except ValueError:
+        return event
+    usages = [position for position, member in enumerate(members) if member.name == "usage"]
+    if len(usages) != 1:
+        return event
+    usage = members[usages[0]]
+    value = payload[usage.value_start : usage.value_end]
+    if value == b"null":
+        start, end = _span(members, usages[0])
+        return event[: _raw(offsets, start)] + event[_raw(offsets, end) :]
+    choices = _last(members, "choices")
+    is_extra = choices is not None and _EMPTY_ARRAY.fullmatch(payload, choices.value_start, choices.value_end)
+    return _comments(event) if is_extra and value.startswith(b"{") else event
+
+
+def _without_last_null(event: bytes) -> bytes | None:
+    """The usual case by a short way: one data line, one `usage`, null, and another member before it.
+
+    It stands at the top level if what follows it closes exactly one object. None: not the usual case.
+    """
+    name = event.find(b'"usage"')
+    null = _NULL_USAGE.match(event, name)
+    head = event[:name].rstrip(b" ")
+    if null is None or not head.startswith(b"data:") or not head.endswith(b","):
+        return None
+    tail = event[null.end() :]
+    rest = tail.rstrip(b"\r\n")
+    is_one_line = not (b"\n" in head or b"\r" in head or b"\n" in rest or b"\r" in rest)
+    if not is_one_line or b'"usage"' in rest:
+        return None
+    if rest != b"}":
+        try:
+            orjson.loads(b'{"":0' + rest)
+        except orjson.JSONDecodeError:
+            return None
+    return head[:-1] + tail
+
+
+def _is_plain(chunk: bytes) -> bool:
+    """True for whole events without usage, the usual chunk."""
+    return chunk.endswith(b"\n\n") and b'"usage"' not in chunk
+
+
+def _with_member(body: bytes, key: str, value: bytes) -> bytes:
+    """The object with its last member `key` set to `value`, or with such a member put at its end."""
+    members = top_level_members(body)
+    if (member := _last(members, key)) is not None:
+        return body[: member.value_start] + value + body[member.value_end :]
+    brace = body.rindex(b"}")
+    end = members[-1].value_end if members else brace
+    comma = b"," if members else b""
+    return b"".join((body[:end], comma, b'"', key.encode(), b'":', value, body[end:]))
+
+
+def _last(members: list[Member], name: str) -> Member | None:
+    return next((member for member in reversed(members) if member.name == name), None)
+
+
+def _span(members: list[Member], position: int) -> tuple[int, int]:
+    """The bytes of a member with the comma that goes with it."""
+    if position > 0:
+        before = members[position - 1].value_end
+        return before, members[position].value_end
+    after = members[1].start if len(members) > 1 else members[0].value_end
+    return members[0].start, after
+
+
+def _payload(event: bytes) -> tuple[bytes, list[tuple[int, int]]]:
+    """The joined data lines, and for each the offset where it begins in the payload and in the event."""
+    parts: list[bytes] = []
+    offsets: list[tuple[int, int]] = []
+    length = 0
+    for line in _LINE.finditer(event):
+        prefix = _DATA_PREFIX.match(line[1])
+        if prefix is None:
+            continue
+        offsets.append((length, line.start() + prefix.end()))
+        parts.append(line[1][prefix.end() :])
+        length += len(parts[-1]) + 1
+    return b"\n".join(parts), offsets
+
+
+def _raw(offsets: list[tuple[int, int]], position: int) -> int:
+    """Where a position of the payload stands in the event."""
+    begin, raw = next(pair for pair in reversed(offsets) if pair[0] <= position)
+    return raw + position - begin
+
+
+def _comments(event: bytes) -> bytes:
+    """What is left of an event that goes: comments that came in its block, with its end."""
+    lines = [line[0] for line in _LINE.finditer(event) if line[1].startswith(b":")]
+    ending = _EVENT_END.search(event)
+    return b"".join([*lines, b"\n"]) if lines and ending else b"".join(lines)

@@ -1,0 +1,48 @@
+"""Narrowing of values out of a provider's JSON: any of them may be missing, of another type, or absurd."""
+
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+Json: TypeAlias = dict[str, Any]
+
+LABEL_LIMIT_CHARS = 200
+MAX_COUNT = 1 << 40
+"""Above this a token count is a fault of the sender (2^63, a hash, a time stamp), not a count."""
+_MAX_AMOUNT = Decimal(1_000_000)
+
+
+def mapping(value: object) -> Json:
+    """The object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: object) -> list[Json]:
+    """The objects of an array, in order; what is not an object is left out."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def text(value: object) -> str:
+    """The string, or an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def label(value: object) -> str | None:
+    """A non-empty name, cut to `LABEL_LIMIT_CHARS`."""
+    return value[:LABEL_LIMIT_CHARS] if isinstance(value, str) and value else None
+
+
+def count(value: object) -> int | None:
+    """A token count; None for what cannot be one: negative, fractional, absurdly large, of another type."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT:
+        return value
+    return None
+
+
+def amount(value: object) -> Decimal | None:
+    """A sum of money or a length of time, as written on the wire; None for what cannot be one."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    exact = Decimal(str(value))
+    return exact if exact.is_finite() and 0 <= exact <= _MAX_AMOUNT else None
