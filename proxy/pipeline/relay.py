@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from proxy.domain.errors import UpstreamError, UpstreamTimeout
 from proxy.domain.exchange import Attempt
 from proxy.domain.headers import header
-from proxy.domain.provider_errors import errors_of_provider
+from proxy.domain.provider_errors import classify_provider_error
 from proxy.domain.routing import Plan, Target, may_retry, retry_pause_s
 from proxy.pipeline.call import Call
 from proxy.pipeline.client_body import StreamedBody
@@ -165,4 +165,4 @@ def _seal(attempt: Attempt, call: Call) -> None:
         attempt.ended_ns = call.services.clock.monotonic_ns()
     if attempt.error_type is None and attempt.http_status is not None and attempt.http_status >= 300:
         raw_code = attempt.reading.error_code if attempt.reading else None
-        attempt.error_type, attempt.error_code = errors_of_provider(attempt.http_status, raw_code)
+        attempt.error_type, attempt.error_code = classify_provider_error(attempt.http_status, raw_code)

@@ -77,7 +77,7 @@ class HardenedRequestHandler(RequestHandler):
 
 
 def _public_error(status: int, exc: BaseException | None) -> ProxyError:
-    if isinstance(exc, LineTooLong) or type(exc).__name__ == "TooManyHeaders":
+    if isinstance(exc, LineTooLong) or getattr(exc, "message", "") == "Too many headers received":
         return HeadersTooLarge("A header line, or the header block, is too large.", code="headers_too_large")
     if status == MalformedRequest.http_status:
         return MalformedRequest("The request is not valid HTTP/1.1.", code="malformed_request")

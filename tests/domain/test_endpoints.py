@@ -1,0 +1,76 @@
+import pytest
+
+from proxy.domain.endpoints import BodyKind, Dialect, classify, dialect_of, gemini_model
+
+NONE: frozenset[str] = frozenset()
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "api", "body"),
+    [
+        ("/v1/chat/completions", "chat", "chat", BodyKind.JSON),
+        ("/v1/completions", "completions", "completions", BodyKind.JSON),
+        ("/v1/responses", "responses", "responses", BodyKind.JSON),
+        ("/v1/embeddings", "embeddings", "embeddings", BodyKind.JSON),
+        ("/v1/messages", "messages", "messages", BodyKind.JSON),
+        ("/v1/audio/transcriptions", "transcriptions", "transcriptions", BodyKind.STREAMED),
+        ("/v1/images/edits", "images", "images", BodyKind.STREAMED),
+        ("/v1beta/models/g:generateContent", "generate_content", "", BodyKind.JSON),
+        ("/v1/models/g:streamGenerateContent", "generate_content", "", BodyKind.JSON),
+    ],
+)
+def test_model_calls_are_named(path: str, name: str, api: str, body: BodyKind) -> None:
+    found = classify("POST", path, Dialect.OPENAI)
+    assert found.is_model_call
+    assert (found.name, found.api, found.body) == (name, api, body)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/models"),
+        ("GET", "/v1/chat/completions/abc"),
+        ("DELETE", "/v1/responses/resp_1"),
+        ("POST", "/v1/responses/resp_1/cancel"),
+        ("POST", "/v1/responses/input_tokens"),
+        ("POST", "/v1/messages/count_tokens"),
+        ("POST", "/v1beta/models/g:countTokens"),
+        ("POST", "/v1/files"),
+        ("POST", "/v1/something/new"),
+    ],
+)
+def test_everything_else_passes_without_events(method: str, path: str) -> None:
+    found = classify(method, path, Dialect.OPENAI)
+    assert not found.is_model_call
+    assert found.body is BodyKind.STREAMED
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "query", "dialect"),
+    [
+        ("/v1/messages", NONE, NONE, Dialect.ANTHROPIC),
+        ("/v1/messages/count_tokens", NONE, NONE, Dialect.ANTHROPIC),
+        ("/v1/models", frozenset({"anthropic-version"}), NONE, Dialect.ANTHROPIC),
+        ("/v1/models", frozenset({"x-goog-api-key"}), NONE, Dialect.GEMINI),
+        ("/v1/models", NONE, frozenset({"key"}), Dialect.GEMINI),
+        ("/v1beta/models", NONE, NONE, Dialect.GEMINI),
+        ("/v1/models/g:generateContent", NONE, NONE, Dialect.GEMINI),
+        ("/v1beta/openai/chat/completions", NONE, NONE, Dialect.OPENAI),
+        ("/v1/models", NONE, NONE, Dialect.OPENAI),
+    ],
+)
+def test_the_dialect_is_told_by_path_and_headers(
+    path: str, headers: frozenset[str], query: frozenset[str], dialect: Dialect
+) -> None:
+    assert dialect_of(path, headers, query) is dialect
+
+
+def test_gemini_s_openai_surface_is_metered_as_chat_and_served_by_google() -> None:
+    found = classify("POST", "/v1beta/openai/chat/completions", Dialect.OPENAI)
+    assert (found.api, found.dialect, found.host) == ("chat", Dialect.OPENAI, Dialect.GEMINI)
+
+
+def test_a_gemini_path_names_its_model() -> None:
+    assert gemini_model("/v1beta/models/gemini-3.1-pro:generateContent") == "gemini-3.1-pro"
+    assert gemini_model("/v1beta/models/a%20b:generateContent") == "a b"
+    assert gemini_model("/v1beta/models") is None

@@ -1,0 +1,132 @@
+"""The contract with aiohttp's private parts that `proxy.web.server` relies on."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from proxy.web import server
+from proxy.web.server import HardenedServer
+
+CANARY = b"CANARY-3f9a"
+
+
+async def echo(request: web.BaseRequest) -> web.StreamResponse:
+    body = await request.read()
+    return web.Response(body=body, headers={"X-Encoding": request.headers.get("Content-Encoding", "")})
+
+
+@asynccontextmanager
+async def listening(handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] = echo) -> AsyncIterator[int]:
+    runner = web.ServerRunner(HardenedServer(handler), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def exchange(port: int, *pieces: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.writelines(pieces)
+    await writer.drain()
+    reply = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    await writer.wait_closed()
+    return reply
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + CANARY + b"\x00\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + CANARY + b"\r\n",
+        b"GET /?key=" + CANARY + b" HTTP/9.9\r\nHost: x\r\n\r\n",
+        CANARY + b" / HTTP/1.1 \r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n" + CANARY,
+    ],
+)
+async def test_a_malformed_request_is_answered_400_and_quoted_nowhere(
+    request_bytes: bytes, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with listening() as port:
+        reply = await exchange(port, request_bytes)
+    assert reply.startswith(b"HTTP/1.0 400")
+    assert b'"code":"malformed_request"' in reply
+    seen = reply.decode("latin-1") + caplog.text + "".join(capfd.readouterr())
+    assert CANARY.decode() not in seen
+
+
+async def test_a_header_line_over_the_limit_is_431() -> None:
+    async with listening() as port:
+        reply = await exchange(port, b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 40_000 + b"\r\n\r\n")
+    assert reply.startswith(b"HTTP/1.0 431")
+
+
+async def test_too_many_headers_are_431() -> None:
+    async with listening() as port:
+        reply = await exchange(port, b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-A: a\r\n" * 200 + b"\r\n")
+    assert reply.startswith(b"HTTP/1.0 431")
+
+
+async def test_an_exception_of_a_handler_is_a_500_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(_: web.BaseRequest) -> web.StreamResponse:
+        raise RuntimeError(CANARY.decode())
+
+    async with listening(broken) as port:
+        reply = await exchange(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert reply.startswith(b"HTTP/1.1 500")
+    assert CANARY.decode() not in reply.decode() + caplog.text
+
+
+async def test_request_bodies_are_not_decompressed() -> None:
+    async with listening() as port:
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\n"
+        reply = await exchange(port, head + b"\x1f\x8bxyz")
+    assert reply.endswith(b"\x1f\x8bxyz")
+
+
+async def test_a_header_block_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEADER_DEADLINE_S", 0.05)
+    async with listening() as port:
+        assert await exchange(port, b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ") == b""
+
+
+async def test_drip_feeding_does_not_lengthen_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEADER_DEADLINE_S", 0.2)
+    async with listening() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\n")
+        ended = asyncio.ensure_future(reader.read())
+        for _ in range(200):
+            if ended.done():
+                break
+            writer.write(b"X-A: a\r\n")
+            await asyncio.wait([ended], timeout=0.02)
+        assert await ended == b""
+        writer.close()
+
+
+async def test_a_client_that_leaves_cancels_its_handler() -> None:
+    entered, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def waits(_: web.BaseRequest) -> web.StreamResponse:
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        raise AssertionError
+
+    async with listening(waits) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.wait_for(entered.wait(), 5)
+        writer.close()
+        await asyncio.wait_for(cancelled.wait(), 5)
