@@ -139,15 +139,16 @@ def test_no_module_is_a_drawer_for_everything() -> None:
 def exception_texts(source: str) -> list[int]:
     """Lines on which a caught exception is turned into text, or handed to a call that would do so.
 
-    Its text may quote what a client or provider sent, so it must reach no log line, event or reply.
-    Caught: `str(e)`, `repr(e)`, an f-string, `%`, `.format(e)`, `e.args`, logging with `e`, `exc_info`, `.exception(`.
+    Its text may quote what a client or provider sent, so it must reach no log line, event or reply. Caught:
+    `str(e)`, `repr(e)`, an f-string, `%`, `.format(e)`, `e.args`, logging with `e`, `traceback.format_exc()`.
+    `log.exception` may pass: `adapters.logs` writes an exception's type and places, never its text.
     """
     found: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ExceptHandler) and node.name:
             for inner in node.body:
                 found.update(_uses_as_text(inner, node.name))
-        if isinstance(node, ast.Call) and _logs_a_traceback(node):
+        if isinstance(node, ast.Attribute) and node.attr in {"format_exc", "print_exc", "format_exception"}:
             found.add(node.lineno)
     return sorted(found)
 
@@ -182,19 +183,6 @@ def _names(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
 
 
-def _logs_a_traceback(call: ast.Call) -> bool:
-    is_exception_call = isinstance(call.func, ast.Attribute) and call.func.attr in {
-        "exception",
-        "format_exc",
-        "print_exc",
-    }
-    has_exc_info = any(
-        keyword.arg == "exc_info" and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value)
-        for keyword in call.keywords
-    )
-    return is_exception_call or has_exc_info
-
-
 def test_no_exception_text_leaves() -> None:
     found = {
         name: lines
@@ -214,8 +202,7 @@ def test_no_exception_text_leaves() -> None:
         "x = 'failed: {}'.format(e)",
         "x = e.args[0]",
         "log.warning('failed: %s', e)",
-        "log.error('failed', exc_info=True)",
-        "log.exception('failed')",
+        "text = traceback.format_exc()",
     ],
 )
 def test_rule_on_exception_text_bites(statement: str) -> None:
@@ -227,6 +214,28 @@ def test_rule_on_exception_text_bites(statement: str) -> None:
 )
 def test_rule_on_exception_text_lets_chosen_values_pass(statement: str) -> None:
     assert exception_texts(f"try:\n    run()\nexcept OSError as e:\n    {statement}\n") == []
+
+
+def foreign_loggers(source: str) -> list[int]:
+    """Lines that name a logger otherwise than by `__name__`, whose messages `adapters.logs` would not print."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "getLogger"
+        and node.args
+        and not (isinstance(node.args[0], ast.Name) and node.args[0].id == "__name__")
+    ]
+
+
+def test_loggers_are_named_after_their_module() -> None:
+    found = {relative(path): foreign_loggers(path.read_text()) for path in python_files("proxy")}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def test_rule_on_loggers_bites() -> None:
+    assert foreign_loggers("log = logging.getLogger('journal')\nlog = logging.getLogger(__name__)") == [1]
 
 
 def tracked_texts() -> Iterator[tuple[str, str]]:
