@@ -1,1 +1,11 @@
-"""Signpost."""
+"""Text to checked domain values: the only place that knows YAML and pydantic.
+
+Start at `load`. A file becomes a `Document` (values with their places), a `Section` model checks its shape, and a
+`compile_…` function makes domain values of it and reports what only the whole can show.
+"""
+
+from proxy.config.load import Configuration, Places, find_places, load
+from proxy.config.problems import ConfigError, Problem
+from proxy.config.secret import load_secret
+
+__all__ = ["ConfigError", "Configuration", "Places", "Problem", "find_places", "load", "load_secret"]

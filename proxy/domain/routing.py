@@ -1,10 +1,17 @@
-"""Which provider and model a call goes to: a table in, an ordered plan out."""
+"""Which provider and model a call goes to: a table in, an ordered plan out.
+
+A model is looked up by its exact name, then by the patterns, the one that says most first (see `globs`), then it
+goes to the default provider of the call's dialect. A plan starts with one target, drawn by weight, and goes on with
+the route's fallbacks in their order; targets that were not drawn are no fallbacks.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from proxy.domain.endpoints import Dialect
+from proxy.domain.errors import UnknownModel
+from proxy.domain.globs import matches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +30,8 @@ class Provider:
 
     name: str
     label: str
-    """What events say: openai, anthropic, google, azure_openai, or `name` for any other host."""
+    """What events and prices say: openai, anthropic, google, azure_openai, else the known host's (groq, …), else
+    `name`."""
     kind: Literal["openai", "anthropic", "gemini", "azure_openai"]
     dialect: Dialect
     base_url: str
@@ -40,6 +48,7 @@ class Target:
     provider: Provider
     model: str | None = None
     weight: int = 1
+    """Its share of the draw among the route's targets; 0 is never drawn."""
 
     @property
     def label(self) -> str:
@@ -80,3 +89,45 @@ class Plan:
 
     targets: tuple[Target, ...]
     retries: RetryPolicy = RetryPolicy()
+
+
+def plan(table: RoutingTable, model: str | None, dialect: Dialect, draw: float) -> Plan:
+    """Choose the targets of one call; `draw` is uniform in [0, 1). Raises UnknownModel.
+
+    `model` is None where the call names none (a list of models); it goes to the dialect's default provider.
+    """
+    route = _route(table, model) if model is not None else None
+    if route is None:
+        return Plan(targets=(_default_target(table, dialect),))
+    if route.targets[0].provider.dialect is not dialect:
+        raise UnknownModel(
+            f"routing.yaml sends this model to a provider of the {route.targets[0].provider.dialect.value} dialect, "
+            f"and the call speaks {dialect.value}. Call that dialect's endpoint, or name a target that speaks this one."
+        )
+    drawn = _drawn(route.targets, draw)
+    fallback = tuple(target for target in route.fallback if target.label != drawn.label)
+    return Plan(targets=(drawn, *fallback), retries=route.retries)
+
+
+def _route(table: RoutingTable, model: str) -> Route | None:
+    return next((route for route in table.routes if matches(route.pattern, model)), None)
+
+
+def _default_target(table: RoutingTable, dialect: Dialect) -> Target:
+    provider = table.defaults.get(dialect)
+    if provider is None:
+        raise UnknownModel(
+            "No target for this model. Add it under `models:` in routing.yaml, "
+            f"or name a provider in `default_provider: {{{dialect.value}: …}}`."
+        )
+    return Target(provider=provider)
+
+
+def _drawn(targets: tuple[Target, ...], draw: float) -> Target:
+    """The target in whose share of the summed weights `draw` falls, in file order."""
+    mark = draw * sum(target.weight for target in targets)
+    for target in targets:
+        mark -= target.weight
+        if mark < 0:
+            return target
+    return max(targets, key=lambda target: target.weight)

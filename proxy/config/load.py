@@ -1,0 +1,133 @@
+"""Files and environment to one checked, immutable configuration, or every problem at once."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from proxy.config.analytics import AnalyticsFile, compile_destination, compile_policy
+from proxy.config.document import Document, parse_document
+from proxy.config.prices import BaseTable, PricingFile, compile_rules, load_base_table
+from proxy.config.problems import ConfigError, Problem
+from proxy.config.routing import RoutingFile, compile_keys, compile_limits, compile_routing
+from proxy.config.schema import check_document
+from proxy.domain.keys import HashedKey
+from proxy.domain.limits import Limits
+from proxy.domain.policy import AnalyticsPolicy, Destination
+from proxy.domain.pricing import PriceBook
+from proxy.domain.routing import RoutingTable
+
+ROUTING, ANALYTICS, PROMPTS = "routing.yaml", "analytics.yaml", "prompts.yaml"
+DEFAULT_CONFIG_DIR, DEFAULT_PRICING_FILE, DEFAULT_DATA_DIR = Path("config"), Path("pricing.yaml"), Path("data")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """All that the files and the environment say. `digest` names the files' bytes, not the environment's values."""
+
+    routing: RoutingTable
+    keys: tuple[HashedKey, ...]
+    limits: Limits
+    drain_s: float
+    analytics: AnalyticsPolicy
+    destination: Destination
+    prices: PriceBook
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where configuration and data are; see `find_places`."""
+
+    config_dir: Path
+    pricing_file: Path
+    data_dir: Path
+
+
+def find_places(
+    env: Mapping[str, str], *, config: str | None = None, pricing: str | None = None, data: str | None = None
+) -> Places:
+    """Flags, then variables, then defaults. Raises ConfigError for a named place that does not exist.
+
+    A default place may be absent, and so may the data folder, which is made when it is needed.
+    """
+    problems = []
+    config = config or env.get("PROMPTLANE_CONFIG") or None
+    pricing = pricing or env.get("PROMPTLANE_PRICING") or None
+    if config and not Path(config).is_dir():
+        problems.append(Problem(file=config, message="there is no such folder"))
+    if pricing and not Path(pricing).is_file():
+        problems.append(Problem(file=pricing, message="there is no such file"))
+    if problems:
+        raise ConfigError(problems)
+    return Places(
+        config_dir=Path(config) if config else DEFAULT_CONFIG_DIR,
+        pricing_file=Path(pricing) if pricing else DEFAULT_PRICING_FILE,
+        data_dir=Path(data or env.get("PROMPTLANE_DATA") or DEFAULT_DATA_DIR),
+    )
+
+
+def load(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> Configuration:
+    """Read and check everything. Files may be absent. Raises ConfigError with all problems."""
+    files = {path: _read(path) for path in (config_dir / ROUTING, config_dir / ANALYTICS, pricing_file)}
+    routing_doc, analytics_doc, pricing_doc = (parse_document(str(path), raw, env) for path, raw in files.items())
+    environment = Document(file="environment")
+    routing = check_document(routing_doc, RoutingFile) or RoutingFile(version=1)
+    analytics = check_document(analytics_doc, AnalyticsFile) or AnalyticsFile(version=1)
+    pricing = check_document(pricing_doc, PricingFile) or PricingFile(version=1)
+    base = _base_table()
+    pricing_digest = hashlib.sha256(files[pricing_file]).hexdigest()
+    configuration = Configuration(
+        routing=compile_routing(routing_doc, routing, env),
+        keys=compile_keys(routing_doc, routing),
+        limits=compile_limits(routing),
+        drain_s=float(routing.limits.drain_s),
+        analytics=compile_policy(analytics_doc, analytics, env),
+        destination=compile_destination(analytics.posthog, environment, env),
+        prices=PriceBook(
+            rules=compile_rules(pricing_doc, pricing),
+            table=base.models,
+            version=f"{base.version}+{pricing_digest[:8]}" if pricing.models else base.version,
+        ),
+        digest=_digest(files.values()),
+    )
+    documents = (routing_doc, analytics_doc, pricing_doc, environment)
+    problems = [problem for document in documents for problem in document.problems] + _misplaced(config_dir)
+    if problems:
+        raise ConfigError(problems)
+    return configuration
+
+
+@cache
+def _base_table() -> BaseTable:
+    """The table is part of the package and does not change while it runs."""
+    return load_base_table()
+
+
+def _read(path: Path) -> bytes:
+    """The file's bytes; none where there is no file. Raises ConfigError for one that cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError:
+        raise ConfigError([Problem(file=str(path), message="this file cannot be read")]) from None
+
+
+def _misplaced(config_dir: Path) -> list[Problem]:
+    """Files that somebody would expect to be read."""
+    problems = [
+        Problem(file=str(config_dir / name), message=f"this file is not read; call it {name.replace('.yml', '.yaml')}")
+        for name in ("routing.yml", "analytics.yml")
+        if (config_dir / name).exists()
+    ]
+    if (config_dir / PROMPTS).exists():
+        message = "this version cannot roll out prompts yet; remove the file, or it would be silently without effect"
+        problems.append(Problem(file=str(config_dir / PROMPTS), message=message))
+    return problems
+
+
+def _digest(contents: Iterable[bytes]) -> str:
+    """12 hex digits over the files in a fixed order, each set off by its own hash."""
+    return hashlib.sha256(b"".join(hashlib.sha256(raw).digest() for raw in contents)).hexdigest()[:12]

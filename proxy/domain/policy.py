@@ -1,0 +1,84 @@
+"""What analytics may say and keep: the values of analytics.yaml, with their defaults."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from proxy.domain.identity import IdentityPolicy
+from proxy.domain.privacy import PromptHashMode
+
+_GIB = 1024**3
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Families:
+    """Which events are made at all."""
+
+    product: bool = True
+    ai: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """How many events are made. `sample` is the share of traces kept, in [0, 1]; failed calls' ends always are."""
+
+    started: bool = True
+    attempt_failed: bool = True
+    sample: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxBounds:
+    """What may wait for PostHog, and how long the writer gathers rows before it commits them."""
+
+    max_bytes: int = _GIB
+    max_age_s: float = 7 * _DAY_S
+    commit_ms: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreBounds:
+    """What is kept of past exchanges."""
+
+    max_bytes: int = 20 * _GIB
+    max_age_s: float = 90 * _DAY_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """The PostHog project. `api_key` None: events stay local. `host` has a scheme and no trailing slash."""
+
+    api_key: str | None = field(default=None, repr=False)
+    host: str = "https://us.i.posthog.com"
+    capture: Literal["batch", "v1"] = "batch"
+    gzip: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalyticsPolicy:
+    """Everything that analytics.yaml says. `trace_url` None: the page on the bound address."""
+
+    environment: str = "production"
+    environment_header: bool = False
+    """A client's `X-Environment` is believed."""
+    families: Families = Families()
+    volume: Volume = Volume()
+    identity_mode: Literal["as_given", "hash", "none"] = "as_given"
+    identity_salt: bytes | None = field(default=None, repr=False)
+    prompt_hash: PromptHashMode = "hmac-sha256"
+    allowed_properties: frozenset[str] = frozenset()
+    trace_url: str | None = None
+    outbox: OutboxBounds = OutboxBounds()
+    store: StoreBounds = StoreBounds()
+
+    def identity(self, secret: bytes) -> IdentityPolicy:
+        """The rules by which callers are told apart, under the installation's secret."""
+        return IdentityPolicy(
+            mode=self.identity_mode,
+            secret=secret,
+            salt=self.identity_salt,
+            prompt_hash_mode=self.prompt_hash,
+            allowed_properties=self.allowed_properties,
+            environment=self.environment,
+            allow_environment_header=self.environment_header,
+        )
