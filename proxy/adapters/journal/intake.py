@@ -1,0 +1,206 @@
+"""The event loop's end of the journal: a bounded queue whose every operation returns at once.
+
+Rows are put by one thread and taken by another; each side keeps its own running totals and the difference is what
+waits, so that no lock is needed.
+
+A call's end matters more than its start: starts are refused at three quarters of the queue. Where even an end is
+refused, a note of its id takes its place, so that the next start does not invent another end for that call.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from proxy.adapters.journal.file import JournalFile
+from proxy.adapters.journal.tally import Drop
+from proxy.domain.journal_rows import Closing, JournalEvent, Opening
+
+GROUP_ROWS = 64
+"""As many waiting rows end the wait for more."""
+MAX_GROUP_ROWS = 1024
+ROW_OVERHEAD_BYTES = 300
+"""What a row costs in memory beside its bytes."""
+MAX_NOTES = 65_536
+"""Ids of refused ends that may wait, on top of the bounds."""
+START_SHARE = 0.75
+
+
+class Row(Protocol):
+    """One thing to be written."""
+
+    @property
+    def event_count(self) -> int:
+        """How many events are lost when this row is."""
+
+    @property
+    def ended(self) -> str | None:
+        """The call whose end this is."""
+
+    def apply(self, file: JournalFile) -> None:
+        """Write it, inside a transaction; may be repeated after that was undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRow:
+    """A call that runs."""
+
+    opening: Opening
+    ended: None = None
+
+    @property
+    def event_count(self) -> int:
+        """As in `Row`."""
+        return len(self.opening.events)
+
+    def apply(self, file: JournalFile) -> None:
+        """As in `Row`."""
+        file.open(self.opening)
+
+
+@dataclass(frozen=True, slots=True)
+class EndRow:
+    """A call that ended."""
+
+    closing: Closing
+
+    @property
+    def event_count(self) -> int:
+        """As in `Row`."""
+        return len(self.closing.events)
+
+    @property
+    def ended(self) -> str:
+        """As in `Row`."""
+        return self.closing.exchange_id
+
+    def apply(self, file: JournalFile) -> None:
+        """As in `Row`."""
+        file.close(self.closing)
+
+
+@dataclass(frozen=True, slots=True)
+class EventsRow:
+    """Events that are neither a start nor an end."""
+
+    exchange_id: str
+    events: tuple[JournalEvent, ...]
+    ended: None = None
+
+    @property
+    def event_count(self) -> int:
+        """As in `Row`."""
+        return len(self.events)
+
+    def apply(self, file: JournalFile) -> None:
+        """As in `Row`."""
+        file.append(self.exchange_id, self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """The end of this call was refused: it must not be taken for interrupted."""
+
+    exchange_id: str
+
+    def apply(self, file: JournalFile) -> None:
+        """Forget that the call runs."""
+        file.forget(self.exchange_id)
+
+
+class Command:
+    """Something to be done with the file in the same transaction, with an answer after the commit."""
+
+    def __init__(self, action: Callable[[JournalFile], Any]) -> None:
+        self.future: Future[Any] = Future()
+        self._action = action
+        self._answer: Any = None
+
+    def apply(self, file: JournalFile) -> None:
+        """May be repeated after the transaction was undone."""
+        self._answer = self._action(file)
+
+    def succeed(self) -> None:
+        """It is durable."""
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_result(self._answer)
+
+    def fail(self, error: Exception) -> None:
+        """It did not happen."""
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_exception(error)
+
+
+class Intake:
+    """`offer` belongs to the event loop, `gather` to the writer; `submit` and `close` to anyone."""
+
+    def __init__(self, max_rows: int, max_bytes: int) -> None:
+        self._queue: SimpleQueue[tuple[int, Row | Note | Command]] = SimpleQueue()
+        self._hurry = threading.Event()
+        self._max_rows = max_rows
+        self._max_bytes = max_bytes
+        self._put_bytes = 0
+        self._taken_bytes = 0
+        self.is_closed = False
+        self.refused = {Drop.QUEUE_FULL: 0, Drop.CLOSED: 0}
+        """Events refused so far, by reason; only ever grows."""
+        self.records_refused = 0
+        """Ended calls whose record was refused; only ever grows."""
+
+    @property
+    def rows(self) -> int:
+        """How many wait."""
+        return self._queue.qsize()
+
+    @property
+    def bytes_waiting(self) -> int:
+        """What they take in memory, about."""
+        return self._put_bytes - self._taken_bytes
+
+    def offer(self, row: Row, size_bytes: int) -> None:
+        """Take the row, or count what is lost with it."""
+        ended = row.ended
+        share = 1.0 if ended is not None else START_SHARE
+        size_bytes += ROW_OVERHEAD_BYTES
+        waiting = self._queue.qsize()
+        fits = waiting < share * self._max_rows and self.bytes_waiting + size_bytes <= share * self._max_bytes
+        if self.is_closed or not fits:
+            self.refused[Drop.CLOSED if self.is_closed else Drop.QUEUE_FULL] += row.event_count
+            if ended is not None:
+                self.records_refused += 1
+                if not self.is_closed and waiting < self._max_rows + MAX_NOTES:
+                    self._queue.put((0, Note(ended)))
+            return
+        self._put_bytes += size_bytes
+        self._queue.put((size_bytes, row))
+        if waiting >= GROUP_ROWS:
+            self._hurry.set()
+
+    def submit(self, command: Command) -> None:
+        """Queue a command behind the rows that wait, and have them written now."""
+        self._queue.put((0, command))
+        self._hurry.set()
+
+    def close(self) -> None:
+        """Refuse from now on; what waits will still be taken."""
+        self.is_closed = True
+        self._hurry.set()
+
+    def gather(self, patience_s: float, commit_s: float) -> list[Row | Note | Command]:
+        """The next group, in order: waits up to `patience_s` for a first row and `commit_s` for its company."""
+        try:
+            first = self._queue.get(timeout=patience_s)
+        except Empty:
+            return []
+        self._hurry.wait(commit_s)
+        self._hurry.clear()
+        group = [first]
+        while len(group) < MAX_GROUP_ROWS:
+            try:
+                group.append(self._queue.get_nowait())
+            except Empty:
+                break
+        self._taken_bytes += sum(size_bytes for size_bytes, _ in group)
+        return [item for _, item in group]

@@ -1,0 +1,298 @@
+"""The journal behind the pipeline's port: one thread alone touches the file, everyone else hands it work.
+
+The thread sleeps until the first row waits, then for `commit_ms` more or until a group is complete, and writes all
+of it in one synced transaction: a disk that syncs slowly makes the groups larger and the event loop no slower.
+Questions and orders (which rows are due, these are delivered) take the same way, so that they see every row that
+was put before them.
+
+`open`, `close` and `append` are called from one thread, the event loop's.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from proxy.adapters.journal.backing import Backing, StoreFailed
+from proxy.adapters.journal.debts import Debts
+from proxy.adapters.journal.file import Interrupted, JournalFile
+from proxy.adapters.journal.intake import Command, EndRow, EventsRow, Intake, Note, Row, StartRow
+from proxy.adapters.journal.outbox import SWEEP_ROWS, Batch
+from proxy.adapters.journal.place import free_bytes
+from proxy.adapters.journal.schema import require_fixed_sqlite
+from proxy.adapters.journal.settings import JournalSettings
+from proxy.adapters.journal.stats import CommitTimes, JournalStats
+from proxy.adapters.journal.tally import Certainty, Count, Drop
+from proxy.domain.journal_rows import Closing, JournalEvent, Opening
+
+TICK_S = 1.0
+BUSY_PAUSE_S = 0.05
+MAX_SWEEPS = 20
+"""Steps of housekeeping between two groups."""
+
+_log = logging.getLogger("promptlane.journal")
+T = TypeVar("T")
+
+
+class JournalUnavailable(Exception):
+    """The journal is closed, or nothing can be written now."""
+
+
+class SqliteJournal:
+    """Made after the last fork. Order of use: `recover`, `start`, …, `close_journal`."""
+
+    def __init__(
+        self,
+        settings: JournalSettings,
+        *,
+        wall_unix_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        on_events: Callable[[Sequence[JournalEvent]], None] | None = None,
+        vfs: str | None = None,
+        free: Callable[[Path], int] = free_bytes,
+    ) -> None:
+        """Open the file, or memory where none can be had; blocks while it does.
+
+        `on_events` is called in the writer's thread (by `recover`: in the caller's) with the events that just became
+        durable.
+        Raises RuntimeError for a SQLite that may lose committed rows, and nothing else.
+        """
+        require_fixed_sqlite(apsw.sqlite_lib_version())
+        self._settings = settings
+        self._on_events = on_events
+        self._intake = Intake(settings.queue_max_rows, settings.queue_max_bytes)
+        self._backing = Backing(settings, wall_unix_us, vfs=vfs, free=free)
+        self._thread: threading.Thread | None = None
+        self._left_behind = 0
+        self._give_up = threading.Event()
+        self._times = CommitTimes()
+        self._debts = Debts(self._intake)
+        self._next_tick_s = 0.0
+        self._published = JournalStats(), Counter[Drop]()
+        self._publish()
+
+    def recover(self, interrupted: Interrupted) -> int:
+        """Close the calls that an earlier process left open; returns how many. Blocks; before `start` only."""
+        recovered = 0
+        while True:
+            command = Command(lambda file: file.recover(interrupted))
+            self._commit([command])
+            if command.future.exception() or not (closed := command.future.result()):
+                return recovered
+            recovered += closed
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def open(self, opening: Opening) -> None:
+        """Note a running call. Returns at once, never raises."""
+        self._intake.offer(StartRow(opening), len(opening.facts) + _body_bytes(opening.events))
+
+    def close(self, closing: Closing) -> None:
+        """Note its end; a second one for the same exchange changes nothing. Returns at once, never raises."""
+        self._intake.offer(EndRow(closing), len(closing.record) + _body_bytes(closing.events))
+
+    def append(self, events: Sequence[JournalEvent], exchange_id: str = "") -> None:
+        """Write events that are neither a start nor an end. Returns at once, never raises."""
+        self._intake.offer(EventsRow(exchange_id, tuple(events)), _body_bytes(events))
+
+    async def lease(self, max_events: int = 100, max_bytes: int = 1_000_000) -> Batch:
+        """Due events that nobody is sending; they are the caller's until it acknowledges, retries, buries or
+        releases them. Raises `JournalUnavailable`, as the following do.
+        """
+        return await self._ask(lambda file: file.outbox.lease(max_events, max_bytes))
+
+    async def ack(self, uuids: Sequence[str], certainty: Certainty) -> int:
+        """They were delivered; returns how many were still here."""
+        return await self._ask(lambda file: file.outbox.ack(uuids, certainty))
+
+    async def retry(self, uuids: Sequence[str], not_before_unix_us: int = 0) -> None:
+        """An attempt failed; they are due again at that time."""
+        await self._ask(lambda file: file.outbox.retry(uuids, not_before_unix_us))
+
+    async def bury(self, uuids: Sequence[str], reason: str) -> int:
+        """They will not be sent again unless an operator says so; returns how many were still here."""
+        return await self._ask(lambda file: file.outbox.bury(uuids, reason))
+
+    async def release_all(self) -> None:
+        """Nobody is sending anything: every lease is void."""
+        await self._ask(lambda file: file.outbox.release_all())
+
+    def stats(self) -> JournalStats:
+        """From memory; events that wait in the queue are not admitted yet."""
+        stats, settled = self._published
+        owed = self._debts.owed(settled)
+        return replace(
+            stats,
+            admitted=stats.admitted + owed.total(),
+            dropped=dict(Counter(stats.dropped) + Counter({str(drop): count for drop, count in owed.items()})),
+            queued_rows=self._intake.rows,
+            queued_bytes=self._intake.bytes_waiting,
+        )
+
+    def flush(self, timeout_s: float) -> bool:
+        """Block until all that was put before is durable; False when it is not within the time."""
+        try:
+            self._order(_nothing).result(timeout_s)
+        except (TimeoutError, JournalUnavailable):
+            return False
+        return True
+
+    def close_journal(self, timeout_s: float) -> bool:
+        """Refuse new rows, write what waits, checkpoint, close the file. Blocks; True when nothing was left behind."""
+        self._intake.close()
+        if self._thread is None:
+            self._finish()
+            return True
+        self._intake.submit(Command(_nothing))
+        self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            return self._left_behind == 0
+        self._give_up.set()
+        self._thread.join(1.0)
+        return False
+
+    async def _ask(self, action: Callable[[JournalFile], T]) -> T:
+        return await asyncio.wrap_future(self._order(action))
+
+    def _order(self, action: Callable[[JournalFile], T]) -> Future[T]:
+        if self._intake.is_closed:
+            raise JournalUnavailable
+        command = Command(action)
+        self._intake.submit(command)
+        return command.future
+
+    def _run(self) -> None:
+        while not self._give_up.is_set() and (self._intake.rows or not self._intake.is_closed):
+            try:
+                self._turn()
+            except Exception as error:  # noqa: BLE001 - a dead writer would lose everything that follows
+                _log.error("journal: the writer stumbled over %s", type(error).__name__)
+                self._give_up.wait(BUSY_PAUSE_S)
+        self._finish()
+
+    def _turn(self) -> None:
+        patience_s = max(0.0, self._next_tick_s - time.monotonic())
+        group = self._intake.gather(patience_s, self._settings.commit_ms / 1000)
+        if group:
+            self._commit(group)
+        if time.monotonic() >= self._next_tick_s:
+            self._next_tick_s = time.monotonic() + TICK_S
+            self._housekeep()
+
+    def _commit(self, group: Sequence[Row | Note | Command]) -> None:
+        """Write a group; what cannot be written is counted with the next that can."""
+        try:
+            is_written = self._transact(group)
+        except Exception as error:  # noqa: BLE001 - one row that no table takes must not cost its neighbours
+            if len(group) > 1:
+                for item in group:
+                    self._commit([item])
+                return
+            _log.error("journal: a row was dropped (%s)", type(error).__name__)
+            is_written = False
+        for item in group:
+            if isinstance(item, Command):
+                item.succeed() if is_written else item.fail(JournalUnavailable())
+            elif not is_written and not isinstance(item, Note):
+                self._debts.lose(item)
+
+    def _transact(self, group: Sequence[Row | Note | Command]) -> bool:
+        """Write a group in one transaction, as long as another process may lock us out; False when there is no way.
+
+        Raises what a row that does not fit the tables gives rise to.
+        """
+
+        def work(file: JournalFile, accepts_rows: bool) -> None:
+            self._debts.record(file)
+            for item in group:
+                _apply(item, file, accepts_rows)
+
+        began_s = time.monotonic()
+        while True:
+            try:
+                self._backing.write(work)
+                break
+            except (apsw.BusyError, apsw.LockedError):
+                if self._give_up.wait(BUSY_PAUSE_S):
+                    return False
+            except StoreFailed:
+                return False
+        self._times.observe(time.monotonic() - began_s)
+        self._debts.settle()
+        self._publish()
+        self._tell(self._backing.file.written)
+        return True
+
+    def _housekeep(self) -> None:
+        """Keep within the bounds, a step at a time, and look after the file."""
+        for _ in range(MAX_SWEEPS):
+            sweep = Command(lambda file: file.sweep())
+            self._commit([sweep])
+            if sweep.future.exception() or sweep.future.result() < SWEEP_ROWS:
+                break
+        self._backing.tend()
+        self._publish()
+
+    def _publish(self) -> None:
+        """Let the other threads see the counts of the last commit."""
+        tally = self._backing.file.tally
+        stats = JournalStats(
+            admitted=tally.get(Count.ADMITTED),
+            pending=tally.get(Count.PENDING),
+            pending_bytes=tally.get(Count.PENDING_BYTES),
+            oldest_pending_unix_us=self._backing.file.oldest_pending_unix_us,
+            delivered=tally.by_reason(Count.DELIVERED),
+            dead=tally.by_reason(Count.DEAD),
+            dropped=tally.by_reason(Count.DROPPED),
+            exchanges=tally.get(Count.EXCHANGES),
+            store_bytes=tally.get(Count.STORE_BYTES),
+            records_dropped=sum(tally.by_reason(Count.RECORDS_DROPPED).values()),
+            commits=self._times.count,
+            commit_s=self._times.total_s,
+            commit_buckets=self._times.buckets,
+            quarantined_files=self._backing.quarantined_files,
+            degraded=self._backing.degraded,
+        )
+        self._published = stats, self._debts.settled
+
+    def _tell(self, events: Sequence[JournalEvent]) -> None:
+        if self._on_events is None or not events:
+            return
+        try:
+            self._on_events(events)
+        except Exception as error:  # noqa: BLE001 - an onlooker must not stop the writer
+            _log.warning("journal: the onlooker failed with %s", type(error).__name__)
+
+    def _finish(self) -> None:
+        """Answer who still waits, and close the file."""
+        while left := self._intake.gather(0.0, 0.0):
+            self._left_behind += len(left)
+            for item in left:
+                if isinstance(item, Command):
+                    item.fail(JournalUnavailable())
+        self._backing.finish()
+
+
+def _apply(item: Row | Note | Command, file: JournalFile, accepts_rows: bool) -> None:
+    if accepts_rows or isinstance(item, Note | Command):
+        item.apply(file)
+    else:
+        file.refuse(item.event_count, Drop.DISK_FULL, item.ended)
+
+
+def _nothing(_: JournalFile) -> None:
+    """To be told when all that was put before is durable."""
+
+
+def _body_bytes(events: Sequence[JournalEvent]) -> int:
+    return sum(len(event.body) for event in events)
