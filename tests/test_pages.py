@@ -1,0 +1,88 @@
+"""What the pages say is what the code does: links, names, examples."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from proxy.cli import VERBS
+from proxy.config import load
+from proxy.domain import analytics_headers
+from proxy.domain.event_properties import check
+from tests.test_project import TARGETS
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+ENVIRONMENT = {"OPENAI_API_KEY": "sk-ours", "LOCAL_KEY": "local"}
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a page in this language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@each_page
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+@each_page
+def test_modules_that_are_named_exist(page: Path) -> None:
+    """A page that names `domain/x.py` or `adapters/x/` is wrong once it is renamed."""
+    named = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?)`", page.read_text()))
+    made_at_run_time = {"config/", "data/"}
+    missing = {
+        name for name in named - made_at_run_time if not any((at / name).exists() for at in (ROOT, ROOT / "proxy"))
+    }
+    assert missing == set()
+
+
+@each_page
+def test_targets_that_are_named_exist(page: Path) -> None:
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)", page.read_text(), re.MULTILINE))
+    assert named - set(TARGETS) == set()
+
+
+def test_verbs_that_are_named_exist_and_every_verb_is_named() -> None:
+    named = {verb for page in PAGES for verb in re.findall(r"promptlane ([a-z]+)\b", "\n".join(code(page)))}
+    assert named == set(VERBS)
+
+
+def code(page: Path) -> list[str]:
+    """What stands in code, in a line or in a block."""
+    text = page.read_text()
+    return re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL) + re.findall(r"`[^`\n]+`", text)
+
+
+def test_the_example_event_is_one_that_could_be_sent() -> None:
+    """Every property of the README's event stands in the table, with a value that would pass."""
+    event = json.loads(blocks(ROOT / "README.md", "json")[0])
+    assert check(event["event"], event["properties"]) == event["properties"]
+
+
+def test_every_header_that_is_ours_is_documented() -> None:
+    page = (ROOT / "docs" / "headers.md").read_text().lower()
+    names = analytics_headers._ANALYTICS_NAMES | set(analytics_headers._ANALYTICS_PREFIXES)
+    assert [name for name in sorted(names) if name not in page] == []
+
+
+def test_the_example_configuration_loads(tmp_path: Path) -> None:
+    routing, analytics, pricing = blocks(ROOT / "docs" / "configuration.md", "yaml")
+    (tmp_path / "routing.yaml").write_text(routing)
+    (tmp_path / "analytics.yaml").write_text(analytics)
+    (tmp_path / "pricing.yaml").write_text(pricing)
+    configuration = load(tmp_path, tmp_path / "pricing.yaml", ENVIRONMENT)
+    assert {route.pattern for route in configuration.routing.routes} == {"gpt-4.1-mini", "fast", "claude-*"}
+    assert configuration.analytics.allowed_properties == {"plan", "feature"}
+
+
+def test_written_defaults_are_the_defaults(tmp_path: Path) -> None:
+    """The analytics example shows defaults, but for the own properties."""
+    analytics = blocks(ROOT / "docs" / "configuration.md", "yaml")[1].replace("allow: [plan, feature]", "allow: []")
+    (tmp_path / "analytics.yaml").write_text(analytics)
+    written = load(tmp_path, tmp_path / "absent", {}).analytics
+    assert written == load(tmp_path / "absent", tmp_path / "absent", {}).analytics
