@@ -36,7 +36,7 @@ _FILE_TROUBLE = (
 )
 """What is wrong with the file, as opposed to what is wrong with a row."""
 
-_log = logging.getLogger("promptlane.journal")
+_log = logging.getLogger(__name__)
 
 Work = Callable[[JournalFile, bool], None]
 """Changes within one transaction; the flag says whether new rows may be written."""

@@ -38,7 +38,7 @@ BUSY_PAUSE_S = 0.05
 MAX_SWEEPS = 20
 """Steps of housekeeping between two groups."""
 
-_log = logging.getLogger("promptlane.journal")
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -122,6 +122,10 @@ class SqliteJournal:
     async def bury(self, uuids: Sequence[str], reason: str) -> int:
         """They will not be sent again unless an operator says so; returns how many were still here."""
         return await self._ask(lambda file: file.outbox.bury(uuids, reason))
+
+    async def release(self, uuids: Sequence[str]) -> None:
+        """Not sent after all; they are due as before."""
+        await self._ask(lambda file: file.outbox.release(uuids))
 
     async def release_all(self) -> None:
         """Nobody is sending anything: every lease is void."""
