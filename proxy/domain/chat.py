@@ -1,12 +1,34 @@
-"""Admission of a model call: the few facts that are read from the body; the bytes stay as they came."""
+"""Admission of a model call: the few facts that are read from the body; the bytes stay as they came.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+The reading knows the names that the dialects use, not their schemas: a field of an unexpected type is as good as
+absent, because the provider will say what is wrong with it. Only what the proxy itself relies on is refused here.
+Every reader is one pass over the parsed body, and none recurses: a body may be 64 MiB and 1,024 levels deep.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from proxy.domain.endpoints import Dialect, Endpoint
+from proxy.domain.errors import BadRequest
+from proxy.domain.privacy import is_safe_text
+
+MODEL_LIMIT_CHARS = 200
+
+_NEEDS_MODEL = frozenset({"chat", "completions", "embeddings", "messages", "complete", "speech"})
+"""Elsewhere the provider has a default, the path names the model, or a stored prompt does (Responses)."""
+_IMAGE_TYPES = ("image_url", "input_image", "image", "computer_screenshot")
+_JSON_TYPES = ("json_object", "json_schema", "json")
+_METADATA_KEYS = ("prompt_version_id", "prompt_name", "trace_id")
+_INPUT_SLOTS = ("messages", "input", "contents", "content", "requests", "prompt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCall:
-    """What one request body says, without its content. All strings are bounded to 200 characters."""
+    """What one request body says, without its content. `requested_model` is at most 200 safe characters."""
 
     requested_model: str | None = None
     stream: bool = False
@@ -19,10 +41,203 @@ class ModelCall:
     image_count: int | None = None
     wants_json: bool = False
     """A JSON object or schema was asked for (`response_format`, `text.format`, …)."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Scalar entries of the body's `metadata` (and OpenAI's `prompt.id`, `prompt.version` as
-    `prompt_name`, `prompt_version_id`), read for the keys the headers contract names only."""
+    `prompt_name`, `prompt_version_id`), read for the keys the headers contract names only; unchecked."""
     user: str | None = field(default=None, repr=False)
-    """`safety_identifier`, else `user`, else Anthropic's `metadata.user_id`."""
+    """`safety_identifier`, else `user`, else Anthropic's `metadata.user_id`; unchecked: `identity` bounds it."""
     instructions: str = field(default="", repr=False)
     """System and developer text and tool schemas, for the prompt hash alone; never emitted."""
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The body as a JSON object. Raises BadRequest, which never quotes the body."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if error.msg.startswith("depth limit"):
+            raise BadRequest("The request body is nested more than 1,024 levels deep.", code="too_deep") from None
+        raise BadRequest("The request body is not valid JSON.", code="invalid_json") from None
+    if not isinstance(parsed, dict):
+        raise BadRequest("The request body must be a JSON object.", code="not_an_object")
+    return parsed
+
+
+def admit(parsed: Mapping[str, Any], endpoint: Endpoint) -> ModelCall:
+    """Read the facts of one model call. Raises BadRequest where `model` is missing or cannot be a name."""
+    return ModelCall(
+        requested_model=_model(parsed, endpoint),
+        stream=parsed.get("stream") is True,
+        asks_for_usage=_object(parsed.get("stream_options")).get("include_usage") is True,
+        temperature=_temperature(parsed),
+        max_tokens=_max_tokens(parsed),
+        message_count=_message_count(parsed),
+        tool_count=_tool_count(parsed),
+        image_count=sum(map(_is_image, _input_parts(parsed))),
+        wants_json=_wants_json(parsed),
+        metadata=_metadata(parsed),
+        user=_user(parsed, endpoint.dialect),
+        instructions="" if endpoint.is_embedding else _instructions(parsed),
+    )
+
+
+def with_path_facts(call: ModelCall, *, model: str | None, raw_path: str) -> ModelCall:
+    """Add what a Gemini path says: the model, and by its verb whether the reply is streamed. Raises BadRequest."""
+    if model is not None:
+        _check_model(model)
+    is_stream = raw_path.removesuffix("/").endswith(":streamGenerateContent")
+    return replace(call, requested_model=model or call.requested_model, stream=is_stream or call.stream)
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _array(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _generation_config(parsed: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _object(parsed.get("generationConfig") or parsed.get("generation_config"))
+
+
+def _model(parsed: Mapping[str, Any], endpoint: Endpoint) -> str | None:
+    model = parsed.get("model")
+    if model is None:
+        if endpoint.name in _NEEDS_MODEL:
+            raise BadRequest("The request body names no `model`.", code="model_required")
+        return None
+    if not isinstance(model, str):
+        raise BadRequest("`model` must be a string.", code="model_not_a_string")
+    _check_model(model)
+    return model
+
+
+def _check_model(model: str) -> None:
+    if not model or len(model) > MODEL_LIMIT_CHARS or not is_safe_text(model):
+        raise BadRequest(
+            f"`model` must have 1 to {MODEL_LIMIT_CHARS} characters and no control characters.", code="model_malformed"
+        )
+
+
+def _temperature(parsed: Mapping[str, Any]) -> float | None:
+    for holder in (parsed, _generation_config(parsed)):
+        value = holder.get("temperature")
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    return None
+
+
+def _max_tokens(parsed: Mapping[str, Any]) -> int | None:
+    config = _generation_config(parsed)
+    openai = (parsed.get("max_completion_tokens"), parsed.get("max_tokens"), parsed.get("max_output_tokens"))
+    for value in (*openai, config.get("maxOutputTokens"), config.get("max_output_tokens")):
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return None
+
+
+def _message_count(parsed: Mapping[str, Any]) -> int | None:
+    for slot in _INPUT_SLOTS:
+        match parsed.get(slot):
+            case str():
+                return 1
+            case [int(), *_]:  # one text, as token ids
+                return 1
+            case list() as items:
+                return len(items)
+            case dict() if slot in ("contents", "content"):
+                return 1
+    return None
+
+
+def _tool_count(parsed: Mapping[str, Any]) -> int:
+    count = len(_array(parsed.get("functions")))
+    for tool in _array(parsed.get("tools")):
+        declared = _object(tool).get("functionDeclarations") or _object(tool).get("function_declarations")
+        count += len(declared) if isinstance(declared, list) else 1
+    return count
+
+
+def _messages(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for slot in ("messages", "input", "contents"):
+        yield from (item for item in _array(parsed.get(slot)) if isinstance(item, dict))
+
+
+def _input_parts(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every content part of every message, and those one level down (a tool's result)."""
+    for message in _messages(parsed):
+        for slot in ("content", "parts", "output"):
+            held = message.get(slot)
+            for part in held if isinstance(held, list) else (held,):
+                if isinstance(part, dict):
+                    yield part
+                    yield from (inner for inner in _array(part.get("content")) if isinstance(inner, dict))
+
+
+def _is_image(part: Mapping[str, Any]) -> bool:
+    if part.get("type") in _IMAGE_TYPES:
+        return True
+    data = _object(part.get("inlineData") or part.get("inline_data") or part.get("fileData"))
+    mime = data.get("mimeType") or data.get("mime_type")
+    return isinstance(mime, str) and mime.startswith("image/")
+
+
+def _wants_json(parsed: Mapping[str, Any]) -> bool:
+    formats = (
+        parsed.get("response_format"),
+        _object(parsed.get("text")).get("format"),
+        parsed.get("output_format"),
+        _object(parsed.get("output_config")).get("format"),
+    )
+    if any(_object(wanted).get("type") in _JSON_TYPES for wanted in formats):
+        return True
+    config = _generation_config(parsed)
+    return "application/json" in (config.get("responseMimeType"), config.get("response_mime_type"))
+
+
+def _metadata(parsed: Mapping[str, Any]) -> dict[str, str]:
+    stored = _object(parsed.get("prompt"))
+    given = {"prompt_name": stored.get("id"), "prompt_version_id": stored.get("version")}
+    own = _object(parsed.get("metadata"))
+    given.update({key: own[key] for key in _METADATA_KEYS if own.get(key) is not None})
+    return {
+        key: str(value)
+        for key, value in given.items()
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+    }
+
+
+def _user(parsed: Mapping[str, Any], dialect: Dialect) -> str | None:
+    given = [parsed.get("safety_identifier"), parsed.get("user")]
+    if dialect is Dialect.ANTHROPIC:
+        given.append(_object(parsed.get("metadata")).get("user_id"))
+    return next((value for value in given if isinstance(value, str) and value), None)
+
+
+def _instructions(parsed: Mapping[str, Any]) -> str:
+    texts: list[str] = []
+    for slot in ("instructions", "system", "systemInstruction", "system_instruction"):
+        texts.extend(_texts(parsed.get(slot)))
+    for message in _messages(parsed):
+        if message.get("role") in ("system", "developer"):
+            texts.extend(_texts(message.get("content")))
+    texts.extend(_canonical(parsed[slot]) for slot in ("tools", "functions") if parsed.get(slot))
+    return "\n".join(texts)
+
+
+def _texts(content: object) -> Iterator[str]:
+    """The text of a string, a part, or a list of parts."""
+    if isinstance(content, dict):
+        content = content.get("parts", [content])
+    for part in content if isinstance(content, list) else (content,):
+        text = part.get("text") if isinstance(part, dict) else part
+        if isinstance(text, str):
+            yield text
+
+
+def _canonical(value: object) -> str:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except orjson.JSONEncodeError:  # deeper than any schema a provider takes
+        return ""

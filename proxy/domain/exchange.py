@@ -61,6 +61,8 @@ class Exchange:
     received_unix_us: int
     received_ns: int
     endpoint: Endpoint
+    body_received_ns: int | None = None
+    """The request body's last byte, where it is read whole before the call goes on."""
     admitted_ns: int | None = None
     caller: Caller | None = None
     call: ModelCall | None = None

@@ -1,7 +1,64 @@
-"""Who calls, and for what: the analytics headers and body fields as one typed, bounded value."""
+"""Who calls, and for what: headers, key and body as one typed, bounded value.
 
-from collections.abc import Mapping
+A row of the headers contract is a list of sources in order of priority; the first that gives a good value wins.
+Nothing here can fail a call: what is not good is dropped and named in the warnings.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+import orjson
+
+from proxy.domain.analytics_headers import Headers, Reason, Sent
+from proxy.domain.chat import ModelCall
+from proxy.domain.event_properties import MAX_FLAGS, OWN_PROPERTY_LIMIT_CHARS, RESERVED_NAMES
+from proxy.domain.privacy import (
+    PromptHashMode,
+    hash_identity,
+    is_safe_text,
+    looks_like_email,
+    looks_like_secret,
+    purpose_key,
+)
+
+DISTINCT_ID_LIMIT_BYTES = 200
+PROPERTIES_LIMIT_BYTES = 8_192
+MAX_PROPERTIES = 50
+MAX_GROUPS = 5
+"""PostHog knows at most five group types in a project."""
+
+Scalar = str | int | float | bool
+
+ILLEGAL_IDS = frozenset(
+    {
+        "0", "00000000-0000-0000-0000-000000000000", "[object object]", "anonymous", "anonymous-user", "backend",
+        "distinct_id", "distinctid", "email", "false", "guest", "id", "nan", "none", "not_authenticated", "null",
+        "system", "true", "undefined", "user",
+    }
+)  # fmt: skip
+"""PostHog refuses these as distinct ids, in any case: they would merge strangers into one person."""
+
+_SESSION = ("x-posthog-session-id", "helicone-session-id")
+_PROMPT_NAME = ("x-prompt-name", "helicone-prompt-id", "metadata.prompt_name")
+_PROMPT_VERSION = ("x-prompt-version", "x-prompt-version-id", "metadata.prompt_version_id")
+_USER = ("x-posthog-distinct-id", "helicone-user-id", "x-litellm-end-user-id", "body.user")
+_TRACE = ("x-trace-id", "x-posthog-trace-id", "traceparent", "x-portkey-trace-id", "metadata.trace_id")
+_RETRIES = ("x-retry-count", "x-stainless-retry-count")
+_NUMBERS_READ_ELSEWHERE = ("x-llm-timeout-ms", "x-llm-first-token-timeout-ms", "x-llm-max-retries")
+_JSON_PROPERTIES = ("x-posthog-properties", "x-portkey-metadata", "cf-aig-metadata")
+_PROPERTY_PREFIXES = ("x-llm-property-", "x-posthog-property-", "helicone-property-")
+_FLAG, _FLAG_VARIANT = "x-posthog-flag", "x-posthog-flag-variant"
+
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._~:@/+=-]{1,200}")
+_PROMPT_HASH = re.compile(r"[A-Za-z0-9._:+/=-]{1,200}")
+_SMALL_NUMBER = re.compile(r"[0-9]{1,4}")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_FLAG_KEY = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_GROUP_TYPE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,12 +71,25 @@ class VirtualKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityPolicy:
+    """How callers are told apart. `hash` hashes every given id with `salt`, or with the secret where there is none."""
+
+    mode: Literal["as_given", "hash", "none"] = "as_given"
+    secret: bytes = field(repr=False)
+    salt: bytes | None = field(default=None, repr=False)
+    prompt_hash_mode: PromptHashMode = "hmac-sha256"
+    allowed_properties: frozenset[str] = frozenset()
+    environment: str = "production"
+    allow_environment_header: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Everything that headers, key and body say about a call, after validation."""
 
     distinct_id: str
     is_anonymous: bool = False
-    """No id was given: `distinct_id` is random for the trace and no person profile is made."""
+    """No id was given: `distinct_id` is that of the trace alone and no person profile is made."""
     distinct_id_hashed: bool = False
     trace_id: str
     request_id: str
@@ -41,6 +111,205 @@ class Caller:
     document_type: str | None = None
     dataset_example_id: str | None = None
     retry_count: int | None = None
-    properties: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    properties: Mapping[str, Scalar] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    """`header:reason` for each malformed analytics value that was dropped."""
+    """`source:reason` for each malformed analytics value that was dropped; each pair once, at most 20."""
+
+
+def identify(
+    headers: Headers,
+    call: ModelCall,
+    key: VirtualKey | None,
+    policy: IdentityPolicy,
+    *,
+    new_trace_id: str,
+    new_request_id: str,
+    prompt_hash: str | None,
+) -> Caller:
+    """Read who calls and for what. `prompt_hash` is the computed one; a header overrides it. Never raises."""
+    sent = Sent(headers, call)
+    trace_id = _trace_id(sent) or new_trace_id
+    distinct_id, is_hashed = _distinct_id(sent, policy)
+    version_source, version = next(sent.each(_PROMPT_VERSION), ("", None))
+    retries = sent.matching(_RETRIES, _SMALL_NUMBER)
+    for name in _NUMBERS_READ_ELSEWHERE:
+        sent.matching((name,), _NUMBER)
+    return Caller(
+        distinct_id=distinct_id or _id_of_trace(trace_id, policy.secret),
+        is_anonymous=distinct_id is None,
+        distinct_id_hashed=is_hashed,
+        trace_id=trace_id,
+        request_id=sent.matching(("x-request-id",), _REQUEST_ID) or new_request_id,
+        session_id=sent.first(_SESSION),
+        environment=_environment(sent, key, policy),
+        key_alias=key.alias if key else None,
+        prompt_name=sent.first(_PROMPT_NAME),
+        prompt_version_id=version,
+        prompt_version_source=_kind_of(version_source),
+        prompt_hash=sent.matching(("x-prompt-hash",), _PROMPT_HASH) or prompt_hash,
+        flags=_flags(sent),
+        groups=_groups(sent),
+        task_type=sent.first(("x-task-type",)),
+        task_id=sent.first(("x-task-id",)),
+        agent_config_id=sent.first(("x-agent-config",)),
+        agent_step_name=sent.first(("x-agent-step",)),
+        retrieval_config_id=sent.first(("x-retrieval-config",)),
+        document_type=sent.first(("x-document-type",)),
+        dataset_example_id=sent.first(("x-dataset-example",)),
+        retry_count=int(retries) if retries else None,
+        properties=_properties(sent, policy.allowed_properties),
+        warnings=tuple(sent.warnings),  # last: every reading above may add one
+    )
+
+
+def _trace_id(sent: Sent) -> str | None:
+    for source, value in sent.each(_TRACE):
+        if source != "traceparent":
+            return value
+        if match := _TRACEPARENT.fullmatch(value):
+            return match[1]
+        sent.warn(source, "malformed")
+    return None
+
+
+def _kind_of(source: str) -> str:
+    if not source:
+        return "missing"
+    return "body" if source.startswith("metadata.") else "header"
+
+
+def _environment(sent: Sent, key: VirtualKey | None, policy: IdentityPolicy) -> str:
+    if policy.allow_environment_header:
+        asked = sent.first(("x-environment",))
+        if asked is not None:
+            return asked
+    return (key.environment if key else None) or policy.environment
+
+
+def _distinct_id(sent: Sent, policy: IdentityPolicy) -> tuple[str | None, bool]:
+    """The id as it may leave, and whether it was hashed; (None, False) where none was given or taken."""
+    if policy.mode == "none":
+        return None, False
+    for source in _USER:
+        for raw in sent.values.get(source, ()):
+            given = raw.strip()
+            if not given:
+                continue
+            reason = _reason_to_refuse_id(given)
+            if reason is not None:
+                sent.warn(source, reason)
+            elif policy.mode == "hash":
+                return hash_identity(given, policy.salt or purpose_key(policy.secret, "identity")), True
+            elif looks_like_email(given) or looks_like_secret(given):
+                return hash_identity(given, purpose_key(policy.secret, "identity")), True
+            else:
+                return given, False
+    return None, False
+
+
+def _reason_to_refuse_id(given: str) -> Reason | None:
+    if not is_safe_text(given):
+        return "control_characters"
+    if len(given.encode()) > DISTINCT_ID_LIMIT_BYTES:
+        return "too_long"
+    return "illegal_id" if given.lower() in ILLEGAL_IDS else None
+
+
+def _id_of_trace(trace_id: str, secret: bytes) -> str:
+    """One id for all anonymous calls of a trace, which says nothing and joins nothing else."""
+    return f"anon_{hash_identity(trace_id, purpose_key(secret, 'anonymous id'))[:32]}"
+
+
+def _flags(sent: Sent) -> tuple[tuple[str, str], ...]:
+    flags: dict[str, str] = {}
+    for source, flag, variant in _flags_sent(sent):
+        if not _FLAG_KEY.fullmatch(flag) or not variant.strip():
+            sent.warn(source, "malformed")
+        elif len(flags) >= MAX_FLAGS:
+            sent.warn(source, "too_many")
+        elif (value := sent.clean(variant, source, limit_chars=OWN_PROPERTY_LIMIT_CHARS)) is not None:
+            flags.setdefault(flag, value)
+    return tuple(flags.items())
+
+
+def _flags_sent(sent: Sent) -> Iterator[tuple[str, str, str]]:
+    """(source, key, variant) in order of priority. Header names have no case: keys in them are lower-case."""
+    for source, value in sent.each(("x-feature-flag",)):
+        for pair in filter(None, map(str.strip, value.split(","))):
+            flag, _, variant = pair.partition("=")
+            yield source, flag.strip(), variant
+    yield from sent.prefixed("x-feature-flag-")
+    flag_, variant_ = sent.first((_FLAG,)), sent.first((_FLAG_VARIANT,))
+    if flag_ is not None or variant_ is not None:
+        yield _FLAG, flag_ or "", variant_ or ""
+    yield from sent.prefixed("x-posthog-flag-", but=_FLAG_VARIANT)
+
+
+def _groups(sent: Sent) -> dict[str, str]:
+    groups: dict[str, str] = {}
+    source = "x-posthog-groups"
+    for _, value in sent.each((source,)):
+        for pair in filter(None, map(str.strip, value.split(","))):
+            kind, _, name = (part.strip() for part in pair.partition("="))
+            if not _GROUP_TYPE.fullmatch(kind) or not name or len(name) > OWN_PROPERTY_LIMIT_CHARS:
+                sent.warn(source, "malformed")
+            elif len(groups) >= MAX_GROUPS:
+                sent.warn(source, "too_many")
+            else:
+                groups.setdefault(kind, name)
+    return groups
+
+
+@lru_cache(maxsize=8)
+def _by_header_name(allowed: frozenset[str]) -> dict[str, str]:
+    """Header names have no case and seldom underscores: `X-LLM-Property-Ticket-Id` sets `ticket_id`."""
+    return {name.lower().replace("-", "_"): name for name in sorted(allowed)}
+
+
+def _properties(sent: Sent, allowed: frozenset[str]) -> dict[str, Scalar]:
+    properties: dict[str, Scalar] = {}
+    for source, name, value in _properties_sent(sent, allowed):
+        if name.startswith("$") or name in RESERVED_NAMES:
+            sent.warn(source, "reserved")
+        elif name not in allowed:
+            sent.warn(source, "not_allowed")
+        elif len(properties) >= MAX_PROPERTIES:
+            sent.warn(source, "too_many")
+        elif (kept := _scalar(sent, source, value)) is not None:
+            properties.setdefault(name, kept)
+    return properties
+
+
+def _properties_sent(sent: Sent, allowed: frozenset[str]) -> Iterator[tuple[str, str, object]]:
+    yield from _json_properties(sent, _JSON_PROPERTIES[0])
+    names = _by_header_name(allowed)
+    for prefix in _PROPERTY_PREFIXES:
+        for source, rest, value in sent.prefixed(prefix):
+            yield source, names.get(rest.replace("-", "_"), rest), value
+    for source in _JSON_PROPERTIES[1:]:
+        yield from _json_properties(sent, source)
+
+
+def _json_properties(sent: Sent, source: str) -> Iterator[tuple[str, str, object]]:
+    for raw in sent.values.get(source, ()):
+        if len(raw.encode(errors="surrogatepass")) > PROPERTIES_LIMIT_BYTES:
+            sent.warn(source, "too_long")
+            continue
+        try:
+            parsed = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            parsed = None
+        if isinstance(parsed, dict):
+            yield from ((source, name, value) for name, value in parsed.items())
+        else:
+            sent.warn(source, "malformed")
+
+
+def _scalar(sent: Sent, source: str, value: object) -> Scalar | None:
+    if isinstance(value, str):
+        return sent.clean(value, source, limit_chars=OWN_PROPERTY_LIMIT_CHARS)
+    if isinstance(value, bool | int | float):
+        return value
+    if value is not None:
+        sent.warn(source, "not_scalar")
+    return None

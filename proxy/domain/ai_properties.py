@@ -1,0 +1,105 @@
+"""What one attempt says in PostHog's own vocabulary, for its traces and costs.
+
+Times are in seconds here, and counts are inclusive: `$ai_cache_reporting_exclusive` is always sent as false, because
+PostHog would else take cached tokens for extra ones wherever the model's name begins with `claude`.
+"""
+
+import re
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from proxy.domain.call_properties import NO_CALL, NO_USAGE, Properties, attempt_ns, of_attempt, tool_names
+from proxy.domain.errors import ErrorType
+from proxy.domain.event_properties import SERVICE_TIERS
+from proxy.domain.exchange import Attempt, Exchange
+from proxy.domain.identity import Caller
+from proxy.domain.provider_errors import error_code, finish_reason
+from proxy.domain.usage import Usage
+
+_NOT_IN_TRACE_ID = re.compile(r"[^A-Za-z0-9_~.@()!':|-]")
+_POSTHOG_PROVIDERS = {"azure_openai": "azure"}
+
+
+def of_generation(exchange: Exchange, attempt: Attempt, caller: Caller, uuid: str) -> Properties:
+    """PostHog's own properties for one attempt that reached a provider. Times in seconds."""
+    call = exchange.call or NO_CALL
+    target = of_attempt(exchange, attempt)
+    error_type, code = _error_of(exchange, attempt)
+    reading = attempt.reading
+    first_token_ns = reading.first_token_ns if reading and call.stream else None
+    tools = tool_names(reading)
+    return {
+        **target,
+        "$ai_trace_id": _NOT_IN_TRACE_ID.sub("_", caller.trace_id),
+        "$ai_session_id": caller.session_id,
+        "$ai_span_id": uuid,
+        "$ai_span_name": caller.agent_step_name or caller.prompt_name,
+        "$ai_provider": _POSTHOG_PROVIDERS.get(str(target["provider"]), target["provider"]),
+        "$ai_model": target["model"],
+        "$ai_base_url": _origin(attempt.target.provider.base_url),
+        "$ai_http_status": attempt.http_status,
+        "$ai_latency": attempt_ns(exchange, attempt) / 1e9,
+        **_ai_usage(reading.usage if reading else NO_USAGE),
+        **_ai_cost(attempt, str(target["model"])),
+        "$ai_is_error": error_type is not None,
+        "$ai_error": error_type,
+        "$ai_error_type": code,
+        "$ai_prompt_name": caller.prompt_name,
+        "$ai_prompt_version": caller.prompt_version_id,
+        "$ai_stream": call.stream,
+        "$ai_time_to_first_token": (first_token_ns - attempt.started_ns) / 1e9 if first_token_ns else None,
+        "$ai_temperature": call.temperature,
+        "$ai_max_tokens": call.max_tokens,
+        "$ai_stop_reason": finish_reason(reading.finish_reason) if reading else None,
+        "$ai_tools_called": ",".join(tools) or None,
+        "$ai_tool_call_count": reading.tool_call_count if reading else None,
+    }
+
+
+def _error_of(exchange: Exchange, attempt: Attempt) -> tuple[ErrorType | None, str | None]:
+    """The attempt's own error; for the last one also what ended the call (the client's leaving, a cut stream)."""
+    fate = exchange.fate
+    if attempt.error_type is None and attempt is exchange.final_attempt and fate and not fate.is_completed:
+        return fate.error_type, error_code(fate.error_code)
+    return attempt.error_type, error_code(attempt.error_code)
+
+
+def _ai_usage(usage: Usage) -> Properties:
+    return {
+        "$ai_input_tokens": usage.input_tokens,
+        "$ai_output_tokens": usage.output_tokens,
+        "$ai_cache_read_input_tokens": usage.cached_input_tokens,
+        "$ai_cache_creation_input_tokens": usage.cache_creation_input_tokens,
+        "$ai_cache_creation_5m_input_tokens": usage.cache_creation_5m_tokens,
+        "$ai_cache_creation_1h_input_tokens": usage.cache_creation_1h_tokens,
+        "$ai_cache_reporting_exclusive": False,
+        "$ai_audio_input_tokens": usage.audio_input_tokens,
+        "$ai_audio_output_tokens": usage.audio_output_tokens,
+        "$ai_image_input_tokens": usage.image_input_tokens,
+        "$ai_image_output_tokens": usage.image_output_tokens,
+        "$ai_web_search_count": usage.web_search_calls,
+        "$ai_service_tier": usage.service_tier if usage.service_tier in SERVICE_TIERS else None,
+    }
+
+
+def _ai_cost(attempt: Attempt, model: str) -> Properties:
+    """Our cost with the mark that keeps PostHog from making its own.
+
+    Where PostHog does make its own, it adds reasoning to the output of Gemini's models, which here includes it.
+    """
+    total_usd = attempt.cost.total_usd if attempt.cost else None
+    reasoning = attempt.reading.usage.reasoning_tokens if attempt.reading else None
+    if total_usd is None:
+        return {"$ai_reasoning_tokens": None if "gemini" in model else reasoning}
+    return {
+        "$ai_reasoning_tokens": reasoning,
+        "$ai_total_cost_usd": float(total_usd),
+        "$ai_cost_passthrough": True,
+    }
+
+
+@lru_cache(maxsize=256)
+def _origin(base_url: str) -> str:
+    """Scheme, host and port alone; whatever else configuration put into the URL stays at home."""
+    parts = urlsplit(base_url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -1,0 +1,230 @@
+"""What an exchange says, as event properties.
+
+Every value comes from a typed slot: a count, a time, an enum, a name from configuration, or a client's analytics
+value that `identity` has checked. What a provider may choose freely (tool names, finish reasons, codes, tiers) is
+mapped onto a closed list or a strict form here. Unknown is None; the table's check drops it.
+"""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+from proxy import __version__
+from proxy.domain.chat import ModelCall
+from proxy.domain.errors import ErrorType, Status
+from proxy.domain.event_properties import length_bucket
+from proxy.domain.exchange import Attempt, Exchange
+from proxy.domain.identity import Caller
+from proxy.domain.meter import OutputCategory, Reading, output_category
+from proxy.domain.pricing import CostStatus
+from proxy.domain.provider_errors import OTHER, error_code, finish_reason
+from proxy.domain.routing import Target
+from proxy.domain.usage import Usage, UsageSource
+
+Properties = dict[str, object]
+
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
+NO_USAGE = Usage()
+NO_CALL = ModelCall()
+_REPORTED = {UsageSource.PARTIAL: UsageSource.PROVIDER, UsageSource.NONE: UsageSource.UNKNOWN}
+"""What was on the wire before estimating, told as what stands after it."""
+
+
+def of_call(exchange: Exchange, caller: Caller, trace_url: str) -> Properties:
+    """What is the same on every event of the call."""
+    call = exchange.call or NO_CALL
+    flag, variant = caller.flags[0] if caller.flags else (None, None)
+    return {
+        "exchange_id": exchange.exchange_id,
+        "trace_id": caller.trace_id,
+        "request_id": caller.request_id,
+        "trace_url": trace_url,
+        "task_id": caller.task_id,
+        "$session_id": caller.session_id,
+        "$groups": dict(caller.groups),
+        "environment": caller.environment,
+        "key_alias": caller.key_alias,
+        "proxy_version": __version__,
+        "distinct_id_hashed": True if caller.distinct_id_hashed else None,
+        "prompt_name": caller.prompt_name,
+        "prompt_version_id": caller.prompt_version_id,
+        "prompt_version_source": caller.prompt_version_source,
+        "prompt_hash": caller.prompt_hash,
+        "posthog_flag": flag,
+        "posthog_flag_variant": variant,
+        "posthog_flag_source": "asserted" if caller.flags else None,
+        **dict(_features(caller)),
+        "$active_feature_flags": sorted(key for key, value in caller.flags if value != "false"),
+        "temperature": call.temperature,
+        "retrieval_config_id": caller.retrieval_config_id,
+        "agent_config_id": caller.agent_config_id,
+        "agent_step_name": caller.agent_step_name,
+        "dataset_example_id": caller.dataset_example_id,
+        "document_type": caller.document_type,
+        "task_type": caller.task_type,
+        "requested_model": call.requested_model,
+        "endpoint": exchange.endpoint.name,
+        "dialect": exchange.endpoint.dialect,
+        "stream": call.stream if exchange.call else None,
+        "message_count": call.message_count,
+        "tool_count": call.tool_count,
+        "image_count": call.image_count,
+        "analytics_warnings": list(caller.warnings),
+        "$lib": "promptlane",
+        "$lib_version": __version__,
+        "$geoip_disable": True,
+        "$ignore_sent_at": True,
+        "$process_person_profile": False if caller.is_anonymous else None,
+    }
+
+
+def _features(caller: Caller) -> Iterator[tuple[str, str | bool]]:
+    """Boolean flags as PostHog's SDKs send them."""
+    booleans = {"true": True, "false": False}
+    return ((f"$feature/{key}", booleans.get(variant, variant)) for key, variant in caller.flags)
+
+
+def of_plan(exchange: Exchange, target: Target | None) -> Properties:
+    """Who is to answer; None where the call was refused before that was known."""
+    requested = (exchange.call or NO_CALL).requested_model
+    if target is None:
+        return {"model": requested}
+    return {"provider": target.provider.label, "model": target.model or requested, "target": target.label}
+
+
+def of_attempt(exchange: Exchange, attempt: Attempt | None) -> Properties:
+    """Who answered, or was asked last."""
+    if attempt is None:
+        return of_plan(exchange, None)
+    planned = of_plan(exchange, attempt.target)
+    answered = attempt.reading.model if attempt.reading else None
+    return {**planned, "model": answered or planned["model"], "attempt": attempt.ordinal + 1}
+
+
+def of_end(exchange: Exchange) -> Properties:
+    """Time, size, money and fate of the whole call."""
+    attempt, fate, caller = exchange.final_attempt, exchange.fate, exchange.caller
+    assert fate is not None
+    assert caller is not None
+    reading = attempt.reading if attempt else None
+    return {
+        **of_attempt(exchange, attempt),
+        **_times(exchange, attempt),
+        **_sizes(attempt),
+        **_money(exchange),
+        "status": fate.status,
+        "error_type": fate.error_type,
+        "error_code": error_code(fate.error_code),
+        "http_status": fate.http_status,
+        "failed_phase": fate.failed_phase,
+        "finish_reason": finish_reason(reading.finish_reason) if reading else None,
+        "output_category": _category(exchange, attempt),
+        "attempt_count": len(exchange.attempts),
+        "retry_count": caller.retry_count,
+        "fallback_used": len({tried.target.label for tried in exchange.attempts}) > 1,
+        "tool_call_count": reading.tool_call_count if reading else None,
+        "tools_called": tool_names(reading),
+    }
+
+
+def latency_ns(exchange: Exchange) -> int:
+    """Request received → last byte handed to the client; where that never was, until the call ended."""
+    ended_ns = exchange.ended_ns or exchange.received_ns
+    if exchange.fate is not None and exchange.fate.is_completed and exchange.last_byte_ns is not None:
+        ended_ns = exchange.last_byte_ns
+    return max(0, ended_ns - exchange.received_ns)
+
+
+def attempt_ns(exchange: Exchange, attempt: Attempt) -> int:
+    """How long an attempt took; one that was left open ended with the call."""
+    return max(0, (attempt.ended_ns or exchange.ended_ns or attempt.started_ns) - attempt.started_ns)
+
+
+def _times(exchange: Exchange, attempt: Attempt | None) -> Properties:
+    call, received_ns = exchange.call or NO_CALL, exchange.received_ns
+    whole_ns = latency_ns(exchange)
+    upstream_ns = sum(attempt_ns(exchange, tried) for tried in exchange.attempts)
+    body_ns = (exchange.body_received_ns or received_ns) - received_ns
+    reading = attempt.reading if attempt else None
+    first_token_ns = reading.first_token_ns if reading and call.stream else None
+    return {
+        "latency_ms": _ms(whole_ns),
+        "upstream_ms": _ms(upstream_ns) if attempt else None,
+        "ttft_ms": _ms(first_token_ns - received_ns) if first_token_ns else None,
+        "first_byte_ms": _ms(attempt.first_byte_ns - received_ns) if attempt and attempt.first_byte_ns else None,
+        "tokens_per_second": _rate(exchange, attempt),
+        "proxy_overhead_ms": _ms(max(0, whole_ns - upstream_ns - body_ns)),
+    }
+
+
+def _ms(duration_ns: int) -> float:
+    return round(duration_ns / 1e6, 3)
+
+
+def _rate(exchange: Exchange, attempt: Attempt | None) -> float | None:
+    tokens = attempt.reading.usage.output_tokens if attempt and attempt.reading else None
+    if attempt is None or not tokens:
+        return None
+    duration_ns = attempt_ns(exchange, attempt)
+    return round(tokens * 1e9 / duration_ns, 3) if duration_ns else None
+
+
+def _sizes(attempt: Attempt | None) -> Properties:
+    if attempt is None:
+        return {}
+    usage = attempt.reading.usage if attempt.reading else NO_USAGE
+    source = attempt.reading.usage_source if attempt.reading else UsageSource.UNKNOWN
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "cache_creation_input_tokens": usage.cache_creation_input_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "usage_source": _REPORTED.get(source, source),
+        "input_length_bucket": length_bucket(usage.input_tokens),
+        "output_length_bucket": length_bucket(usage.output_tokens),
+    }
+
+
+def _money(exchange: Exchange) -> Properties:
+    """The money of the whole call: an attempt that failed may have been billed too."""
+    if not exchange.attempts:
+        return {}
+    final = exchange.attempts[-1].cost
+    known = [tried.cost.total_usd for tried in exchange.attempts if tried.cost and tried.cost.total_usd is not None]
+    return {
+        "estimated_cost_usd": float(sum(known, Decimal(0))) if known else None,
+        "cost_status": final.status if final else CostStatus.UNKNOWN,
+        "pricing_version": final.pricing_version if final else None,
+    }
+
+
+def _category(exchange: Exchange, attempt: Attempt | None) -> OutputCategory | None:
+    """None where nothing was read that could be categorised; `blocked` also where the filter let nothing through."""
+    fate = exchange.fate
+    if fate is not None and fate.status is Status.BLOCKED and fate.error_type is ErrorType.CONTENT_FILTER:
+        return OutputCategory.BLOCKED
+    reading = attempt.reading if attempt else None
+    if reading is None or not exchange.endpoint.api or exchange.endpoint.is_embedding:
+        return None
+    is_empty_handed = not reading.output_chars and not reading.tool_call_count and not reading.has_media
+    if is_empty_handed and not (fate and fate.is_completed):
+        return None
+    return output_category(reading, wants_json=(exchange.call or NO_CALL).wants_json)
+
+
+def tool_names(reading: Reading | None) -> list[str]:
+    """A model can call a tool that was never offered, by any name that it likes."""
+    names = reading.tool_names if reading else ()
+    return list(dict.fromkeys(name if _TOOL_NAME.fullmatch(name) else OTHER for name in names))
+
+
+def of_failed_attempt(exchange: Exchange, attempt: Attempt) -> Properties:
+    """An attempt that another one followed."""
+    return {
+        **of_attempt(exchange, attempt),
+        "latency_ms": _ms(attempt_ns(exchange, attempt)),
+        "error_type": attempt.error_type,
+        "error_code": error_code(attempt.error_code),
+        "http_status": attempt.http_status,
+    }

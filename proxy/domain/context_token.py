@@ -1,0 +1,95 @@
+"""`X-LLM-Context`: a signed token of a call, without content, that an app may hand back with an outcome.
+
+Any replica that has the secret can read what the call was without asking a store. The token says what events say
+already; it authorises nothing. `v1.` + base64url of a JSON object + `.` + base64url of an HMAC-SHA256 over all
+before it.
+"""
+
+import binascii
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+
+import orjson
+
+from proxy.domain.call_properties import of_attempt
+from proxy.domain.exchange import Exchange
+from proxy.domain.privacy import purpose_key
+
+LIMIT_BYTES = 1_024
+_VERSION = "v1"
+Claims = Mapping[str, str | int]
+
+
+def sign_context(exchange: Exchange, secret: bytes) -> str:
+    """The token of a call as far as it has come, at most 1,024 bytes. The caller must be known.
+
+    The cost is in it only where the reply was held until its end.
+    """
+    return sign(claims_of(exchange), secret)
+
+
+def claims_of(exchange: Exchange) -> Claims:
+    """What the token says of a call, under the names of event properties, most useful first; cost is text."""
+    caller, attempt = exchange.caller, exchange.final_attempt
+    assert caller is not None
+    flag, variant = caller.flags[0] if caller.flags else (None, None)
+    cost_usd = attempt.cost.total_usd if attempt and attempt.cost else None
+    claims = {
+        "exchange_id": exchange.exchange_id,
+        "distinct_id": caller.distinct_id,
+        "received_unix_us": exchange.received_unix_us,
+        "trace_id": caller.trace_id,
+        "estimated_cost_usd": None if cost_usd is None else str(cost_usd),
+        **of_attempt(exchange, attempt),
+        "prompt_name": caller.prompt_name,
+        "prompt_version_id": caller.prompt_version_id,
+        "posthog_flag": flag,
+        "posthog_flag_variant": variant,
+        "environment": caller.environment,
+        "key_alias": caller.key_alias,
+        "request_id": caller.request_id,
+        "task_id": caller.task_id,
+        "$session_id": caller.session_id,
+    }
+    return {name: value for name, value in claims.items() if isinstance(value, str | int)}
+
+
+def sign(claims: Claims, secret: bytes) -> str:
+    """Make the token, leaving out last claims until it fits."""
+    kept = dict(claims)
+    while True:
+        head = f"{_VERSION}.{_encode(orjson.dumps(kept))}"
+        token = f"{head}.{_encode(_mac(head, secret))}"
+        if len(token) <= LIMIT_BYTES:
+            return token
+        kept.popitem()
+
+
+def verify(token: str, secret: bytes) -> Claims | None:
+    """The claims of a token that this secret has signed, else None. How old it may be is the reader's to say."""
+    if len(token) > LIMIT_BYTES or not token.isascii():
+        return None
+    head, _, mac = token.rpartition(".")
+    version, _, payload = head.partition(".")
+    if version != _VERSION:
+        return None
+    try:
+        if not hmac.compare_digest(_decode(mac), _mac(head, secret)):
+            return None
+        claims = orjson.loads(_decode(payload))
+    except (binascii.Error, orjson.JSONDecodeError):
+        return None
+    return claims if isinstance(claims, dict) else None
+
+
+def _mac(head: str, secret: bytes) -> bytes:
+    return hmac.digest(purpose_key(secret, "context token"), head.encode(), "sha256")
+
+
+def _encode(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
