@@ -191,6 +191,8 @@ class ClientCall:
     body_bytes: int = 0
     body_sha256: str = ""
     ending: Ending = Ending.SILENT
+    on_piece: Callable[[bytes], object] = field(default=len, repr=False)
+    """Shown the body's bytes as they come."""
 
 
 @dataclass(kw_only=True)
@@ -235,9 +237,10 @@ class LoadClient:
             await self.is_up.wait()
             await self.call(plan)
 
-    async def call(self, plan: Plan) -> ClientCall:
-        """Make one call and note it."""
-        call = ClientCall(call_id=f"{self.name}-{len(self.ledger)}", plan=plan, began_ns=time.monotonic_ns())
+    async def call(self, plan: Plan, *, on_piece: Callable[[bytes], object] = len) -> ClientCall:
+        """Make one call and note it. `on_piece` is shown the body's bytes as they come."""
+        call_id = f"{self.name}-{len(self.ledger)}"
+        call = ClientCall(call_id=call_id, plan=plan, began_ns=time.monotonic_ns(), on_piece=on_piece)
         self.ledger.append(call)
         try:
             async with asyncio.timeout(3 * PATIENCE_S):
@@ -305,6 +308,7 @@ class LoadClient:
         digest = hashlib.sha256()
         async for piece in client.iter_body(head, call.plan.method):
             digest.update(piece)
+            call.on_piece(piece)
             call.body_bytes += len(piece)
             if call.plan.leaves is Leave.MID_STREAM:
                 call.ending = Ending.LEFT

@@ -138,6 +138,11 @@ class Served:
         assert process.returncode is not None
         return process.returncode, stdout, stderr
 
+    def resident_bytes(self) -> int:
+        """The main process's memory, as Linux counts it."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) * 1024
+
     async def outbox_stats(self) -> dict[str, object]:
         """`promptlane outbox stats --json`."""
         code, stdout, stderr = await self.run_verb("outbox", "stats", "--json", "--data", str(self.data))

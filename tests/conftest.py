@@ -1,0 +1,30 @@
+"""For every test: nothing leaves this machine."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+class LeavesTheMachine(AssertionError):
+    """A test tried to reach an address that is not loopback."""
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Connections by this process to any other host fail the test."""
+
+    def guarded(connect: Any) -> Any:
+        def connect_checked(sock: socket.socket, address: Any) -> Any:
+            if isinstance(address, tuple) and not str(address[0]).startswith(_LOOPBACK):
+                raise LeavesTheMachine(f"a test connects to {address[0]}")
+            return connect(sock, address)
+
+        return connect_checked
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))
+    yield
