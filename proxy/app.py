@@ -1,1 +1,248 @@
-"""Composition root."""
+"""Composition root: configuration → objects → a running server. The only place that wires.
+
+Order of leaving: stop accepting → let running calls finish within the drain limit → cut the rest → finish estimates →
+deliver what can be delivered → close the journal. Nothing that ended is lost: it is on disk before PostHog is asked.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import web
+
+from proxy import __version__
+from proxy.adapters.clock import SystemClock
+from proxy.adapters.decompress import StreamDecompressor, decode_copy
+from proxy.adapters.journal import JournalSettings, SqliteJournal
+from proxy.adapters.metrics import CallMetrics, Gauges
+from proxy.adapters.notices import UnpricedModels
+from proxy.adapters.posthog_sink import PostHogSettings, PostHogSink
+from proxy.adapters.tokenizer import Estimator, Tokenizer
+from proxy.adapters.upstream import AiohttpUpstream
+from proxy.config import Configuration
+from proxy.domain import events
+from proxy.domain.estimate import Estimate, TextToCount
+from proxy.domain.exchange import Exchange
+from proxy.domain.journal_rows import JournalEvent
+from proxy.domain.keys import HashedKeys
+from proxy.pipeline.services import Services, Snapshot
+from proxy.web.edge import Edge
+from proxy.web.ops import Operations
+from proxy.web.server import HardenedServer
+
+log = logging.getLogger(__name__)
+
+SIDE_COPY_LIMIT_BYTES = 32 * 1024 * 1024
+"""How much of a compressed reply is decoded for the meter."""
+BACKLOG = 1024
+"""Connections that may wait to be accepted; aiohttp's 128 is small for a burst."""
+DELIVERY_S = 5.0
+"""How long, after the last call, events are still delivered before the process ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where and how one worker serves. `port` 0 takes a free one."""
+
+    host: str
+    port: int
+    data_dir: Path
+    secret: bytes = field(repr=False)
+    worker: int = 0
+    worker_count: int = 1
+    admin_token: str | None = field(default=None, repr=False)
+    on_exchange: Callable[[Exchange], None] | None = None
+    on_events: Callable[[Sequence[JournalEvent]], None] | None = None
+    """Called in the journal's thread with events that became durable."""
+
+
+class App:
+    """One worker: `await start()`, then `await stop()`. `address` is known once it has started."""
+
+    def __init__(self, configuration: Configuration, settings: Settings) -> None:
+        self._configuration = configuration
+        self._settings = settings
+        self._socket = _listen(settings)
+        port = self._socket.getsockname()[1]
+        shown_host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self.address = f"http://{shown_host}:{port}"
+        self._snapshot = _snapshot(configuration, settings.secret, self.address)
+        self._is_draining = False
+
+    async def start(self) -> None:
+        """Recover what an earlier process left, then accept connections."""
+        settings, loop = self._settings, asyncio.get_running_loop()
+        self._journal = SqliteJournal(_journal_settings(self._configuration, settings), on_events=settings.on_events)
+        recovered = await loop.run_in_executor(None, self._journal.recover, events.interrupted)
+        if recovered:
+            log.warning("calls that an earlier process left open were closed", extra={"calls": recovered})
+        self._journal.start()
+        self._sink, self._shipping = self._start_shipping()
+        self._upstream = AiohttpUpstream()
+        self._estimator = Estimator(Tokenizer())
+        self._metrics = CallMetrics(self._gauges)
+        self._services = Services(
+            snapshot=lambda: self._snapshot,
+            upstream=self._upstream,
+            journal=self._journal,
+            estimator=_OnLoop(self._estimator, loop),
+            clock=SystemClock(),
+            random_bytes=os.urandom,
+            decode_copy=decode_copy,
+            side_decompressor=lambda encoding: StreamDecompressor(encoding, SIDE_COPY_LIMIT_BYTES),
+            observe=self._observer(),
+        )
+        self._edge = Edge(self._services, self._operations())
+        self._server = HardenedServer(self._edge)
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=1.0)
+        await self._runner.setup()
+        self._site = web.SockSite(self._runner, self._socket, backlog=BACKLOG)
+        await self._site.start()
+
+    async def stop(self) -> None:
+        """Leave in order; see the module's text."""
+        self._is_draining = True
+        await self._site.stop()
+        self._server.pre_shutdown()
+        if not await self._edge.wait_idle(self._configuration.drain_s):
+            self._services.is_cutting = True
+            await self._edge.cut()
+        await self._runner.cleanup()
+        await asyncio.to_thread(self._estimator.close, DELIVERY_S)
+        await asyncio.sleep(0)  # the last estimates arrive on this loop
+        await asyncio.to_thread(self._journal.flush, DELIVERY_S)
+        if self._sink is not None and self._shipping is not None:
+            self._shipping.cancel()
+            await asyncio.wait([self._shipping])
+            await self._sink.drain(DELIVERY_S)
+            await self._sink.close()
+        pending = self._journal.stats().pending
+        await asyncio.to_thread(self._journal.close_journal, DELIVERY_S)
+        await self._upstream.close()
+        log.info("stopped", extra={"pending_events": pending})
+
+    def _start_shipping(self) -> tuple[PostHogSink | None, "asyncio.Task[None] | None"]:
+        destination = self._configuration.destination
+        if destination.api_key is None:
+            return None, None
+        sink = PostHogSink(
+            self._journal,
+            PostHogSettings(
+                host=destination.host,
+                api_key=destination.api_key,
+                capture=destination.capture,
+                gzip=destination.gzip,
+            ),
+        )
+        return sink, asyncio.ensure_future(sink.run())
+
+    def _observer(self) -> Callable[[Exchange], None]:
+        unpriced, extra = UnpricedModels(), self._settings.on_exchange
+
+        def observe(exchange: Exchange) -> None:
+            self._metrics.observe(exchange)
+            unpriced.observe(exchange)
+            if extra is not None:
+                extra(exchange)
+
+        return observe
+
+    def _operations(self) -> Operations:
+        return Operations(
+            version=__version__,
+            config_digest=lambda: self._snapshot.digest,
+            problems=self._problems,
+            render_metrics=self._metrics.render,
+            keyring=lambda: self._snapshot.keyring,
+            admin_token=self._settings.admin_token,
+            is_loopback=self._settings.host in ("127.0.0.1", "::1", "localhost"),
+        )
+
+    def _problems(self) -> Sequence[str]:
+        draining = ("draining",) if self._is_draining else ()
+        alarming = ("delivery",) if self._sink is not None and self._sink.stats().is_alarming else ()
+        return (*draining, *alarming, *self._journal.stats().degraded)
+
+    def _gauges(self) -> Gauges:
+        stats = self._journal.stats()
+        oldest_us = stats.oldest_pending_unix_us
+        return Gauges(
+            pending_events=stats.pending,
+            pending_bytes=stats.pending_bytes,
+            oldest_age_s=0.0 if oldest_us is None else max(0.0, (SystemClock().unix_us() - oldest_us) / 1e6),
+            delivered=sum(stats.delivered.values()),
+            delivered_unverified=stats.delivered.get("unverified", 0),
+            dead=stats.dead,
+            drops=stats.dropped,
+        )
+
+
+class _OnLoop:
+    """An estimator whose answers arrive on the event loop, where the journal takes rows."""
+
+    def __init__(self, estimator: Estimator, loop: asyncio.AbstractEventLoop) -> None:
+        self._estimator = estimator
+        self._loop = loop
+
+    def submit(self, job: TextToCount, done: Callable[[Estimate], None]) -> bool:
+        """See the port."""
+
+        def answer(found: Estimate) -> None:
+            self._loop.call_soon_threadsafe(done, found)
+
+        return self._estimator.submit(job, answer)
+
+
+def _snapshot(configuration: Configuration, secret: bytes, address: str) -> Snapshot:
+    analytics = configuration.analytics
+    return Snapshot(
+        routing=configuration.routing,
+        keyring=HashedKeys(configuration.keys, secret),
+        identity=analytics.identity(secret),
+        events=events.EventPolicy(
+            product=analytics.families.product,
+            ai=analytics.families.ai,
+            started=analytics.volume.started,
+            attempt_failed=analytics.volume.attempt_failed,
+            sample=analytics.volume.sample,
+            trace_url=analytics.trace_url or f"{address}/ui/traces/{{trace_id}}",
+        ),
+        prices=configuration.prices,
+        limits=configuration.limits,
+        secret=secret,
+        digest=configuration.digest,
+    )
+
+
+def _journal_settings(configuration: Configuration, settings: Settings) -> JournalSettings:
+    """The operator's bounds are for the machine; each worker has its share."""
+    analytics = configuration.analytics
+    return JournalSettings(
+        directory=settings.data_dir,
+        worker=settings.worker,
+        has_destination=configuration.destination.api_key is not None,
+        commit_ms=analytics.outbox.commit_ms,
+        outbox_max_bytes=analytics.outbox.max_bytes // settings.worker_count,
+        outbox_max_age_s=analytics.outbox.max_age_s,
+        store_max_bytes=analytics.store.max_bytes // settings.worker_count,
+        store_max_age_s=analytics.store.max_age_s,
+    )
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bind before anything else is made, so that the address is known and a taken port is told at once."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if settings.worker_count > 1:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError:
+        listening.close()
+        raise
+    return listening

@@ -34,11 +34,18 @@ _AUTOMATIC = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT, hdrs.CONTENT_T
 
 
 class _Request(Protocol):
-    method: str
-    url: str
-    headers: Sequence[tuple[str, str]]
-    body: bytes | AsyncIterator[bytes] | None
-    timeouts: Timeouts
+    """What `pipeline.ports.UpstreamRequest` offers; adapters satisfy the ports by shape."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]: ...
+    @property
+    def body(self) -> bytes | AsyncIterator[bytes] | None: ...
+    @property
+    def timeouts(self) -> Timeouts: ...
 
 
 class AiohttpReply:
@@ -48,7 +55,7 @@ class AiohttpReply:
         self._response = response
         self.status = response.status
         self.reason = response.reason or ""
-        self.headers = tuple(response.headers.items())
+        self.headers: Sequence[tuple[str, str]] = tuple(response.headers.items())
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Body bytes as they come from the socket. Raises UpstreamReset when the body breaks off."""

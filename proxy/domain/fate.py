@@ -10,8 +10,7 @@ from proxy.domain.errors import (
 )
 from proxy.domain.exchange import Attempt, Exchange, Fate
 from proxy.domain.meter import StreamEnd
-from proxy.domain.provider_errors import classify_provider_error
-
+from proxy.domain.provider_errors import errors_of_provider
 
 _FILTERED = frozenset({"content_filter", "safety", "prohibited_content", "blocklist", "spii", "recitation"})
 _TIMEOUTS = frozenset(
@@ -84,7 +83,7 @@ def _fate_of_reply(attempt: Attempt) -> Fate:
     reading, http_status = attempt.reading, attempt.http_status or 0
     raw_code = reading.error_code if reading else None
     if http_status >= 300:
-        error_type, code = classify_provider_error(http_status, raw_code)
+        error_type, code = errors_of_provider(http_status, raw_code)
         return Fate(
             status=_status_of(error_type),
             error_type=error_type,
@@ -108,7 +107,7 @@ def _fate_of_reply(attempt: Attempt) -> Fate:
             failed_phase=FailedPhase.STREAM,
             http_status=http_status,
         )
-    error_type, code = classify_provider_error(None, raw_code)
+    error_type, code = errors_of_provider(None, raw_code)
     return Fate(
         status=_status_of(error_type),
         error_type=error_type,

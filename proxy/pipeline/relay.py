@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from proxy.domain.errors import UpstreamError, UpstreamTimeout
 from proxy.domain.exchange import Attempt
 from proxy.domain.headers import header
-from proxy.domain.provider_errors import classify_provider_error
-from proxy.domain.routing import Plan, Target, may_retry, retry_pause_s
+from proxy.domain.provider_errors import errors_of_provider
+from proxy.domain.retry import may_retry, retry_pause_s
+from proxy.domain.routing import Plan, Target
 from proxy.pipeline.call import Call
 from proxy.pipeline.client_body import StreamedBody
 from proxy.pipeline.ports import UpstreamReply, UpstreamRequest
@@ -76,7 +77,7 @@ async def _first_willing(plan: Plan, call: Call, stack: AsyncExitStack) -> _Tria
 
 def _pause_s(trial: _Trial, call: Call) -> float | None:
     draw = call.services.random_bytes(1)[0] / 256
-    return retry_pause_s(trial.attempt.ordinal + 1, header(trial.reply.headers, "retry-after"), draw)
+    return retry_pause_s(trial.attempt.ordinal, header(trial.reply.headers, "retry-after"), draw)
 
 
 def _candidates(plan: Plan, call: Call) -> list[Target]:
@@ -165,4 +166,4 @@ def _seal(attempt: Attempt, call: Call) -> None:
         attempt.ended_ns = call.services.clock.monotonic_ns()
     if attempt.error_type is None and attempt.http_status is not None and attempt.http_status >= 300:
         raw_code = attempt.reading.error_code if attempt.reading else None
-        attempt.error_type, attempt.error_code = classify_provider_error(attempt.http_status, raw_code)
+        attempt.error_type, attempt.error_code = errors_of_provider(attempt.http_status, raw_code)

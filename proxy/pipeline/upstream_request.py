@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import orjson
 
+from proxy.domain.analytics_headers import is_analytics_header
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import BadRequest
 from proxy.domain.headers import upstream_headers, without_key_query
-from proxy.domain.analytics_headers import is_analytics_header
 from proxy.domain.json_members import replace_value
 from proxy.domain.limits import narrowed_timeouts
 from proxy.domain.routing import Target

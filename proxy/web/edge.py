@@ -1,12 +1,13 @@
 """The URL table, and the one request handler behind it."""
 
+import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
 
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import BadRequest, ProxyError
-from proxy.domain.paths import check_host, parse_target
+from proxy.domain.paths import RequestTarget, check_host, parse_target
 from proxy.pipeline.services import Services
 from proxy.web import ops
 from proxy.web.errors import error_response
@@ -40,6 +41,25 @@ class Edge:
     def __init__(self, services: Services, operations: ops.Operations) -> None:
         self._services = services
         self._operations = operations
+        self._running: set[asyncio.Task[object]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def wait_idle(self, limit_s: float) -> bool:
+        """Wait until no call runs; False when some still do after the limit."""
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def cut(self) -> None:
+        """Cancel the calls that still run, and wait for their ends to be written."""
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Check the head, then dispatch on the path."""
@@ -47,7 +67,7 @@ class Edge:
             _check_head(request)
             target = parse_target(request.raw_path)
             if target.is_gateway:
-                return await relay_call(request, target, self._services)
+                return await self._relay(request, target)
             operation = OPERATIONS.get(target.raw_path)
             if operation is None:
                 raise not_found(target)
@@ -58,6 +78,18 @@ class Edge:
             response = error_response(error, Dialect.OPENAI)
             response.force_close()
             return response
+
+    async def _relay(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        self._idle.clear()
+        try:
+            return await relay_call(request, target, self._services)
+        finally:
+            self._running.discard(task)
+            if not self._running:
+                self._idle.set()
 
 
 def _check_head(request: web.BaseRequest) -> None:

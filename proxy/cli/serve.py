@@ -1,0 +1,118 @@
+"""`promptlane serve`: read the configuration, then run one worker here, or several as child processes."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+import uvloop
+
+from proxy.adapters import logs
+from proxy.app import App, Settings
+from proxy.cli.workers import supervise
+from proxy.config import ConfigError, Configuration, Places, find_places, load, load_secret
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 4000
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Offer the verb."""
+    parser = subparsers.add_parser("serve", help="run the proxy")
+    parser.add_argument("--config", metavar="DIR", help="folder of routing.yaml and analytics.yaml (default: config/)")
+    parser.add_argument("--pricing", metavar="FILE", help="the operator's prices (default: pricing.yaml)")
+    parser.add_argument("--data", metavar="DIR", help="folder of the journal and the secret (default: data/)")
+    parser.add_argument("--host", help=f"address to listen on (default: {DEFAULT_HOST})")
+    parser.add_argument("--port", type=int, help=f"port to listen on; 0 takes a free one (default: {DEFAULT_PORT})")
+    parser.add_argument("--workers", type=int, help="processes that share the port (default: 1)")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    parser.set_defaults(run=serve)
+
+
+def serve(args: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT. 2: the configuration cannot be used; 1: the address cannot be had."""
+    env = os.environ
+    logs.configure(env.get("PROMPTLANE_LOG_LEVEL", "info"))
+    try:
+        places = find_places(env, config=args.config, pricing=args.pricing, data=args.data)
+        configuration = load(places.config_dir, places.pricing_file, env)
+        workers = args.workers or _number(env.get("PROMPTLANE_WORKERS"), 1)
+        settings = _settings(args, places, workers)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return 2
+    if workers > 1 and args.worker is None:
+        return supervise(settings.host, settings.port, workers)
+    try:
+        app = App(configuration, settings)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else "it cannot be had"
+        print(f"cannot listen on {settings.host}:{settings.port}: {reason}; choose another --port", file=sys.stderr)
+        return 1
+    return run_app(app, lambda: _greet(app, configuration, settings))
+
+
+def run_app(app: App, greet: Callable[[], None]) -> int:
+    """Run an app on a uvloop until a signal; the second signal ends the process at once."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_until_signal(app, greet))
+    return 0
+
+
+async def _until_signal(app: App, greet: Callable[[], None]) -> None:
+    asked_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if asked_to_stop.is_set():
+            os._exit(1)  # what has ended is on disk already
+        asked_to_stop.set()
+
+    await app.start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    greet()
+    await asked_to_stop.wait()
+    await app.stop()
+
+
+def _settings(args: argparse.Namespace, places: Places, workers: int) -> Settings:
+    env = os.environ
+    return Settings(
+        host=args.host or env.get("PROMPTLANE_HOST") or DEFAULT_HOST,
+        port=args.port if args.port is not None else _number(env.get("PROMPTLANE_PORT"), DEFAULT_PORT),
+        data_dir=places.data_dir,
+        secret=load_secret(env, places.data_dir),
+        worker=args.worker or 0,
+        worker_count=workers,
+        admin_token=env.get("PROMPTLANE_ADMIN_TOKEN") or None,
+    )
+
+
+def _number(text: str | None, default: int) -> int:
+    return int(text) if text and text.isdecimal() else default
+
+
+def _greet(app: App, configuration: Configuration, settings: Settings) -> None:
+    """The first lines on standard output; `listening on …` is what scripts wait for."""
+    if settings.worker == 0:
+        for line in greeting(configuration):
+            print(line)
+        print(f"point an app at it: export OPENAI_BASE_URL={app.address}/v1")
+    print(f"listening on {app.address}", flush=True)
+
+
+def greeting(configuration: Configuration) -> Sequence[str]:
+    """What the configuration amounts to, in a few lines without secrets."""
+    providers = ", ".join(
+        f"{provider.name} ({'pass-through' if provider.api_key is None else 'our key'})"
+        for provider in configuration.routing.providers.values()
+    )
+    destination = configuration.destination
+    if destination.api_key is None:
+        delivery = "no POSTHOG_API_KEY: events stay in the outbox here; see `promptlane outbox ls`"
+    else:
+        delivery = f"events go to {destination.host}"
+    return (f"providers: {providers}", delivery)
