@@ -6,6 +6,7 @@ from math import isnan, nan
 from statistics import median, quantiles
 
 from tools.bench.client import Window
+from tools.bench.payload import EVENTS_PER_STREAM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,7 @@ class Round:
     paced: Window
     plain_cpu_s: float
     streams_cpu_s: float
+    paced_cpu_s: float
 
     @property
     def errors(self) -> int:
@@ -41,6 +43,7 @@ class Summary:
     streams_per_s: float
     cpu_us_per_request: float
     cpu_us_per_stream: float
+    cpu_us_per_paced_event: float
     added_p50_ms: float
     added_p99_ms: float
     added_ttft_p50_ms: float
@@ -49,6 +52,8 @@ class Summary:
     requests_to_bare: float | None
     streams_to_direct: float
     streams_to_bare: float | None
+    spread: float
+    """How far the rounds' requests/s lie apart: (highest - lowest) / median."""
 
     def as_json(self) -> dict[str, object]:
         """All fields; numbers rounded to four digits after the point, null where unknown."""
@@ -82,6 +87,7 @@ def _summary(name: str, rounds: Mapping[str, Sequence[Round]]) -> Summary:
         streams_per_s=median(map(_streams_per_s, mine)),
         cpu_us_per_request=_cpu_us([(one.plain_cpu_s, one.plain.replies) for one in mine]),
         cpu_us_per_stream=_cpu_us([(one.streams_cpu_s, one.streams.replies) for one in mine]),
+        cpu_us_per_paced_event=_cpu_us([(one.paced_cpu_s, one.paced.replies * EVENTS_PER_STREAM) for one in mine]),
         added_p50_ms=added(lambda one: _percentile_ms(one.calm.latency_s, 50)),
         added_p99_ms=added(lambda one: _percentile_ms(one.calm.latency_s, 99)),
         added_ttft_p50_ms=added(lambda one: _percentile_ms(one.paced.first_body_s, 50)),
@@ -90,6 +96,7 @@ def _summary(name: str, rounds: Mapping[str, Sequence[Round]]) -> Summary:
         requests_to_bare=ratio(_requests_per_s, bare) if bare else None,
         streams_to_direct=ratio(_streams_per_s, direct),
         streams_to_bare=ratio(_streams_per_s, bare) if bare else None,
+        spread=_spread(list(map(_requests_per_s, mine))),
     )
 
 
@@ -111,54 +118,47 @@ def _percentile_ms(samples_s: Sequence[float], percent: int) -> float:
     return quantiles(samples_s, n=100, method="inclusive")[percent - 1] * 1000
 
 
-_HEADINGS = (
-    "",
-    "requests/s",
-    "× bare",
-    "µs CPU",
-    "p50 ms",
-    "p99 ms",
-    "streams/s",
-    "× bare",
-    "µs CPU",
-    "ttft p50",
-    "p99 ms",
-)
+def _spread(values: Sequence[float]) -> float:
+    return (max(values) - min(values)) / (median(values) or 1.0)
+
+
+_COLUMNS: Mapping[str, Callable[[Summary], str]] = {
+    "": lambda row: row.name,
+    "requests/s": lambda row: f"{row.requests_per_s:,.0f}",
+    "× bare": lambda row: _ratio(row.requests_to_bare),
+    "CPU µs": lambda row: _number(row.cpu_us_per_request),
+    "p50 ms": lambda row: _added(row, row.added_p50_ms),
+    "p99 ms": lambda row: _added(row, row.added_p99_ms),
+    "streams/s": lambda row: f"{row.streams_per_s:,.0f}",
+    "× bare ": lambda row: _ratio(row.streams_to_bare),
+    "CPU µs ": lambda row: _number(row.cpu_us_per_stream),
+    "ttft p50 ms": lambda row: _added(row, row.added_ttft_p50_ms),
+    "ttft p99 ms": lambda row: _added(row, row.added_ttft_p99_ms),
+    "CPU µs/event": lambda row: _number(row.cpu_us_per_paced_event),
+}
 
 
 def table(summaries: Sequence[Summary]) -> str:
     """The rows as text. A row with errors shows nothing else: its numbers would mean nothing."""
-    rows = [_HEADINGS, *map(_cells, summaries)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    rows = [tuple(_COLUMNS), *map(_cells, summaries)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     direct = next(summary for summary in summaries if summary.name == "direct")
     return "\n".join(
         (
             *lines,
             "Latencies: direct as measured, the others as added to direct in the same round.",
-            f"The rig's own ceiling is the direct row ({direct.requests_per_s:,.0f} requests/s,"
-            f" {direct.streams_per_s:,.0f} streams/s): a gateway near half of it is held back by the rig.",
+            f"The direct row is the rig's own ceiling. A gateway near {direct.streams_per_s / 2:,.0f} streams/s is held"
+            " back by the rig: its CPU tells more.",
+            f"Rounds of one row differ by up to {max(summary.spread for summary in summaries):.0%}.",
         )
     )
 
 
-def _cells(summary: Summary) -> tuple[str, ...]:
-    if summary.errors:
-        return (summary.name, f"FAILED: {summary.errors} errors", *[""] * (len(_HEADINGS) - 2))
-    plus = "" if summary.name == "direct" else "+"
-    return (
-        summary.name,
-        f"{summary.requests_per_s:,.0f}",
-        _ratio(summary.requests_to_bare),
-        _number(summary.cpu_us_per_request),
-        f"{plus}{summary.added_p50_ms:.2f}",
-        f"{plus}{summary.added_p99_ms:.2f}",
-        f"{summary.streams_per_s:,.0f}",
-        _ratio(summary.streams_to_bare),
-        _number(summary.cpu_us_per_stream),
-        f"{plus}{summary.added_ttft_p50_ms:.2f}",
-        f"{plus}{summary.added_ttft_p99_ms:.2f}",
-    )
+def _cells(row: Summary) -> tuple[str, ...]:
+    if row.errors:
+        return (row.name, f"FAILED: {row.errors} errors", *[""] * (len(_COLUMNS) - 2))
+    return tuple(cell(row) for cell in _COLUMNS.values())
 
 
 def _ratio(value: float | None) -> str:
@@ -167,3 +167,7 @@ def _ratio(value: float | None) -> str:
 
 def _number(value: float) -> str:
     return "" if isnan(value) else f"{value:,.0f}"
+
+
+def _added(row: Summary, value_ms: float) -> str:
+    return f"{value_ms:.2f}" if row.name == "direct" else f"{value_ms:+.2f}"
