@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from proxy.config.addresses import posthog_address
 from proxy.config.document import Document
-from proxy.config.schema import Bytes, EnvName, Name, Section
+from proxy.config.schema import Bytes, EnvName, Name, Section, matching
 from proxy.domain.policy import AnalyticsPolicy, Destination, Families, OutboxBounds, StoreBounds, Volume
 
 _DAY_S = 86_400
@@ -25,6 +25,11 @@ def _trace_url(text: str) -> str:
     if names != ["trace_id"] or "{trace_id}" not in text:
         raise ValueError("a trace URL has {trace_id} in it once, and no other braces")
     return text
+
+
+PropertyName = Annotated[
+    str, matching(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", "use a letter, then letters, digits, `_`, `.` and `-`, at most 64")
+]
 
 
 class FamiliesSection(Section):
@@ -44,7 +49,7 @@ class IdentitySection(Section):
 class PropertiesSection(Section):
     """`properties:`."""
 
-    allow: tuple[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")], ...] = ()
+    allow: tuple[PropertyName, ...] = ()
 
 
 class CaptureSection(Section):

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import yaml
 
-from proxy.config.problems import Path, Problem
+from proxy.config.problems import Path, Problem, dotted
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_NODES = 100_000
@@ -41,8 +41,11 @@ class Document:
         line, column = next(
             (self.places[path[:end]] for end in range(len(path), -1, -1) if path[:end] in self.places), (0, 0)
         )
-        shown = ".".join(str(part) for part in path)
-        self.problems.append(Problem(file=self.file, line=line, column=column, path=shown, message=message))
+        self.problems.append(Problem(file=self.file, line=line, column=column, path=dotted(path), message=message))
+
+    def has_problem_at(self, path: Path) -> bool:
+        """True when something was reported for exactly this path."""
+        return any(problem.path == dotted(path) for problem in self.problems)
 
 
 def parse_document(file: str, raw: bytes, env: Mapping[str, str]) -> Document:
@@ -141,7 +144,7 @@ class _Reader:
                 return Decimal(text)
             case "str" | "int" | "float" | "timestamp":
                 return text
-        self._document.report(path, "a value must be text, a number, a truth value, a list or a mapping; no tags")
+        self._document.report(path, "a value is plain text, a number or a truth value; tags are not taken")
         return None
 
     def _variable(self, match: re.Match[str], path: Path) -> str:

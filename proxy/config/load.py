@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from proxy.config.analytics import AnalyticsFile, compile_destination, compile_policy
-from proxy.config.document import Document, parse_document
+from proxy.config.document import MAX_FILE_BYTES, Document, parse_document
 from proxy.config.prices import BaseTable, PricingFile, compile_rules, load_base_table
 from proxy.config.problems import ConfigError, Problem
 from proxy.config.routing import RoutingFile, compile_keys, compile_limits, compile_routing
@@ -106,9 +106,10 @@ def _base_table() -> BaseTable:
 
 
 def _read(path: Path) -> bytes:
-    """The file's bytes; none where there is no file. Raises ConfigError for one that cannot be read."""
+    """The file's bytes, one more than is allowed at most; none where there is no file. Raises ConfigError."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         return b""
     except OSError:

@@ -3,8 +3,27 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from proxy.domain.privacy import looks_like_secret
+
+_SECRET_PREFIXES = ("sk-", "sk_", "phc_", "phx_", "phs_", "plk_", "gsk_", "xai-", "AIza", "pplx-", "Bearer ")
+
 Path = tuple[str | int, ...]
 """Keys and list positions from the root of a document."""
+
+
+def is_secret(text: str) -> bool:
+    """True for what must never be echoed, and never stand in a file."""
+    return text.startswith(_SECRET_PREFIXES) or looks_like_secret(text)
+
+
+def shown(text: str) -> str:
+    """A value from a file as a message may quote it."""
+    return "(a value that looks like a secret)" if is_secret(text) else f"`{text[:80]}`"
+
+
+def dotted(path: Path) -> str:
+    """The path as a message shows it."""
+    return ".".join("(hidden)" if isinstance(part, str) and is_secret(part) else str(part) for part in path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from proxy.config.addresses import base_address, host_of
 from proxy.config.document import Document
 from proxy.config.presets import PRESETS, ZERO_CONFIGURATION, IncludeUsage, Preset
 from proxy.config.problems import Path
-from proxy.config.schema import Bytes, EnvName, Name, Seconds, Section, unknown
+from proxy.config.schema import Bytes, EnvName, Name, Seconds, Section, matching, unknown
 from proxy.domain.endpoints import Dialect
 from proxy.domain.globs import precedence
 from proxy.domain.identity import VirtualKey
@@ -19,7 +19,11 @@ from proxy.domain.keys import HASH_PREFIX, HashedKey
 from proxy.domain.limits import Limits
 from proxy.domain.routing import Provider, RetryPolicy, Route, RoutingTable, Target, Timeouts
 
-RetryCause = Annotated[str, Field(pattern=r"^(connect|5xx|[45][0-9][0-9])$")]
+RetryCause = Annotated[
+    str,
+    BeforeValidator(lambda cause: str(cause) if type(cause) is int else cause),
+    matching(r"connect|5xx|[45][0-9][0-9]", "use connect, 5xx, or a status such as 429"),
+]
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -56,7 +60,7 @@ class RetriesSection(Section):
     """`retries:` of a model."""
 
     max: Annotated[int, Field(ge=0, le=10)] = 0
-    on: tuple[RetryCause | Annotated[int, Field(ge=400, le=599)], ...] = ("connect", "429", "5xx")
+    on: tuple[RetryCause, ...] = ("connect", "429", "5xx")
 
 
 class ModelSection(Section):
@@ -80,7 +84,13 @@ class KeySection(Section):
     """One entry of `keys:`."""
 
     alias: Name
-    hash: Annotated[str, Field(pattern=r"^hmac-sha256:[0-9a-f]{64}$")]
+    hash: Annotated[
+        str,
+        matching(
+            r"hmac-sha256:[0-9a-f]{64}",
+            "paste what `promptlane keys` prints: hmac-sha256: and 64 lower-case hex digits",
+        ),
+    ]
     allow: tuple[ModelName, ...] = ("*",)
     environment: Name | None = None
 
@@ -205,7 +215,7 @@ class _Compiler:
             pattern=pattern,
             targets=targets,
             fallback=tuple(target for target in fallback if target),
-            retries=RetryPolicy(max=section.retries.max, on=frozenset(map(str, section.retries.on))),
+            retries=RetryPolicy(max=section.retries.max, on=frozenset(section.retries.on)),
         )
 
     def _reference(self, path: Path, text: str) -> Target | None:
@@ -283,7 +293,9 @@ def _timeouts(section: TimeoutsSection) -> Timeouts:
 
 def compile_routing(document: Document, file: RoutingFile, env: Mapping[str, str]) -> RoutingTable:
     """The routing table; problems go to the document."""
-    compiler = _Compiler(document, env, tuple(file.providers))
+    written_providers = document.value.get("providers") if isinstance(document.value, dict) else None
+    declared = written_providers if isinstance(written_providers, dict) else file.providers
+    compiler = _Compiler(document, env, tuple(declared))
     for name, section in file.providers.items():
         if (provider := compiler.provider(name, section)) is not None:
             compiler.providers[name] = provider

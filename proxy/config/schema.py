@@ -1,5 +1,6 @@
 """The strict border: a document becomes a checked model, or problems that say where and what to do."""
 
+import re
 import types
 from collections.abc import Mapping
 from decimal import Decimal
@@ -10,11 +11,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, to_json
 
-from proxy.config.document import Document
-from proxy.config.problems import Path
-from proxy.domain.privacy import looks_like_secret
-
-_SECRET_PREFIXES = ("sk-", "sk_", "phc_", "phx_", "phs_", "plk_", "gsk_", "xai-", "AIza", "pplx-", "Bearer ")
+from proxy.config.document import Document, Value
+from proxy.config.problems import Path, is_secret, shown
 
 
 class Section(BaseModel):
@@ -23,14 +21,16 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
-def is_secret(text: str) -> bool:
-    """True for what must never be echoed, and never stand in a file."""
-    return text.startswith(_SECRET_PREFIXES) or looks_like_secret(text)
+def matching(pattern: str, hint: str) -> AfterValidator:
+    """Takes text that the whole pattern matches; says `hint` otherwise."""
+    compiled = re.compile(pattern)
 
+    def check(text: str) -> str:
+        if compiled.fullmatch(text) is None:
+            raise ValueError(hint)
+        return text
 
-def shown(text: str) -> str:
-    """A value from a file as a message may quote it."""
-    return "(a value that looks like a secret)" if is_secret(text) else f"`{text[:80]}`"
+    return AfterValidator(check)
 
 
 def _variable_name(text: str) -> str:
@@ -60,36 +60,64 @@ EnvName = Annotated[str, AfterValidator(_variable_name)]
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 """`1048576` or `1MiB`."""
 Seconds = Annotated[Decimal, Field(gt=0, le=86_400)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Name = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "use letters, digits, `_`, `.` and `-`, at most 64")]
 """What operators call things; it stands in headers, metrics and events."""
 
 M = TypeVar("M", bound=Section)
 
 
 def check_document(document: Document, model: type[M]) -> M | None:
-    """The document as a model. None with problems reported, or without any where there is no document."""
+    """The document as a model, less the entries that were found wrong and reported, so that the rest is checked too.
+
+    None where there is no document, or where nothing of it can be used.
+    """
     if document.value is None:
         return None
     if not isinstance(document.value, dict):
         document.report((), "the file must be a mapping of keys to values")
         return None
-    try:
-        return model.model_validate_json(to_json(document.value), strict=True)
-    except ValidationError as error:
-        for details in error.errors(include_url=False, include_context=True, include_input=False):
-            path = _path_in(document, details["loc"])
+    value = document.value
+    while True:
+        try:
+            return model.model_validate_json(to_json(value), strict=True)
+        except ValidationError as error:
+            rest = _without(value, _report(document, model, error))
+        if len(rest) == len(value) and rest == value:
+            return None
+        value = rest
+
+
+def _report(document: Document, model: type[Section], error: ValidationError) -> list[Path]:
+    """Put each problem where it is written, unless the reader found fault with the same value; returns the places."""
+    paths = []
+    for details in error.errors(include_url=False, include_context=False, include_input=False):
+        path = _path_in(document, details)
+        paths.append(path)
+        if not document.has_problem_at(path):
             document.report(path, _message(details, model, path))
-        return None
+    return paths
 
 
-def _path_in(document: Document, loc: Path) -> Path:
+def _path_in(document: Document, details: ErrorDetails) -> Path:
     """The part of a location that is the document's own: tags of unions are not keys of the file."""
+    loc = details["loc"]
     path: Path = ()
     for part in loc:
         if (*path, part) in document.places:
             path = (*path, part)
-    is_missing_key = bool(loc) and path == loc[:-1]
-    return loc if is_missing_key else path
+    return (*path, loc[-1]) if details["type"] == "missing" else path
+
+
+def _without(value: dict[str, Value], paths: list[Path]) -> dict[str, Value]:
+    """The mapping less the entries at or above the paths: of a mapping below the root one key, else all of it."""
+    rest = {key: dict(entry) if isinstance(entry, dict) else entry for key, entry in value.items()}
+    for path in filter(None, paths):
+        head = rest.get(str(path[0]))
+        if isinstance(head, dict) and len(path) > 1:
+            head.pop(str(path[1]), None)
+        else:
+            rest.pop(str(path[0]), None)
+    return rest
 
 
 def _message(details: ErrorDetails, model: type[Section], path: Path) -> str:
@@ -102,15 +130,19 @@ def _message(details: ErrorDetails, model: type[Section], path: Path) -> str:
             return "this must be text; quote it if it is (YAML reads yes, no, on, off and numbers as something else)"
         case "value_error":
             return details["msg"].removeprefix("Value error, ")
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return "this must be a mapping of keys to values"
+        case "tuple_type":
+            return "this must be a list"
     message = details["msg"].removeprefix("Input should be ")
     return f"this must be {message}" if message != details["msg"] else message
 
 
 def unknown(what: str, name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    """Name the nearest known name, or all of them."""
+    """Name the nearest known name, and all of them."""
     near = get_close_matches(name, list(known), n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known) or 'none'}"
-    return f"unknown {what} {shown(name)}; {hint}"
+    hint = f"did you mean `{near[0]}`? " if near else ""
+    return f"unknown {what} {shown(name)}; {hint}known: {', '.join(known) or 'none'}"
 
 
 def _keys_at(model: type[Section], path: Path) -> tuple[str, ...]:

@@ -132,7 +132,7 @@ class PriceBook:
         self, *, rules: Sequence[PriceRule] = (), table: Mapping[str, Mapping[str, Price]], version: str
     ) -> None:
         self.version = version
-        self._rules = tuple(rules)
+        self.rules = tuple(rules)
         self._table = table
         self._memo: dict[tuple[str, str, str], tuple[Price, ...]] = {}
 
@@ -160,7 +160,7 @@ class PriceBook:
         forms = model_forms(model)
         matching = [
             ((is_glob(rule.model), depth, precedence(rule.model), is_glob(rule.provider)), rule)
-            for rule in self._rules
+            for rule in self.rules
             for depth, form in enumerate(forms)
             if matches(rule.model, form) and (matches(rule.provider, name) or matches(rule.provider, label))
         ]

@@ -1,0 +1,72 @@
+"""`promptlane check`: read the configuration as `serve` would, and say what is wrong or what would run."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+
+from proxy.config import ConfigError, Configuration, find_places, load
+from proxy.domain.pricing import PriceRule, cost_of
+from proxy.domain.usage import Usage
+
+_EXAMPLE = Usage(input_tokens=1000, output_tokens=500)
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Offer the verb."""
+    parser = subparsers.add_parser("check", help="check the configuration and say what would run")
+    parser.add_argument("--config", metavar="DIR", help="folder of routing.yaml and analytics.yaml (default: config/)")
+    parser.add_argument("--pricing", metavar="FILE", help="your prices (default: pricing.yaml)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print every problem (2), or a summary (0)."""
+    try:
+        places = find_places(os.environ, config=args.config, pricing=args.pricing)
+        configuration = load(places.config_dir, places.pricing_file, os.environ)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return 2
+    for line in summary(configuration):
+        print(line)
+    return 0
+
+
+def summary(configuration: Configuration) -> Iterator[str]:
+    """What would run, one fact to a line; no secret in any."""
+    yield f"configuration {configuration.digest} is valid"
+    yield from _routing(configuration)
+    destination, analytics = configuration.destination, configuration.analytics
+    yield f"events        {destination.host if destination.api_key else 'stay local: POSTHOG_API_KEY is not set'}"
+    yield f"environment   {analytics.environment}"
+    yield f"prices        {configuration.prices.version}, {len(configuration.prices.rules)} of your own"
+    for rule in configuration.prices.rules:
+        yield f"  {rule.provider} {rule.model}: {_example(rule)}"
+
+
+def _routing(configuration: Configuration) -> Iterator[str]:
+    for provider in configuration.routing.providers.values():
+        credentials = "the proxy's key" if provider.api_key else "the caller's key"
+        yield f"provider      {provider.name} ({provider.kind}) {provider.base_url}, {credentials}"
+    for route in configuration.routing.routes:
+        targets = ", ".join(f"{target.label}×{target.weight}" for target in route.targets)
+        fallback = "".join(f" then {target.label}" for target in route.fallback)
+        yield f"model         {route.pattern} → {targets}{fallback}"
+    for dialect, default in configuration.routing.defaults.items():
+        yield f"other models  {dialect.value} → {default.name if default else 'refused'}"
+    yield f"proxy keys    {', '.join(entry.key.alias for entry in configuration.keys) or 'none'}"
+    if not configuration.keys and any(provider.api_key for provider in configuration.routing.providers.values()):
+        yield "              nobody can use the providers with the proxy's key: add one with `promptlane keys new`"
+
+
+def _example(rule: PriceRule) -> str:
+    """A worked price, so that a slip of the unit is seen."""
+    newest = rule.prices[0]
+    if newest.is_free:
+        return "free"
+    total_usd = cost_of(_EXAMPLE, newest, "").total_usd
+    amount = "no token price" if total_usd is None else f"{total_usd.quantize(Decimal('0.000001'))} USD"
+    return f"1,000 input and 500 output tokens cost {amount}"
