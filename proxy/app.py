@@ -103,6 +103,11 @@ class App:
         self._site = web.SockSite(self._runner, self._socket, backlog=BACKLOG)
         await self._site.start()
 
+    async def settled(self) -> None:
+        """Wait until every call that has ended is on disk."""
+        await self._edge.wait_idle(self._configuration.drain_s)
+        await asyncio.to_thread(self._journal.flush, DELIVERY_S)
+
     async def stop(self) -> None:
         """Leave in order; see the module's text."""
         self._is_draining = True

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -31,6 +31,7 @@ class CallMetrics:
     """Counts settled exchanges; `observe` may be called from any thread and never raises."""
 
     def __init__(self, read_gauges: Callable[[], Gauges]) -> None:
+        disable_created_metrics()
         self.registry = CollectorRegistry()
         by_call = ("endpoint", "target", "status", "error_type")
         self._calls = Counter("promptlane_calls", "Calls by their end.", by_call, registry=self.registry)

@@ -51,31 +51,32 @@ def serve(args: argparse.Namespace) -> int:
         reason = os.strerror(error.errno) if error.errno else "it cannot be had"
         print(f"cannot listen on {settings.host}:{settings.port}: {reason}; choose another --port", file=sys.stderr)
         return 1
-    return run_app(app, lambda: _greet(app, configuration, settings))
-
-
-def run_app(app: App, greet: Callable[[], None]) -> int:
-    """Run an app on a uvloop until a signal; the second signal ends the process at once."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_until_signal(app, greet))
+        runner.run(_until_signal(app, lambda: _greet(app, configuration, settings)))
     return 0
 
 
 async def _until_signal(app: App, greet: Callable[[], None]) -> None:
-    asked_to_stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    await app.start()
+    stop = stop_signal()
+    greet()
+    await stop.wait()
+    await app.stop()
+
+
+def stop_signal() -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets; the second one ends the process at once."""
+    asked = asyncio.Event()
 
     def stop() -> None:
-        if asked_to_stop.is_set():
+        if asked.is_set():
             os._exit(1)  # what has ended is on disk already
-        asked_to_stop.set()
+        asked.set()
 
-    await app.start()
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    greet()
-    await asked_to_stop.wait()
-    await app.stop()
+    return asked
 
 
 def _settings(args: argparse.Namespace, places: Places, workers: int) -> Settings:

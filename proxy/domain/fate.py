@@ -10,18 +10,7 @@ from proxy.domain.errors import (
 )
 from proxy.domain.exchange import Attempt, Exchange, Fate
 from proxy.domain.meter import StreamEnd
-from proxy.domain.provider_errors import errors_of_provider
-
-_FILTERED = frozenset({"content_filter", "safety", "prohibited_content", "blocklist", "spii", "recitation"})
-_TIMEOUTS = frozenset(
-    {
-        ErrorType.TIMEOUT_CONNECT,
-        ErrorType.TIMEOUT_FIRST_BYTE,
-        ErrorType.TIMEOUT_IDLE,
-        ErrorType.TIMEOUT_TOTAL,
-        ErrorType.BODY_TIMEOUT,
-    }
-)
+from proxy.domain.provider_errors import errors_of_provider, is_content_filter, status_of
 
 
 def fate_of(exchange: Exchange, error: BaseException | None, *, is_cutting: bool) -> Fate:
@@ -66,7 +55,7 @@ def _was_delivered(exchange: Exchange) -> bool:
 
 
 def _fate_of_proxy_error(error: ProxyError, exchange: Exchange) -> Fate:
-    status = Status.BLOCKED if isinstance(error, Forbidden) else _status_of(error.error_type)
+    status = Status.BLOCKED if isinstance(error, Forbidden) else status_of(error.error_type)
     phase = _phase(exchange)
     if isinstance(error, UpstreamError):
         phase = FailedPhase.STREAM if exchange.committed_ns is not None else error.phase
@@ -85,13 +74,13 @@ def _fate_of_reply(attempt: Attempt) -> Fate:
     if http_status >= 300:
         error_type, code = errors_of_provider(http_status, raw_code)
         return Fate(
-            status=_status_of(error_type),
+            status=status_of(error_type),
             error_type=error_type,
             error_code=code,
             failed_phase=FailedPhase.FIRST_BYTE,
             http_status=http_status,
         )
-    if reading is not None and (reading.finish_reason or "").lower() in _FILTERED:
+    if reading is not None and is_content_filter(reading.finish_reason):
         return Fate(
             status=Status.BLOCKED,
             error_type=ErrorType.CONTENT_FILTER,
@@ -109,18 +98,12 @@ def _fate_of_reply(attempt: Attempt) -> Fate:
         )
     error_type, code = errors_of_provider(None, raw_code)
     return Fate(
-        status=_status_of(error_type),
+        status=status_of(error_type),
         error_type=error_type,
         error_code=code,
         failed_phase=FailedPhase.STREAM,
         http_status=http_status,
     )
-
-
-def _status_of(error_type: ErrorType) -> Status:
-    if error_type is ErrorType.CONTENT_FILTER:
-        return Status.BLOCKED
-    return Status.TIMEOUT if error_type in _TIMEOUTS else Status.ERROR
 
 
 def _phase(exchange: Exchange) -> FailedPhase:
