@@ -50,16 +50,20 @@ class UsageStripper:
         self._held = bytearray()
         self._is_passing = False
         """The event now coming is too long to hold; `_held` is then only its end, already passed on."""
-        self._eats_line_feed = False
-        """The last event went, and a line feed that comes next still belongs to it."""
+        self._ended_in_cr = False
+        """Nothing is held, and a line feed that comes next still belongs to the last event."""
+        self._last_went = False
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes; what may go to the client now."""
-        if not self._held and not self._eats_line_feed and _is_plain(chunk):
+        if not chunk:
+            return b""
+        if self._ended_in_cr:
+            self._ended_in_cr = False
+            if chunk.startswith(b"\n"):
+                return (b"" if self._last_went else b"\n") + self.feed(chunk[1:])
+        if not self._held and _is_plain(chunk):
             return chunk
-        if self._eats_line_feed and chunk:
-            self._eats_line_feed = False
-            chunk = chunk.removeprefix(b"\n")
         if self._is_passing:
             return self._pass_on(chunk)
         search_from = max(0, len(self._held) - _LOOKBACK_BYTES)
@@ -85,7 +89,8 @@ class UsageStripper:
             edited = strip_event(event)
             released.append(edited)
             position = search_from = end.end()
-            self._eats_line_feed = not edited and event.endswith(b"\r") and position == len(self._held)
+            self._last_went = not edited
+        self._ended_in_cr = 0 < position == len(self._held) and self._held.endswith(b"\r")
         del self._held[:position]
         return b"".join(released)
 
@@ -97,8 +102,9 @@ class UsageStripper:
             del self._held[:-_LOOKBACK_BYTES]
             return chunk
         rest = chunk[end.end() - seen :]
+        self._ended_in_cr = not rest and chunk.endswith(b"\r")
+        self._last_went = self._is_passing = False
         self._held.clear()
-        self._is_passing = False
         return chunk[: end.end() - seen] + self.feed(rest)
 
 
@@ -147,7 +153,7 @@ def _without_last_null(event: bytes) -> bytes | None:
             orjson.loads(b'{"":0' + rest)
         except orjson.JSONDecodeError:
             return None
-    return head[:-1] + tail
+    return head[:-1].rstrip(b" ") + tail
 
 
 def _is_plain(chunk: bytes) -> bool:
