@@ -152,7 +152,7 @@ class Served:
 
     def _serve_arguments(self) -> tuple[str, ...]:
         folders = ("--config", str(self._config), "--data", str(self.data))
-        return (*folders, "--pricing", str(self.folder / "pricing.yaml"), "--port", str(self.port), *self._arguments)
+        return (*folders, "--port", str(self.port), *self._arguments)  # prices: pricing.yaml of the folder, if any
 
     async def _spawn(self, *arguments: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -188,4 +188,10 @@ class Served:
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Nothing of the developer's own keys or proxies gets in."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV") if name in os.environ}
-    return {**kept, "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1", "PROMPTLANE_SECRET": "test-secret", **extra}
+    return {
+        **kept,
+        "PYTHONPATH": str(_ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "PROMPTLANE_SECRET": "a-secret-of-the-tests",
+        **extra,
+    }

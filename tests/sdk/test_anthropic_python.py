@@ -54,7 +54,7 @@ async def test_the_callers_headers_arrive(provider: ScriptedProvider, proxy: Ser
             extra_headers={"anthropic-beta": "scripted-2026", "X-Prompt-Version": "pv_1"},
         )  # fmt: skip
     head = provider.ledger[-1].head
-    assert head.get("x-api-key") == "sk-ant-caller"
+    assert head.get("authorization") == "Bearer sk-ant-caller"
     assert head.get("anthropic-version")
     assert head.get("anthropic-beta") == "scripted-2026"
     assert head.get("x-prompt-version") is None

@@ -153,9 +153,11 @@ async def test_own_errors_have_the_envelope_that_the_sdk_reads(proxy: Served) ->
     async with client(proxy.url) as api:
         with pytest.raises(openai.BadRequestError) as caught:
             await api.post("/chat/completions", cast_to=object, content=b'{"model": ')
-    assert caught.value.body is not None
-    assert caught.value.code
-    assert caught.value.request_id
+    body = caught.value.body
+    assert isinstance(body, dict)
+    assert body["type"] == "invalid_request_error"
+    assert body["incident_id"].startswith("inc_")
+    assert caught.value.code == body["code"]
 
 
 @pytest.mark.parametrize("status", [429, 500])
