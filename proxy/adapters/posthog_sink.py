@@ -122,7 +122,7 @@ class PostHogSink:
         self._journal = journal
         self._settings = settings
         host = settings.host.rstrip("/")
-        self._host = _INGESTION_HOSTS.get(host, host)
+        self.host = _INGESTION_HOSTS.get(host, host)
         self._is_v1 = settings.capture == "v1"
         self._sleep = sleep
         self._uniform = uniform
@@ -343,7 +343,7 @@ class PostHogSink:
             headers["Content-Encoding"] = "gzip"
         try:
             async with self._client().post(
-                self._host + (V1_PATH if is_v1 else V0_PATH), data=body, headers=headers, allow_redirects=False
+                self.host + (V1_PATH if is_v1 else V0_PATH), data=body, headers=headers, allow_redirects=False
             ) as reply:
                 text = await _bounded(reply.content)
                 outcome = read_reply(
