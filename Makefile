@@ -58,7 +58,7 @@ imports: $(READY) ## Check the floors of the house with import-linter
 
 .PHONY: bench
 bench: $(READY) ## Measure added latency and throughput against direct calls in the same run
-	@$(BIN)/promptlane bench $(ARGS)
+	@$(BIN)/python -m tools.bench $(ARGS)
 
 .PHONY: soak
 soak: $(READY) ## Run the long tests: thousands of mixed calls, kills and outages
