@@ -18,6 +18,7 @@ from proxy.domain.privacy import purpose_key
 
 LIMIT_BYTES = 1_024
 _VERSION = "v1"
+_KEPT = {"exchange_id", "distinct_id", "received_unix_us"}
 Claims = Mapping[str, str | int]
 
 
@@ -30,7 +31,7 @@ def sign_context(exchange: Exchange, secret: bytes) -> str:
 
 
 def claims_of(exchange: Exchange) -> Claims:
-    """What the token says of a call, under the names of event properties, most useful first; cost is text."""
+    """What the token says of a call, under the names of event properties; cost is text."""
     caller, attempt = exchange.caller, exchange.final_attempt
     assert caller is not None
     flag, variant = caller.flags[0] if caller.flags else (None, None)
@@ -56,14 +57,14 @@ def claims_of(exchange: Exchange) -> Claims:
 
 
 def sign(claims: Claims, secret: bytes) -> str:
-    """Make the token, leaving out last claims until it fits."""
+    """Make the token. Where it would be too long, the longest values are left out, but for the call and the person."""
     kept = dict(claims)
     while True:
         head = f"{_VERSION}.{_encode(orjson.dumps(kept))}"
         token = f"{head}.{_encode(_mac(head, secret))}"
         if len(token) <= LIMIT_BYTES:
             return token
-        kept.popitem()
+        kept.pop(max(kept.keys() - _KEPT, key=lambda name: len(str(kept[name]))))
 
 
 def verify(token: str, secret: bytes) -> Claims | None:
