@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from proxy.domain.credentials import Credentials, authenticate, may_use
 from proxy.domain.endpoints import Endpoint, classify, dialect_of
-from proxy.domain.errors import Forbidden, Unauthenticated, UnknownModel
+from proxy.domain.errors import Forbidden, Unauthenticated
 from proxy.domain.exchange import Exchange
 from proxy.domain.ids import new_exchange_id
 from proxy.domain.limits import narrowed_retries
@@ -30,7 +30,7 @@ async def handle(raw: RawRequest, services: Services) -> AsyncIterator[Reply]:
         _refuse_keyless(exchange.endpoint, credentials, snapshot)
         body = await admit(raw, exchange, credentials.key, snapshot, services)
         route = _route(raw, exchange, credentials, snapshot, services)
-        begin(exchange, snapshot, services)
+        begin(exchange, snapshot, services, route.targets[0])
         call = Call(
             raw=raw, body=body, credentials=credentials, exchange=exchange, snapshot=snapshot, services=services
         )
@@ -85,9 +85,4 @@ def _route(
         raise _no_proxy_key()
     if credentials.key is not None and not may_use(credentials.key, model):
         raise Forbidden("The proxy key may not use this model; its `allow` list says which.", code="model_not_allowed")
-    if any(target.provider.dialect is not dialect for target in chosen.targets):
-        raise UnknownModel(
-            "The model is routed to a provider of another dialect, and this version does not translate.",
-            code="dialect_mismatch",
-        )
     return Plan(targets=chosen.targets, retries=narrowed_retries(chosen.retries, raw.headers))

@@ -17,6 +17,7 @@ from proxy.domain.fate import fate_of
 from proxy.domain.journal_rows import Closing, Opening
 from proxy.domain.meter import Reading
 from proxy.domain.pricing import Cost, CostStatus
+from proxy.domain.routing import Target
 from proxy.domain.usage import UsageSource
 from proxy.pipeline.client_body import WholeBody
 from proxy.pipeline.services import Services, Snapshot
@@ -24,19 +25,22 @@ from proxy.pipeline.services import Services, Snapshot
 log = logging.getLogger(__name__)
 
 
-def begin(exchange: Exchange, snapshot: Snapshot, services: Services) -> None:
-    """Note the call as running; from here on it is owed exactly one end."""
+def begin(exchange: Exchange, snapshot: Snapshot, services: Services, planned: Target | None = None) -> None:
+    """Note the call as running; from here on it is owed exactly one end. Never raises. `planned` is asked first."""
     if exchange.is_started or exchange.caller is None or not exchange.endpoint.is_model_call:
         return
     exchange.is_started = True
-    services.journal.open(
-        Opening(
-            exchange_id=exchange.exchange_id,
-            trace_id=exchange.caller.trace_id,
-            facts=events.facts(exchange, snapshot.events),
-            events=events.started(exchange, snapshot.events),
+    try:
+        services.journal.open(
+            Opening(
+                exchange_id=exchange.exchange_id,
+                trace_id=exchange.caller.trace_id,
+                facts=events.facts(exchange, snapshot.events, planned),
+                events=events.started(exchange, snapshot.events, planned),
+            )
         )
-    )
+    except Exception:
+        log.exception("the start of a call could not be written", extra={"exchange_id": exchange.exchange_id})
 
 
 def settle(

@@ -1,0 +1,307 @@
+"""Stand-ins for the outside world: everything is scripted, nothing waits."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from proxy.domain.endpoints import Dialect
+from proxy.domain.errors import UpstreamError
+from proxy.domain.estimate import Estimate, TextToCount
+from proxy.domain.events import EventPolicy
+from proxy.domain.exchange import Exchange
+from proxy.domain.identity import IdentityPolicy, VirtualKey
+from proxy.domain.journal_rows import Closing, Opening
+from proxy.domain.limits import Limits
+from proxy.domain.paths import parse_target
+from proxy.domain.pricing import Price, PriceBook, RateCard, Rates
+from proxy.domain.routing import Provider, Route, RoutingTable, Timeouts
+from proxy.pipeline.handle import handle
+from proxy.pipeline.ports import UpstreamRequest
+from proxy.pipeline.services import RawRequest, Services, Snapshot
+
+SECRET = b"0123456789abcdef"
+OPENAI = Provider(name="openai", label="openai", kind="openai", dialect=Dialect.OPENAI, base_url="http://o.test/v1")
+OURS = Provider(
+    name="ours", label="openai", kind="openai", dialect=Dialect.OPENAI, base_url="http://u.test/v1", api_key="sk-ours-1"
+)
+ANTHROPIC = Provider(
+    name="anthropic", label="anthropic", kind="anthropic", dialect=Dialect.ANTHROPIC, base_url="http://a.test"
+)
+CHAT = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "hi"}]}
+
+Step = bytes | UpstreamError | Callable[[], Any]
+"""A body piece, an error that breaks the reply off, or something awaited between two pieces."""
+
+
+@dataclass
+class ScriptedReply:
+    """What one attempt meets. `error` comes before any head."""
+
+    status: int = 200
+    headers: Sequence[tuple[str, str]] = (("Content-Type", "application/json"),)
+    steps: Sequence[Step] = ()
+    error: UpstreamError | None = None
+    reason: str = "OK"
+    is_left_early: bool = False
+    is_left: bool = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        self.is_left_early = True
+        for step in self.steps:
+            if isinstance(step, bytes):
+                yield step
+            elif isinstance(step, UpstreamError):
+                raise step
+            else:
+                await step()
+        self.is_left_early = False
+
+
+@dataclass
+class FakeUpstream:
+    """Hands out the scripted replies in order and keeps what it was asked."""
+
+    replies: list[ScriptedReply]
+    requests: list[UpstreamRequest] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def send(self, request: UpstreamRequest) -> AsyncIterator[ScriptedReply]:
+        reply = self.replies[len(self.requests)]
+        self.requests.append(request)
+        body = request.body
+        if body is not None and not isinstance(body, bytes):
+            body = b"".join([piece async for piece in body])
+        self.bodies.append(body or b"")
+        if reply.error is not None:
+            raise reply.error
+        try:
+            yield reply
+        finally:
+            reply.is_left = True
+
+
+@dataclass
+class FakeJournal:
+    """Keeps rows; can be made to fail."""
+
+    openings: list[Opening] = field(default_factory=list)
+    closings: list[Closing] = field(default_factory=list)
+    is_broken: bool = False
+
+    def open(self, opening: Opening) -> None:
+        if self.is_broken:
+            raise RuntimeError("a bug in the journal")
+        self.openings.append(opening)
+
+    def close(self, closing: Closing) -> None:
+        self.closings.append(closing)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        rows: list[Opening | Closing] = [*self.openings, *self.closings]
+        return [orjson.loads(event.body) for row in rows for event in row.events if event.name == name]
+
+    def end(self) -> dict[str, Any]:
+        """The properties of the one end there is."""
+        assert len(self.openings) == len(self.closings) == 1
+        (end,) = self.events("llm_request_completed") + self.events("llm_request_failed")
+        properties: dict[str, Any] = end["properties"]
+        return properties
+
+
+@dataclass
+class FakeEstimator:
+    """Answers at once, or not at all when full."""
+
+    answer: Estimate = field(default_factory=lambda: Estimate(input_tokens=7, output_tokens=3))
+    is_full: bool = False
+    jobs: list[TextToCount] = field(default_factory=list)
+
+    def submit(self, job: TextToCount, done: Callable[[Estimate], None]) -> bool:
+        if self.is_full:
+            return False
+        self.jobs.append(job)
+        done(self.answer)
+        return True
+
+
+class SteppingClock:
+    """Each look at the monotonic clock is one millisecond later than the one before."""
+
+    def __init__(self) -> None:
+        self._now_ns = 0
+
+    def monotonic_ns(self) -> int:
+        self._now_ns += 1_000_000
+        return self._now_ns
+
+    def unix_us(self) -> int:
+        return 1_795_000_000_000_000
+
+
+class Keys:
+    """One known proxy key."""
+
+    def find(self, presented: str) -> VirtualKey | None:
+        return VirtualKey(alias="web", allow=("gpt-*", "fast")) if presented == "plk_web" else None
+
+
+class PlainSide:
+    """A decompressor for replies that only pretend to be compressed."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        return chunk
+
+
+def snapshot(*routes: Route, timeouts: Timeouts | None = None, limits: Limits | None = None) -> Snapshot:
+    """OpenAI and Anthropic by pass-through, plus the given routes."""
+    openai = OPENAI if timeouts is None else replace(OPENAI, timeouts=timeouts)
+    return Snapshot(
+        routing=RoutingTable(
+            providers={"openai": openai, "anthropic": ANTHROPIC, "ours": OURS},
+            routes=routes,
+            defaults={Dialect.OPENAI: openai, Dialect.ANTHROPIC: ANTHROPIC, Dialect.GEMINI: None},
+        ),
+        keyring=Keys(),
+        identity=IdentityPolicy(secret=SECRET),
+        events=EventPolicy(trace_url="http://proxy.test/t/{trace_id}"),
+        prices=PriceBook(table=_prices(), version="test"),
+        limits=limits or Limits(),
+        secret=SECRET,
+    )
+
+
+def _prices() -> dict[str, dict[str, Price]]:
+    rates = Rates(input_usd_per_mtok=Decimal("0.4"), output_usd_per_mtok=Decimal("1.6"))
+    return {"openai": {"gpt-4.1-mini": Price(card=RateCard(standard=rates))}}
+
+
+@dataclass
+class World:
+    """One pipeline with its stand-ins."""
+
+    services: Services
+    upstream: FakeUpstream
+    journal: FakeJournal
+    estimator: FakeEstimator
+    observed: list[Exchange]
+
+
+def world(*replies: ScriptedReply, configured: Snapshot | None = None) -> World:
+    """Build one."""
+    upstream, journal, estimator = FakeUpstream(list(replies)), FakeJournal(), FakeEstimator()
+    observed: list[Exchange] = []
+    seed = iter(range(1, 10_000))
+    services = Services(
+        snapshot=lambda: configured or snapshot(),
+        upstream=upstream,
+        journal=journal,
+        estimator=estimator,
+        clock=SteppingClock(),
+        random_bytes=lambda count: next(seed).to_bytes(4) * (count // 4) + bytes(count % 4),
+        decode_copy=lambda body, encoding, limit: body.removeprefix(encoding.encode()),
+        side_decompressor=lambda encoding: PlainSide(),
+        observe=observed.append,
+    )
+    return World(services, upstream, journal, estimator, observed)
+
+
+def request(
+    body: Any = CHAT,
+    *,
+    target: str = "/v1/chat/completions",
+    method: str = "POST",
+    headers: Sequence[tuple[str, str]] = (("Authorization", "Bearer sk-theirs"),),
+    pieces: Sequence[Any] | None = None,
+) -> RawRequest:
+    """A request whose body is JSON of `body`, or comes in the given pieces (an exception is raised where it stands)."""
+    data = body if isinstance(body, bytes) else orjson.dumps(body)
+
+    async def stream() -> AsyncIterator[bytes]:
+        for piece in [data] if pieces is None else pieces:
+            if isinstance(piece, bytes):
+                yield piece
+            elif isinstance(piece, BaseException):
+                raise piece
+            else:
+                await piece()
+
+    return RawRequest(
+        method=method,
+        target=parse_target(target),
+        headers=tuple(headers),
+        body=stream(),
+        has_body=bool(data) or pieces is not None,
+        content_length=len(data) if pieces is None else None,
+        received_ns=0,
+        received_unix_us=1_795_000_000_000_000,
+    )
+
+
+@dataclass
+class Answer:
+    """What the client got."""
+
+    status: int
+    headers: dict[str, str]
+    pieces: list[bytes]
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.pieces)
+
+
+async def call(made: World, raw: RawRequest | None = None, *, on_piece: Callable[[int], Any] | None = None) -> Answer:
+    """Carry a request through `handle` as the edge would; `on_piece` may raise at the n-th write."""
+    async with handle(raw or request(), made.services) as reply:
+        answer = Answer(reply.status, {name.lower(): value for name, value in reply.headers}, [])
+        if isinstance(reply.body, bytes):
+            answer.pieces.append(reply.body)
+        else:
+            async for piece in reply.body:
+                answer.pieces.append(piece)
+                if on_piece is not None:
+                    on_piece(len(answer.pieces))
+    return answer
+
+
+def event(payload: Any) -> bytes:
+    """One server-sent event."""
+    return b"data: " + orjson.dumps(payload) + b"\n\n"
+
+
+def stream_chunk(content: str | None = None, **more: Any) -> bytes:
+    """One chat chunk."""
+    delta = {} if content is None else {"content": content}
+    choice = {"index": 0, "delta": delta, "finish_reason": more.pop("finish_reason", None)}
+    return event({"id": "c", "model": "gpt-4.1-mini", "choices": [choice], **more})
+
+
+DONE = b"data: [DONE]\n\n"
+SSE = (("Content-Type", "text/event-stream"),)
+USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+PLAIN_BODY = orjson.dumps(
+    {
+        "id": "c",
+        "model": "gpt-4.1-mini",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}],
+        "usage": USAGE,
+    }
+)
+
+
+def plain(**more: Any) -> ScriptedReply:
+    """A whole good reply."""
+    return ScriptedReply(**{"steps": (PLAIN_BODY,), **more})
+
+
+def streamed(*steps: Step) -> ScriptedReply:
+    """A stream of the given steps, or a short good one with usage."""
+    usage = event({"id": "c", "model": "gpt-4.1-mini", "choices": [], "usage": USAGE})
+    return ScriptedReply(
+        headers=SSE, steps=steps or (stream_chunk("Hel"), stream_chunk("lo.", finish_reason="stop"), usage, DONE)
+    )

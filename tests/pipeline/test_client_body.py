@@ -1,0 +1,53 @@
+import asyncio
+
+import pytest
+
+from proxy.domain.errors import BodyTimeout, TooLarge
+from proxy.domain.limits import Limits
+from proxy.pipeline.client_body import StreamedBody, read_whole
+from tests.pipeline.fakes import request
+
+SMALL = Limits(body_bytes=10, streamed_bytes=10, body_silence_s=0.01)
+
+
+async def test_a_body_is_read_whole() -> None:
+    assert await read_whole(request(pieces=[b"abc", b"def"]), SMALL) == b"abcdef"
+    assert await read_whole(request(b""), SMALL) == b""
+
+
+async def test_a_declared_length_over_the_limit_is_refused_unread() -> None:
+    raw = request(b"a" * 11)
+    with pytest.raises(TooLarge):
+        await read_whole(raw, SMALL)
+    assert await anext(raw.body) == b"a" * 11
+
+
+async def test_an_undeclared_one_is_refused_at_the_limit() -> None:
+    unread = AssertionError("read on after the limit")
+    with pytest.raises(TooLarge):
+        await read_whole(request(pieces=[b"a" * 11, unread]), SMALL)
+
+
+async def test_a_client_that_falls_silent_is_timed_out() -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(BodyTimeout):
+        await read_whole(request(pieces=[b"a", hang]), SMALL)
+
+
+async def test_a_streamed_body_passes_and_says_when_it_ended() -> None:
+    body, ended = StreamedBody(request(pieces=[b"a", b"b"]), SMALL), []
+    body.on_end = lambda: ended.append(True)
+    assert [piece async for piece in body] == [b"a", b"b"]
+    assert ended == [True]
+    assert body.error is None
+
+
+async def test_a_streamed_body_keeps_the_error_that_ended_it() -> None:
+    body = StreamedBody(request(pieces=[b"a" * 11]), SMALL)
+    with pytest.raises(TooLarge):
+        [piece async for piece in body]
+    assert isinstance(body.error, TooLarge)
+    with pytest.raises(TooLarge):
+        StreamedBody(request(b"a" * 11), SMALL)

@@ -1,0 +1,198 @@
+"""Attempts, fallback before commit, and the edits that a named rule makes."""
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.domain.errors import BadRequest, UpstreamReset, UpstreamTimeout, UpstreamUnreachable
+from proxy.domain.routing import RetryPolicy, Route, Target, Timeouts
+from proxy.pipeline.pump import KeyMask
+from tests.pipeline.fakes import (
+    CHAT,
+    DONE,
+    OPENAI,
+    OURS,
+    SSE,
+    USAGE,
+    ScriptedReply,
+    call,
+    event,
+    plain,
+    request,
+    snapshot,
+    stream_chunk,
+    streamed,
+    world,
+)
+
+ALIAS = Route(
+    pattern="fast",
+    targets=(Target(provider=OPENAI, model="gpt-4.1-mini"),),
+    fallback=(Target(provider=OPENAI, model="gpt-4.1"),),
+    retries=RetryPolicy(max=1, on=frozenset({"connect", "429", "5xx"})),
+)
+FAST = {**CHAT, "model": "fast"}
+
+
+def failing(status: int, **headers: str) -> ScriptedReply:
+    came = [("Content-Type", "application/json"), *headers.items()]
+    return ScriptedReply(status=status, headers=came, steps=[b'{"error":{"message":"no"}}'])
+
+
+async def test_an_alias_is_replaced_in_the_body_and_nothing_else() -> None:
+    made = world(plain(), configured=snapshot(ALIAS))
+    body = b'{ "messages" : [{"role":"user","content":"model \\"fast\\" "}] , "model":  "fast","x":1.50}'
+    answer = await call(made, request(body))
+    assert made.upstream.bodies == [body.replace(b'"model":  "fast"', b'"model":  "gpt-4.1-mini"')]
+    assert answer.headers["x-llm-target"] == "openai/gpt-4.1-mini"
+    assert made.journal.end()["requested_model"] == "fast"
+
+
+async def test_retries_then_fallback_each_built_from_the_original() -> None:
+    made = world(failing(503), failing(503), plain(), configured=snapshot(ALIAS))
+    answer = await call(made, request(FAST))
+    assert answer.headers["x-llm-attempts"] == "3"
+    assert [orjson.loads(body)["model"] for body in made.upstream.bodies] == ["gpt-4.1-mini"] * 2 + ["gpt-4.1"]
+    end = made.journal.end()
+    assert (end["status"], end["attempt_count"], end["fallback_used"]) == ("success", 3, True)
+    assert len(made.journal.events("llm_attempt_failed")) == 2
+    assert len(made.journal.events("$ai_generation")) == 3
+    assert all(reply.is_left for reply in made.upstream.replies)
+
+
+async def test_an_unreachable_target_falls_back() -> None:
+    gone = [ScriptedReply(error=UpstreamUnreachable("gone")) for _ in range(2)]
+    made = world(*gone, plain(), configured=snapshot(ALIAS))
+    assert (await call(made, request(FAST))).status == 200
+    assert len(made.journal.events("$ai_generation")) == 1
+
+
+async def test_a_broken_connection_is_not_repeated_since_the_call_may_have_run() -> None:
+    made = world(ScriptedReply(error=UpstreamReset("broke")), plain(), configured=snapshot(ALIAS))
+    with pytest.raises(UpstreamReset):
+        await call(made, request(FAST))
+    assert len(made.upstream.requests) == 1
+
+
+async def test_a_caller_s_own_mistake_is_not_retried() -> None:
+    made = world(failing(400), plain(), configured=snapshot(ALIAS))
+    assert (await call(made, request(FAST))).status == 400
+
+
+async def test_a_caller_may_ask_for_fewer_retries() -> None:
+    made = world(failing(503), plain(), configured=snapshot(ALIAS))
+    await call(made, request(FAST, headers=[("X-LLM-Max-Retries", "0")]))
+    assert [orjson.loads(body)["model"] for body in made.upstream.bodies] == ["gpt-4.1-mini", "gpt-4.1"]
+
+
+async def test_a_pause_that_the_provider_asks_for_is_kept_only_when_short() -> None:
+    made = world(failing(429, **{"Retry-After": "600"}), configured=snapshot(ALIAS))
+    answer = await call(made, request(FAST))
+    assert (answer.status, answer.headers["retry-after"]) == (429, "600")
+
+
+async def test_without_a_route_there_is_one_attempt() -> None:
+    made = world(failing(503))
+    assert (await call(made)).status == 503
+    assert made.journal.end()["attempt_count"] == 1
+
+
+# usage injection -----------------------------------------------------------------------------------------------------
+
+ASKS_NOT = {**CHAT, "stream": True}
+WITHOUT = [stream_chunk("Hel"), stream_chunk("lo.", finish_reason="stop"), DONE]
+WITH = [
+    stream_chunk("Hel", usage=None),
+    stream_chunk("lo.", finish_reason="stop", usage=None),
+    event({"id": "c", "model": "gpt-4.1-mini", "choices": [], "usage": USAGE}),
+    DONE,
+]
+
+
+async def test_usage_is_asked_for_and_hidden_again() -> None:
+    made = world(streamed(*WITH))
+    answer = await call(made, request(ASKS_NOT))
+    assert orjson.loads(made.upstream.bodies[0])["stream_options"] == {"include_usage": True}
+    assert answer.body == b"".join(WITHOUT)
+    assert made.journal.end()["usage_source"] == "provider"
+
+
+async def test_a_client_that_asks_for_usage_gets_the_provider_s_bytes() -> None:
+    made = world(streamed(*WITH))
+    asks = {**ASKS_NOT, "stream_options": {"include_usage": True}}
+    answer = await call(made, request(asks))
+    assert made.upstream.bodies == [orjson.dumps(asks)]
+    assert answer.body == b"".join(WITH)
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_provider_that_refuses_the_injection_is_asked_once_more_and_remembered(status: int) -> None:
+    refusal = ScriptedReply(status=status, steps=[b'{"error":{"message":"unknown field stream_options"}}'])
+    made = world(refusal, streamed(*WITHOUT), streamed(*WITHOUT))
+    answer = await call(made, request(ASKS_NOT))
+    assert (answer.status, answer.body) == (200, b"".join(WITHOUT))
+    assert made.upstream.bodies[1] == orjson.dumps(ASKS_NOT)
+    await call(made, request(ASKS_NOT))
+    assert len(made.upstream.requests) == 3
+
+
+async def test_another_400_is_passed_on_whole() -> None:
+    body = b'{"error":{"message":"max_tokens is too large"}}'
+    made = world(ScriptedReply(status=400, steps=[body[:9], body[9:]]))
+    answer = await call(made, request(ASKS_NOT))
+    assert (answer.status, answer.body) == (400, body)
+
+
+async def test_a_large_400_is_passed_on_whole() -> None:
+    pieces = [b'{"error":{"message":"' + b"a" * 50_000, b"b" * 50_000, b'"}}']
+    made = world(ScriptedReply(status=400, steps=pieces))
+    assert (await call(made, request(ASKS_NOT))).body == b"".join(pieces)
+
+
+# the rest ------------------------------------------------------------------------------------------------------------
+
+
+async def test_our_key_is_cut_out_of_a_provider_s_error() -> None:
+    quoting = ScriptedReply(status=401, steps=[b'{"error":{"message":"Incorrect API key: sk-ou', b'rs-1."}}'])
+    made = world(quoting, configured=snapshot(Route(pattern="*", targets=(Target(provider=OURS),))))
+    answer = await call(made, request(headers=[("Authorization", "Bearer plk_web")]))
+    assert answer.body == b'{"error":{"message":"Incorrect API key: *********."}}'
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=6))
+def test_the_mask_hides_the_key_at_any_split_and_keeps_the_length(noise: bytes, cuts: list[int]) -> None:
+    key = "sk-abcabd"
+    data = noise[:100] + key.encode() + noise[100:] + b"sk-abcab"
+    mask, out, last = KeyMask(key), b"", 0
+    for cut in sorted(min(cut, len(data)) for cut in cuts):
+        out += mask.feed(data[last:cut])
+        last = cut
+    out += mask.feed(data[last:]) + mask.flush()
+    assert out == data.replace(key.encode(), b"*" * len(key))
+
+
+async def test_a_provider_that_sends_nothing_times_out_before_anything_is_promised() -> None:
+    async def hang() -> None:
+        import asyncio
+
+        await asyncio.Event().wait()
+
+    made = world(ScriptedReply(headers=SSE, steps=[hang]), configured=snapshot(timeouts=Timeouts(first_byte_s=0.01)))
+    with pytest.raises(UpstreamTimeout):
+        await call(made, request(ASKS_NOT))
+    end = made.journal.end()
+    assert (end["status"], end["error_type"], end["failed_phase"]) == ("timeout", "timeout_first_byte", "first_byte")
+
+
+async def test_a_multipart_call_is_streamed_once_and_cannot_use_an_alias() -> None:
+    form = [("Content-Type", "multipart/form-data; boundary=b")]
+    made = world(failing(503), configured=snapshot(ALIAS))
+    raw = request(b"--b\r\n...", target="/v1/audio/transcriptions", headers=form)
+    assert (await call(made, raw)).status == 503
+    assert made.upstream.bodies == [b"--b\r\n..."]
+    aliased = snapshot(Route(pattern="*", targets=(Target(provider=OPENAI, model="whisper-1"),)))
+    refused = world(plain(), configured=aliased)
+    refused_raw = request(b"{}", target="/v1/chat/completions")
+    with pytest.raises(BadRequest):
+        await call(refused, refused_raw)

@@ -1,0 +1,75 @@
+"""What the end says when the provider did not say it all."""
+
+import pytest
+
+from proxy.domain.errors import UpstreamReset
+from proxy.domain.estimate import Estimate
+from proxy.domain.meter import Reading
+from proxy.domain.usage import Usage, UsageSource
+from proxy.pipeline.settle import with_estimate
+from tests.pipeline.fakes import CHAT, DONE, call, request, stream_chunk, streamed, world
+
+STREAM = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
+SILENT = (stream_chunk("Hel"), stream_chunk("lo.", finish_reason="stop"), DONE)
+
+
+async def test_without_usage_the_tokens_are_estimated_and_marked() -> None:
+    made = world(streamed(*SILENT))
+    await call(made, request(STREAM))
+    end = made.journal.end()
+    assert (end["input_tokens"], end["output_tokens"], end["usage_source"]) == (7, 3, "estimated")
+    assert end["cost_status"] == "partial"
+    assert end["estimated_cost_usd"] == pytest.approx((7 * 0.4 + 3 * 1.6) / 1e6)
+    assert made.estimator.jobs[0].output_text == "Hello."
+
+
+async def test_when_the_estimator_is_full_the_tokens_stay_unknown() -> None:
+    made = world(streamed(*SILENT))
+    made.estimator.is_full = True
+    await call(made, request(STREAM))
+    end = made.journal.end()
+    assert "input_tokens" not in end
+    assert (end["usage_source"], end["cost_status"]) == ("unknown", "unknown")
+    assert "estimated_cost_usd" not in end
+
+
+async def test_an_estimate_that_found_nothing_changes_nothing() -> None:
+    made = world(streamed(*SILENT))
+    made.estimator.answer = Estimate(input_tokens=None, output_tokens=None)
+    await call(made, request(STREAM))
+    assert made.journal.end()["usage_source"] == "unknown"
+
+
+async def test_a_failed_call_has_estimated_tokens_but_no_invented_cost() -> None:
+    made = world(streamed(stream_chunk("Hel"), UpstreamReset("broke")))
+    with pytest.raises(UpstreamReset):
+        await call(made, request(STREAM))
+    end = made.journal.end()
+    assert (end["output_tokens"], end["usage_source"]) == (3, "estimated")
+    assert end["cost_status"] == "unknown"
+    assert "estimated_cost_usd" not in end
+
+
+async def test_a_call_that_the_client_left_is_priced_as_far_as_it_came() -> None:
+    made = world(streamed(stream_chunk("Hel"), stream_chunk("lo")))
+
+    def leave(_: int) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await call(made, request(STREAM), on_piece=leave)
+    assert made.journal.end()["cost_status"] == "partial"
+
+
+async def test_what_the_provider_reported_is_never_estimated() -> None:
+    made = world(streamed())
+    await call(made, request(STREAM))
+    assert not made.estimator.jobs
+    assert made.journal.end()["cost_status"] == "priced"
+
+
+def test_an_estimate_fills_only_what_is_unknown() -> None:
+    partial = Reading(usage=Usage(input_tokens=100), usage_source=UsageSource.PARTIAL)
+    filled = with_estimate(partial, Estimate(input_tokens=7, output_tokens=3))
+    assert (filled.usage.input_tokens, filled.usage.output_tokens) == (100, 3)
+    assert filled.usage_source is UsageSource.MIXED
