@@ -138,9 +138,13 @@ class Estimator:
         self._worker: Thread | None = None
         self._loader: Thread | None = None
 
-    def load(self) -> None:
-        """Load the vocabulary now; blocks. Raises `DamagedVocabulary`, `OSError`."""
-        self._tokenizer.load()
+    def load(self) -> bool:
+        """Load the vocabulary now; blocks. False, and a line in the log, where it cannot be had."""
+        try:
+            self._tokenizer.load()
+        except (DamagedVocabulary, OSError) as error:
+            _log.error("no vocabulary, token estimates stay rough: %s", type(error).__name__)
+        return self._tokenizer.is_loaded
 
     def submit(self, job: TextToCount, done: Done) -> bool:
         """Queue `job`; False when the queue is full or closed, and then `done` is never called.
@@ -203,14 +207,8 @@ class Estimator:
     def _load_beside(self) -> None:
         """Start loading the vocabulary, once, without waiting for it."""
         if self._loader is None and not self._tokenizer.is_loaded:
-            self._loader = Thread(target=self._try_load, name="token-vocabulary", daemon=True)
+            self._loader = Thread(target=self.load, name="token-vocabulary", daemon=True)
             self._loader.start()
-
-    def _try_load(self) -> None:
-        try:
-            self._tokenizer.load()
-        except (DamagedVocabulary, OSError) as error:
-            _log.error("no vocabulary, token estimates stay rough: %s", type(error).__name__)
 
 
 _UNKNOWN = Estimate(input_tokens=None, output_tokens=None)

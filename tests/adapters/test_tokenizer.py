@@ -176,7 +176,7 @@ def test_the_first_jobs_do_not_wait_for_the_vocabulary():
     assert first.wait().output_tokens == 7  # 28 bytes / 4
     assert not tokenizer.is_loaded
     tokenizer.may_load.set()
-    estimator.load()
+    assert estimator.load()
     estimator.submit(job("antidisestablishmentarianism"), later)
     assert later.wait().output_tokens == 6
     assert estimator.close(WAIT_S)
@@ -190,6 +190,11 @@ def test_a_damaged_vocabulary_leaves_the_heuristic(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "no vocabulary, token estimates stay rough: DamagedVocabulary"
     ]
+
+
+def test_loading_a_damaged_vocabulary_fails_nobody(caplog):
+    assert not Estimator(Tokenizer(packed=b"damaged")).load()
+    assert "DamagedVocabulary" in caplog.text
 
 
 def test_a_full_queue_refuses_and_recovers():
