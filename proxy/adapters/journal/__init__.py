@@ -10,11 +10,16 @@ delays or fails a request: what cannot be kept is counted by its reason.
     debts    losses not yet on record               tally    the counters that must always add up
     backing  which file, or memory, and repairs     schema   tables, checks, connections
     place    names, lock, ballast, quarantine       stats    what /metrics and /readyz may know
+    reader   for others, while the owner writes     requests what an operator asks of the owner
 """
 
 from proxy.adapters.journal.outbox import EVENT_MAX_BYTES as EVENT_MAX_BYTES
 from proxy.adapters.journal.outbox import Batch as Batch
 from proxy.adapters.journal.outbox import OutboxRow as OutboxRow
+from proxy.adapters.journal.place import journal_files as journal_files
+from proxy.adapters.journal.reader import JournalReader as JournalReader
+from proxy.adapters.journal.reader import StoredEvent as StoredEvent
+from proxy.adapters.journal.reader import StoredExchange as StoredExchange
 from proxy.adapters.journal.settings import JournalSettings as JournalSettings
 from proxy.adapters.journal.stats import COMMIT_BUCKETS_S as COMMIT_BUCKETS_S
 from proxy.adapters.journal.stats import JournalStats as JournalStats

@@ -74,7 +74,7 @@ _DUE = {
 _PENDING_ROW = "SELECT uuid, exchange_id, name, bytes, created_unix_us, attempts, body FROM outbox WHERE uuid = ?"
 _DEAD_ROWS = (
     "SELECT reason, uuid, exchange_id, name, bytes, created_unix_us, attempts, body FROM dead"
-    " WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR uuid = ?2) ORDER BY seq LIMIT ?3"
+    " WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR uuid = ?2) AND first_unix_us < ?3 ORDER BY seq LIMIT ?4"
 )
 _INSERT_PENDING = (
     "INSERT OR IGNORE INTO outbox(uuid, exchange_id, name, bytes, created_unix_us, attempts, body)"
@@ -177,9 +177,9 @@ class Outbox:
         self.release(uuids)
         return moved
 
-    def replay(self, *, reason: str | None = None, uuid: str | None = None, limit: int = SWEEP_ROWS) -> int:
-        """Make dead rows due again, the oldest first; returns how many. Without a filter: any."""
-        rows = fetch(self._connection, _DEAD_ROWS, (reason, uuid, limit))
+    def replay(self, before_unix_us: int, *, reason: str | None = None, uuid: str | None = None) -> int:
+        """Make some of the rows that died before that time due again, the oldest first; returns how many."""
+        rows = fetch(self._connection, _DEAD_ROWS, (reason, uuid, before_unix_us, SWEEP_ROWS))
         for why, *columns in rows:
             row = _Row(*columns)
             self._forget_dead(row.uuid, row.size_bytes, why)
@@ -187,12 +187,15 @@ class Outbox:
             self._insert(row._replace(created_unix_us=self._now_us()))
         return len(rows)
 
-    def purge(self, first_before_unix_us: int, limit: int = SWEEP_ROWS) -> int:
-        """Throw away what died before that time, the oldest first; returns how many."""
-        return self._evict_dead(first_before_unix_us, Drop.PURGED, limit)
+    def purge(self, before_unix_us: int) -> int:
+        """Throw away some of what died before that time, the oldest first; returns how many."""
+        return self._evict_dead(before_unix_us, Drop.PURGED)
 
     def sweep(self) -> int:
         """One step of keeping within age and bytes; returns how many rows it touched."""
+        self._tally.add(
+            Count.OUTBOX_MAX_BYTES, self._settings.outbox_max_bytes - self._tally.get(Count.OUTBOX_MAX_BYTES)
+        )
         oldest_us = self._now_us() - int(self._settings.outbox_max_age_s * 1e6)
         expired = fetch(
             self._connection,
@@ -207,7 +210,7 @@ class Outbox:
             self._tally.add(Count.DROPPED, touched, Drop.LOCAL_RETENTION)
         over_bytes = self._tally.get(Count.DEAD_BYTES) - self._settings.outbox_max_bytes // DEAD_SHARE
         if over_bytes > 0:
-            touched += self._evict_dead(_END_OF_TIME_US, Drop.DEAD_FULL, SWEEP_ROWS, enough_bytes=over_bytes)
+            touched += self._evict_dead(_END_OF_TIME_US, Drop.DEAD_FULL, over_bytes)
         return touched
 
     def oldest_unix_us(self) -> int | None:
@@ -216,8 +219,9 @@ class Outbox:
         return int(rows[0][0]) if rows else None
 
     def _admit(self, exchange_id: str, event: JournalEvent) -> bool:
-        self._tally.add(Count.ADMITTED)
         size_bytes = len(event.body) + ROW_OVERHEAD_BYTES
+        self._tally.add(Count.ADMITTED)
+        self._tally.add(Count.ADMITTED_BYTES, size_bytes)
         row = _Row(event.uuid, exchange_id, event.name, size_bytes, self._now_us(), 0, event.body)
         if len(event.body) > EVENT_MAX_BYTES:
             self._lay_to_rest(row, "too_large")
@@ -268,11 +272,11 @@ class Outbox:
         self._tally.add(Count.DEAD, -1, reason)
         self._tally.add(Count.DEAD_BYTES, -size_bytes)
 
-    def _evict_dead(self, before_unix_us: int, drop: Drop, limit: int, enough_bytes: int | None = None) -> int:
+    def _evict_dead(self, before_unix_us: int, drop: Drop, enough_bytes: int | None = None) -> int:
         rows = fetch(
             self._connection,
             "SELECT uuid, bytes, reason FROM dead WHERE first_unix_us < ? ORDER BY seq LIMIT ?",
-            (before_unix_us, limit),
+            (before_unix_us, SWEEP_ROWS),
         )
         evicted = freed_bytes = 0
         for uuid, size_bytes, reason in rows:

@@ -26,6 +26,7 @@ class JournalStats:
     store_bytes: int = 0
     records_dropped: int = 0
     """Records of ended exchanges that could not be kept."""
+    outbox_max_bytes: int = 0
     queued_rows: int = 0
     queued_bytes: int = 0
     commits: int = 0

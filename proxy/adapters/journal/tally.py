@@ -8,11 +8,14 @@ from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
 
+from proxy.adapters.journal.stats import JournalStats
+
 
 class Count(StrEnum):
     """What is counted; some are split by a reason, the others use the empty one."""
 
     ADMITTED = "admitted"
+    ADMITTED_BYTES = "admitted_bytes"
     PENDING = "pending"
     PENDING_BYTES = "pending_bytes"
     DELIVERED = "delivered"
@@ -25,6 +28,8 @@ class Count(StrEnum):
     STORE_BYTES = "store_bytes"
     RECORDS_DROPPED = "records_dropped"
     """Records of ended exchanges that could not be kept, by `Drop`."""
+    OUTBOX_MAX_BYTES = "outbox_max_bytes"
+    """Not a count: the bound that the owner was given, for readers."""
 
 
 class Drop(StrEnum):
@@ -76,6 +81,22 @@ class Tally:
         """All totals of one count that are not zero."""
         return {reason: total for (name, reason), total in sorted(self._totals.items()) if name == count and total}
 
+    def stats(self, *, oldest_pending_unix_us: int | None) -> JournalStats:
+        """What the counters say; the rest of the fields have their defaults."""
+        return JournalStats(
+            admitted=self.get(Count.ADMITTED),
+            pending=self.get(Count.PENDING),
+            pending_bytes=self.get(Count.PENDING_BYTES),
+            oldest_pending_unix_us=oldest_pending_unix_us,
+            delivered=self.by_reason(Count.DELIVERED),
+            dead=self.by_reason(Count.DEAD),
+            dropped=self.by_reason(Count.DROPPED),
+            exchanges=self.get(Count.EXCHANGES),
+            store_bytes=self.get(Count.STORE_BYTES),
+            records_dropped=sum(self.by_reason(Count.RECORDS_DROPPED).values()),
+            outbox_max_bytes=self.get(Count.OUTBOX_MAX_BYTES),
+        )
+
     def changed(self) -> list[tuple[str, str, int]]:
         """Rows of `counters` that the running transaction must write."""
         return [(*key, self._totals[key]) for key, before in self._before.items() if self._totals[key] != before]
@@ -100,5 +121,5 @@ class Tally:
                     self.add(count, total, reason)
 
 
-_HELD = {Count.PENDING_BYTES, Count.DEAD_BYTES, Count.EXCHANGES, Count.STORE_BYTES}
+_HELD = {Count.OUTBOX_MAX_BYTES, Count.PENDING_BYTES, Count.DEAD_BYTES, Count.EXCHANGES, Count.STORE_BYTES}
 """Measures of what lies in a file, as opposed to what has happened."""

@@ -21,6 +21,7 @@ from typing import TypeVar
 
 import apsw
 
+from proxy.adapters.journal import requests
 from proxy.adapters.journal.backing import Backing, StoreFailed
 from proxy.adapters.journal.debts import Debts
 from proxy.adapters.journal.file import Interrupted, JournalFile
@@ -30,7 +31,7 @@ from proxy.adapters.journal.place import free_bytes
 from proxy.adapters.journal.schema import require_fixed_sqlite
 from proxy.adapters.journal.settings import JournalSettings
 from proxy.adapters.journal.stats import CommitTimes, JournalStats
-from proxy.adapters.journal.tally import Certainty, Count, Drop
+from proxy.adapters.journal.tally import Certainty, Drop
 from proxy.domain.journal_rows import Closing, JournalEvent, Opening
 
 TICK_S = 1.0
@@ -244,23 +245,30 @@ class SqliteJournal:
             self._commit([sweep])
             if sweep.future.exception() or sweep.future.result() < SWEEP_ROWS:
                 break
+        self._carry_out_requests()
         self._backing.tend()
         self._publish()
 
+    def _carry_out_requests(self) -> None:
+        """An operator's replay or purge, a few steps at a time; the request stays until it is done."""
+        place = self._backing.place
+        if place is None or (request := requests.waiting(place.path)) is None:
+            return
+        for _ in range(MAX_SWEEPS):
+            step = Command(lambda file: requests.carry_out(file, request))
+            self._commit([step])
+            if step.future.exception():
+                return
+            if not step.future.result():
+                requests.done(place.path)
+                _log.info("journal: carried out a %s", request.verb)
+                return
+
     def _publish(self) -> None:
         """Let the other threads see the counts of the last commit."""
-        tally = self._backing.file.tally
-        stats = JournalStats(
-            admitted=tally.get(Count.ADMITTED),
-            pending=tally.get(Count.PENDING),
-            pending_bytes=tally.get(Count.PENDING_BYTES),
-            oldest_pending_unix_us=self._backing.file.oldest_pending_unix_us,
-            delivered=tally.by_reason(Count.DELIVERED),
-            dead=tally.by_reason(Count.DEAD),
-            dropped=tally.by_reason(Count.DROPPED),
-            exchanges=tally.get(Count.EXCHANGES),
-            store_bytes=tally.get(Count.STORE_BYTES),
-            records_dropped=sum(tally.by_reason(Count.RECORDS_DROPPED).values()),
+        file = self._backing.file
+        stats = replace(
+            file.tally.stats(oldest_pending_unix_us=file.oldest_pending_unix_us),
             commits=self._times.count,
             commit_s=self._times.total_s,
             commit_buckets=self._times.buckets,
