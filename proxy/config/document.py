@@ -144,7 +144,7 @@ class _Reader:
                 return Decimal(text)
             case "str" | "int" | "float" | "timestamp":
                 return text
-        self._document.report(path, "a value is plain text, a number or a truth value; tags are not taken")
+        self._document.report(path, "a value is plain text, a number or a truth value; no tags")
         return None
 
     def _variable(self, match: re.Match[str], path: Path) -> str:

@@ -105,7 +105,7 @@ def _path_in(document: Document, details: ErrorDetails) -> Path:
     for part in loc:
         if (*path, part) in document.places:
             path = (*path, part)
-    return (*path, loc[-1]) if details["type"] == "missing" else path
+    return (*path, loc[-1]) if details["type"] == "missing" and path != loc else path
 
 
 def _without(value: dict[str, Value], paths: list[Path]) -> dict[str, Value]:
@@ -132,6 +132,8 @@ def _message(details: ErrorDetails, model: type[Section], path: Path) -> str:
             return details["msg"].removeprefix("Value error, ")
         case "model_type" | "dict_type" | "model_attributes_type":
             return "this must be a mapping of keys to values"
+        case "decimal_type" | "decimal_parsing":
+            return "this must be a number"
         case "tuple_type":
             return "this must be a list"
     message = details["msg"].removeprefix("Input should be ")

@@ -1,0 +1,80 @@
+import argparse
+from pathlib import Path
+
+import pytest
+
+from proxy.cli import check
+
+KEY_HASH = "hmac-sha256:" + "0" * 64
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PROMPTLANE_CONFIG", "PROMPTLANE_PRICING", "POSTHOG_API_KEY", "POSTHOG_HOST", "OPENAI_UPSTREAM_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    check.add_parser(parser.add_subparsers())
+    args = parser.parse_args(["check", *arguments])
+    exit_code: int = args.run(args)
+    return exit_code
+
+
+def test_a_good_configuration_is_summed_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OURS", "hidden-key")
+    monkeypatch.setenv("POSTHOG_API_KEY", "phc_hidden")
+    (tmp_path / "routing.yaml").write_text(
+        "version: 1\nproviders: {ours: {preset: openai, key_env: OURS}}\n"
+        "models:\n  fast:\n    targets: [{provider: ours, model: m, weight: 9}, {provider: ours, model: n}]\n"
+        "    fallback: [ours/o]\n"
+        f'keys: [{{alias: web, hash: "{KEY_HASH}"}}]\n'
+    )
+    (tmp_path / "pricing.yaml").write_text(
+        "version: 1\nmodels:\n"
+        "  - {match: {provider: ours, model: m}, prices: [{input_usd_per_mtok: 0.4, output_usd_per_mtok: 1.6}]}\n"
+        "  - {match: {model: n}, free: true}\n  - {match: {model: o}, prices: [{audio_input_usd_per_s: 1}]}\n"
+    )
+    assert run("--config", str(tmp_path), "--pricing", str(tmp_path / "pricing.yaml")) == 0
+    printed = capsys.readouterr()
+    for line in (
+        "provider      ours (openai) https://api.openai.com/v1, the proxy's key",
+        "model         fast → ours/m×9, ours/n×1 then ours/o",
+        "other models  openai → ours",
+        "other models  anthropic → refused",
+        "proxy keys    web",
+        "events        https://us.i.posthog.com",
+        "  ours m: 1,000 input and 500 output tokens cost 0.001200 USD",
+        "  * n: free",
+        "  * o: 1,000 input and 500 output tokens cost no token price",
+    ):
+        assert line in printed.out.splitlines()
+    assert "hidden" not in printed.out + printed.err
+
+
+def test_a_key_that_nobody_can_use_and_a_missing_project_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OURS", "x")
+    (tmp_path / "routing.yaml").write_text("version: 1\nproviders: {ours: {preset: openai, key_env: OURS}}\n")
+    assert run("--config", str(tmp_path)) == 0
+    out = capsys.readouterr().out
+    assert "add one with `promptlane keys new`" in out
+    assert "events        stay local: POSTHOG_API_KEY is not set" in out
+
+
+def test_every_problem_goes_to_the_error_stream(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "routing.yaml").write_text("version: 1\nproviderz: {}\nmodels: {m: {}}\n")
+    assert run("--config", str(tmp_path)) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 2
+    assert f"{tmp_path}/routing.yaml:2:1: providerz: unknown key `providerz`; did you mean `providers`?" in printed.err
+
+
+def test_a_folder_that_is_not_there_is_a_problem(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--config", "nowhere-at-all") == 2
+    assert capsys.readouterr().err == "nowhere-at-all: there is no such folder\n"

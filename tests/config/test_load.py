@@ -1,0 +1,179 @@
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from proxy.config import ConfigError, Configuration, find_places, load
+from proxy.domain.endpoints import Dialect
+from proxy.domain.usage import Usage
+
+ROOT = Path(__file__).parents[2]
+CONTRACT = ROOT.parent / "shared" / "contracts" / "config.md"
+
+
+def write(folder: Path, **texts: str) -> None:
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text)
+
+
+def loaded(folder: Path, **env: str) -> Configuration:
+    return load(folder, folder / "pricing.yaml", env)
+
+
+def refused(folder: Path, **env: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        loaded(folder, **env)
+    return str(caught.value).replace(str(folder) + "/", "").splitlines()
+
+
+def facts(configuration: Configuration) -> tuple[object, ...]:
+    return (
+        configuration.routing,
+        configuration.keys,
+        configuration.limits,
+        configuration.drain_s,
+        configuration.analytics,
+        configuration.destination,
+        configuration.prices.version,
+        configuration.prices.rules,
+    )
+
+
+@pytest.mark.parametrize("env", [{}, {"OPENAI_UPSTREAM_URL": "http://127.0.0.1:1/v1"}])
+def test_the_files_in_the_repository_say_what_holds_without_them(tmp_path: Path, env: dict[str, str]) -> None:
+    written = load(ROOT / "config", ROOT / "pricing.yaml", env)
+    assert facts(written) == facts(loaded(tmp_path, **env))
+    assert [provider.api_key for provider in written.routing.providers.values()] == [None] * 3
+
+
+def test_every_problem_of_every_file_is_shown_at_once_in_order(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        routing="version: 1\nproviders: {a: {preset: grok}}\nmodels: {m: {target: b}}\nlimits: {drain_s: never}\n",
+        analytics="version: 1\ncapture: {content: full}\nenviroment: x\n",
+        pricing="version: 1\nmodels: [{match: {model: m}}]\n",
+    )
+    found = refused(tmp_path, POSTHOG_HOST="nonsense")
+    assert [line.split(": ")[:2] for line in found] == [
+        ["analytics.yaml:2:11", "capture.content"],
+        ["analytics.yaml:3:1", "enviroment"],
+        ["pricing.yaml:2:10", "models.0"],
+        ["routing.yaml:2:17", "providers.a.preset"],
+        ["routing.yaml:3:14", "models.m.target"],
+        ["routing.yaml:4:10", "limits.drain_s"],
+        ["environment", "POSTHOG_HOST"],
+    ]
+
+
+def test_one_file_alone_leaves_the_others_to_their_defaults(tmp_path: Path) -> None:
+    write(tmp_path, analytics="version: 1\nenvironment: staging\n")
+    configuration = loaded(tmp_path)
+    assert configuration.analytics.environment == "staging"
+    assert set(configuration.routing.providers) == {"openai", "anthropic", "gemini"}
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n"])
+def test_an_empty_file_is_like_none(tmp_path: Path, text: str) -> None:
+    write(tmp_path, routing=text)
+    assert facts(loaded(tmp_path)) == facts(loaded(tmp_path / "nowhere"))
+
+
+def test_a_file_needs_its_version(tmp_path: Path) -> None:
+    write(tmp_path, routing="providers: {}\n", analytics="version: 2\n")
+    assert refused(tmp_path) == [
+        "analytics.yaml:1:1: version: this must be 1",
+        "routing.yaml:1:1: version: this key is required",
+    ]
+
+
+def test_a_digest_names_the_files_contents(tmp_path: Path) -> None:
+    first = loaded(tmp_path)
+    write(tmp_path, routing="version: 1\n")
+    second = loaded(tmp_path)
+    assert first.digest != second.digest == loaded(tmp_path, POSTHOG_API_KEY="phc_x").digest
+    assert len(second.digest) == 12
+
+
+def test_prices_of_ones_own_show_in_the_version(tmp_path: Path) -> None:
+    base = loaded(tmp_path).prices.version
+    assert base.startswith("litellm-")
+    write(tmp_path, pricing="version: 1\nmodels: [{match: {model: m}, free: true}]\n")
+    prices = loaded(tmp_path).prices
+    assert prices.version.startswith(base + "+")
+    cost = prices.price(Usage(), provider_label="x", provider_name="x", model="m", on=date(2026, 1, 1))
+    assert cost.total_usd == 0
+    assert cost.pricing_version == prices.version
+
+
+@pytest.mark.parametrize("name", ["routing.yml", "analytics.yml"])
+def test_a_file_that_would_not_be_read_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("version: 1\n")
+    assert refused(tmp_path) == [f"{name}: this file is not read; call it {name.replace('yml', 'yaml')}"]
+
+
+def test_prompts_are_refused_rather_than_ignored(tmp_path: Path) -> None:
+    write(tmp_path, prompts="version: 1\n")
+    assert refused(tmp_path)[0].startswith("prompts.yaml: this version cannot roll out prompts")
+
+
+def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "routing.yaml").mkdir()
+    assert refused(tmp_path) == ["routing.yaml: this file cannot be read"]
+
+
+def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
+    write(tmp_path, routing="#" * 3_000_000)
+    assert refused(tmp_path) == ["routing.yaml: the file is larger than 1024 KiB"]
+
+
+def test_no_secret_shows_in_the_configurations_repr(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        routing="version: 1\nproviders: {openai: {preset: openai, key_env: K}}\n",
+        analytics="version: 1\nidentity: {mode: hash, salt_env: S}\n",
+    )
+    configuration = loaded(tmp_path, K="hidden-key", S="hidden-salt", POSTHOG_API_KEY="phc_hidden")
+    assert configuration.routing.providers["openai"].api_key == "hidden-key"
+    assert "hidden" not in repr(configuration)
+
+
+def test_places_come_from_flags_then_variables_then_defaults(tmp_path: Path) -> None:
+    assert find_places({}).config_dir == Path("config")
+    assert (find_places({}).pricing_file, find_places({}).data_dir) == (Path("pricing.yaml"), Path("data"))
+    (tmp_path / "p.yaml").write_text("")
+    env = {"PROMPTLANE_CONFIG": str(tmp_path), "PROMPTLANE_PRICING": str(tmp_path / "p.yaml"), "PROMPTLANE_DATA": "d"}
+    places = find_places(env)
+    assert (places.config_dir, places.pricing_file, places.data_dir) == (tmp_path, tmp_path / "p.yaml", Path("d"))
+    assert find_places(env, data="elsewhere").data_dir == Path("elsewhere")
+
+
+def test_a_place_that_was_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        find_places({"PROMPTLANE_PRICING": "gone.yaml"}, config=str(tmp_path / "gone"))
+    assert str(caught.value).splitlines() == [
+        f"{tmp_path}/gone: there is no such folder",
+        "gone.yaml: there is no such file",
+    ]
+
+
+def test_the_contracts_own_examples_load(tmp_path: Path) -> None:
+    if not CONTRACT.exists():
+        pytest.skip("the contract is not beside this checkout")
+    blocks = {
+        title.strip(): block.split("```yaml\n")[1].split("```")[0]
+        for title, _, block in (part.partition("\n") for part in CONTRACT.read_text().split("\n## "))
+        if "```yaml\n" in block
+    }
+    write(
+        tmp_path,
+        routing=blocks["config/routing.yaml"].replace("hmac-sha256:…", "hmac-sha256:" + "0" * 64),
+        analytics=blocks["config/analytics.yaml"],
+        pricing=blocks["pricing.yaml"],
+    )
+    configuration = loaded(tmp_path, OPENAI_API_KEY="sk-test", LOCAL_KEY="local")
+    assert [route.pattern for route in configuration.routing.routes] == ["gpt-4.1-mini", "fast", "claude-*"]
+    default = configuration.routing.defaults[Dialect.GEMINI]
+    assert default is not None
+    assert default.name == "gemini"
+    assert configuration.analytics.trace_url == "http://127.0.0.1:4000/ui/traces/{trace_id}"
+    assert len(configuration.prices.rules) == 2
