@@ -6,6 +6,7 @@ Leaving `send` before the body ended closes the connection, so that a provider s
 """
 
 import asyncio
+import io
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -30,6 +31,8 @@ HEADER_LIMIT_BYTES = 65_536
 """Longest reply header line taken from a provider."""
 IDLE_CONNECTION_S = 15.0
 """Shorter than any provider's own limit, so that a pooled connection is rarely found closed under a new call."""
+LARGE_BODY_BYTES = 65_536
+"""A longer body is written in pieces, so that the event loop is never held by one write."""
 _AUTOMATIC = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT, hdrs.CONTENT_TYPE)
 
 
@@ -56,12 +59,27 @@ class AiohttpReply:
         self.status = response.status
         self.reason = response.reason or ""
         self.headers: Sequence[tuple[str, str]] = tuple(response.headers.items())
+        self._connection_end = _connection_end(response)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Body bytes as they come from the socket. Raises UpstreamReset when the body breaks off."""
         with _mapped_errors():
             async for chunk in self._response.content.iter_any():
                 yield chunk
+        end = self._connection_end
+        if end is not None and end.done() and end.exception() is not None:
+            raise UpstreamReset("The connection to the provider broke.")
+
+
+def _connection_end(response: aiohttp.ClientResponse) -> "asyncio.Future[None] | None":
+    """For a body that lasts until the connection ends: how it ended. aiohttp takes a reset for a clean end."""
+    has_framing = hdrs.CONTENT_LENGTH in response.headers or hdrs.TRANSFER_ENCODING in response.headers
+    if has_framing or response.connection is None or response.connection.protocol is None:
+        return None
+    end = response.connection.protocol.closed
+    if end is not None:
+        end.add_done_callback(lambda ended: ended.exception())  # so that nobody misses it where the body is left
+    return end
 
 
 class AiohttpUpstream:
@@ -95,8 +113,8 @@ class AiohttpUpstream:
             response = await self._session.request(
                 request.method,
                 URL(request.url, encoded=True),
-                headers=request.headers,
-                data=request.body,
+                headers=_in_one_spelling(request.headers),
+                data=_payload(request.body),
                 allow_redirects=False,
                 timeout=limits,
             )
@@ -107,6 +125,16 @@ class AiohttpUpstream:
                 response.release()
             else:
                 response.close()
+
+
+def _in_one_spelling(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """A repeated field as its first occurrence spells it: of `X-A` and `x-a`, aiohttp would send the last alone."""
+    spellings: dict[str, str] = {}
+    return [(spellings.setdefault(name.lower(), name), value) for name, value in headers]
+
+
+def _payload(body: bytes | AsyncIterator[bytes] | None) -> io.BytesIO | bytes | AsyncIterator[bytes] | None:
+    return io.BytesIO(body) if isinstance(body, bytes) and len(body) > LARGE_BODY_BYTES else body
 
 
 @contextmanager
