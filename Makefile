@@ -35,9 +35,15 @@ test: $(READY) ## Run the tests (ARGS="tests/domain -k price" for some of them)
 
 .PHONY: check
 check: $(READY) ## Everything that must hold before a commit, but for the tests themselves
+	@$(MAKE) --no-print-directory --keep-going format-check lint types imports house
+
+.PHONY: format-check
+format-check: $(READY)
 	@$(BIN)/ruff format --check .
-	@$(MAKE) --no-print-directory lint types imports
-	@$(BIN)/pytest -q tests/test_house.py
+
+.PHONY: house
+house: $(READY)
+	@$(BIN)/pytest -q tests/test_house.py tests/test_pages.py
 
 .PHONY: fmt
 fmt: $(READY) ## Format the code and mend what ruff can mend
