@@ -9,15 +9,18 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import apsw
 from aiohttp import web
 
 from proxy import __version__
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.decompress import StreamDecompressor, decode_copy
-from proxy.adapters.journal import JournalSettings, SqliteJournal
+from proxy.adapters.journal import JournalReader, JournalSettings, SqliteJournal, journal_files
+from proxy.adapters.journal.schema import Unusable
 from proxy.adapters.metrics import CallMetrics, Gauges
 from proxy.adapters.notices import UnpricedModels
 from proxy.adapters.posthog_sink import PostHogSettings, PostHogSink
@@ -162,6 +165,7 @@ class App:
             config_digest=lambda: self._snapshot.digest,
             problems=self._problems,
             render_metrics=self._metrics.render,
+            records_of_trace=lambda trace_id: _records(self._settings.data_dir, trace_id),
             keyring=lambda: self._snapshot.keyring,
             admin_token=self._settings.admin_token,
             is_loopback=self._settings.host in ("127.0.0.1", "::1", "localhost"),
@@ -236,6 +240,15 @@ def _journal_settings(configuration: Configuration, settings: Settings) -> Journ
         store_max_bytes=analytics.store.max_bytes // settings.worker_count,
         store_max_age_s=analytics.store.max_age_s,
     )
+
+
+def _records(data_dir: Path, trace_id: str) -> list[bytes]:
+    """From the files of all workers; a file that cannot be read now has nothing to say."""
+    found: list[bytes] = []
+    for path in journal_files(data_dir):
+        with suppress(Unusable, apsw.Error), JournalReader(path) as reader:
+            found += [stored.record for stored in reader.by_trace(trace_id)]
+    return found
 
 
 def _listen(settings: Settings) -> socket.socket:

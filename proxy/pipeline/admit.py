@@ -23,7 +23,7 @@ async def admit(
         if exchange.endpoint.body is BodyKind.STREAMED:
             body: Body = StreamedBody(raw, snapshot.limits)
         else:
-            body = await _whole_body(raw, snapshot, services)
+            body = await _whole_body(raw, exchange, snapshot, services)
             exchange.call = _read_call(raw, exchange, body)
         exchange.admitted_ns = services.clock.monotonic_ns()
         return body
@@ -31,11 +31,12 @@ async def admit(
         exchange.caller = _identify(raw, exchange, key, snapshot, services)
 
 
-async def _whole_body(raw: RawRequest, snapshot: Snapshot, services: Services) -> WholeBody:
+async def _whole_body(raw: RawRequest, exchange: Exchange, snapshot: Snapshot, services: Services) -> WholeBody:
     encoding = (header(raw.headers, "content-encoding") or "identity").strip().lower()
     if "," in encoding:
         raise UnsupportedEncoding("Send the body with at most one Content-Encoding.", code="unsupported_encoding")
     data = await read_whole(raw, snapshot.limits)
+    exchange.body_received_ns = services.clock.monotonic_ns()
     decoded = data
     if encoding != "identity":
         decoded = await asyncio.to_thread(services.decode_copy, data, encoding, snapshot.limits.body_bytes)

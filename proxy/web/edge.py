@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -20,7 +21,8 @@ OPERATIONS: dict[str, Callable[[web.BaseRequest, ops.Operations], web.Response]]
     "/metrics": ops.metrics,
     "/version": ops.version,
 }
-"""GET and HEAD. Everything below /v1/ and /v1beta/ goes to `gateway.relay_call`; the rest is 404."""
+"""GET and HEAD, as are pages of traces. All below /v1/ and /v1beta/ goes to `gateway`; the rest is 404."""
+TRACE_PAGES = "/ui/traces/"
 
 
 class MethodRefused(BadRequest):
@@ -68,6 +70,9 @@ class Edge:
             target = parse_target(request.raw_path)
             if target.is_gateway:
                 return await self._relay(request, target)
+            if target.raw_path.startswith(TRACE_PAGES) and request.method in ("GET", "HEAD"):
+                trace_id = unquote(target.raw_path.removeprefix(TRACE_PAGES))
+                return await ops.trace(request, self._operations, trace_id)
             operation = OPERATIONS.get(target.raw_path)
             if operation is None:
                 raise not_found(target)

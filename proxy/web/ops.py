@@ -1,5 +1,6 @@
-"""/healthz /readyz /metrics /version: for the machines that look after the proxy."""
+"""/healthz /readyz /metrics /version, and the page of a trace: for those who look after the proxy."""
 
+import asyncio
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from proxy.domain.credentials import Keyring, authenticate
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ProxyError, Unauthenticated
 from proxy.web.errors import error_response
+from proxy.web.trace_page import PAGE_HEADERS, render
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,8 @@ class Operations:
     config_digest: Callable[[], str]
     problems: Callable[[], Sequence[str]]
     render_metrics: Callable[[], bytes]
+    records_of_trace: Callable[[str], Sequence[bytes]]
+    """Records of the calls of a trace that have ended; reads the disk."""
     keyring: Callable[[], Keyring]
     admin_token: str | None
     is_loopback: bool
@@ -50,6 +54,16 @@ def metrics(request: web.BaseRequest, ops: Operations) -> web.Response:
 def version(_: web.BaseRequest, ops: Operations) -> web.Response:
     """Which code and which configuration run."""
     return web.json_response({"version": ops.version, "config": ops.config_digest()})
+
+
+async def trace(request: web.BaseRequest, ops: Operations, trace_id: str) -> web.Response:
+    """What is known of one trace. Off loopback it needs a proxy key or the admin token."""
+    try:
+        _authorize(request, ops)
+    except ProxyError as error:
+        return error_response(error, Dialect.OPENAI)
+    records = await asyncio.to_thread(ops.records_of_trace, trace_id)
+    return web.Response(status=200 if records else 404, body=render(trace_id, records), headers=PAGE_HEADERS)
 
 
 def _authorize(request: web.BaseRequest, ops: Operations) -> None:
