@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from proxy.config.addresses import posthog_address
 from proxy.config.document import Document
 from proxy.config.schema import Bytes, EnvName, Name, Section, matching
+from proxy.domain.event_properties import RESERVED_NAMES
 from proxy.domain.policy import AnalyticsPolicy, Destination, Families, OutboxBounds, StoreBounds, Volume
 
 _DAY_S = 86_400
@@ -114,6 +115,9 @@ def compile_policy(document: Document, file: AnalyticsFile, env: Mapping[str, st
         document.report(("require_prompt_version",), "this version can only `observe`; warn and enforce come later")
     if file.capture.content != "none":
         document.report(("capture", "content"), "this version captures no content; `none` is the only value it takes")
+    for index, name in enumerate(file.properties.allow):
+        if name in RESERVED_NAMES:
+            document.report(("properties", "allow", index), "this name is taken by a property of the proxy's own")
     return AnalyticsPolicy(
         environment=file.environment,
         environment_header=file.environment_header,

@@ -55,6 +55,7 @@ def test_events_may_turn_off_the_ai_family_too() -> None:
         ("identity: {mode: hash, salt_env: GONE}", "identity.salt_env", "GONE is not set"),
         ("identity: {mode: sometimes}", "identity.mode", "'as_given', 'hash' or 'none'"),
         ("properties: {allow: [$set]}", "properties.allow.0", "use a letter"),
+        ("properties: {allow: [plan, model]}", "properties.allow.1", "this name is taken"),
         ("trace_url: ftp://x/{trace_id}", "trace_url", "starts with http"),
         ("trace_url: https://x/", "trace_url", "has {trace_id} in it once"),
         ('trace_url: "https://x/{trace_id}/{user}"', "trace_url", "has {trace_id} in it once"),
