@@ -31,7 +31,7 @@ class CallMetrics:
     """Counts settled exchanges; `observe` may be called from any thread and never raises."""
 
     def __init__(self, read_gauges: Callable[[], Gauges]) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         by_call = ("endpoint", "target", "status", "error_type")
         self._calls = Counter("promptlane_calls", "Calls by their end.", by_call, registry=self.registry)
