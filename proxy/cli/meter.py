@@ -3,6 +3,7 @@
 import argparse
 import gzip
 import sys
+import zlib
 from pathlib import Path
 
 import orjson
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as body:
             while chunk := body.read(_CHUNK_BYTES):
                 decoder.feed(chunk, 0)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         return _misused(f"{path}: cannot be read ({type(error).__name__})")
     reading = decoder.finish()
     if args.json:

@@ -6,6 +6,7 @@ document is held up to `DOCUMENT_BYTES` and parsed at the end. Of anything longe
 framer's window) only the end is kept, from which the usage can still be told exactly.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from proxy.domain.meter import Reading, StreamEnd
 from proxy.domain.usage import Usage, UsageSource
 from proxy.providers.draft import Draft
 from proxy.providers.sse import TAIL_BYTES, Event, SseFramer
-from proxy.providers.untrusted import Json, text
+from proxy.providers.untrusted import Json
 
 DOCUMENT_BYTES = 4 << 20
 _BLANK = b" \t\r\n"
@@ -92,7 +93,7 @@ class ReplyDecoder:
                 self._take(event)
         elif self._document:
             self._read_document(broken=broken)
-        self._codec.conclude()
+        self._tell(self._codec.conclude)
         return self._reading()
 
     def _begin(self, body: bytes, at_ns: int) -> None:
@@ -113,19 +114,19 @@ class ReplyDecoder:
         if event.data.startswith(b"[DONE]"):
             self._draft.saw_done = True
             return
-        name = event.name.decode("utf-8", "replace")
+        name = event.name.decode("utf-8", "replace") if event.name else ""
         body = salvage(event.data) if event.is_cut else _parse(event.data)
         if body is None or event.is_cut:
             self._draft.malformed_events += 1
         if name == "error" or _is_error(body):
             self._draft.fail(body or {})
         if body is not None or event.is_cut:
-            self._codec.on_event(name, body or {})
+            self._tell(self._codec.on_event, name, body or {})
 
     def _read_document(self, *, broken: bool) -> None:
         if self._is_cut:
             self._draft.malformed_events += 1
-            self._codec.on_document(salvage(bytes(self._document)) or {})
+            self._tell(self._codec.on_document, salvage(bytes(self._document)) or {})
             self._draft.is_terminal = not broken
             return
         body = _parse(bytes(self._document))
@@ -135,7 +136,14 @@ class ReplyDecoder:
         if not self._is_success or _is_error(body):
             self._draft.fail(body)
         if self._is_success:
-            self._codec.on_document(body)
+            self._tell(self._codec.on_document, body)
+
+    def _tell(self, codec_method: Callable[..., None], *args: object) -> None:
+        """Codecs take anything; should one fail all the same, it costs the numbers and not the client's stream."""
+        try:
+            codec_method(*args)
+        except Exception:  # noqa: BLE001 - metering fails open
+            self._draft.malformed_events += 1
 
     def _reading(self) -> Reading:
         draft = self._draft
@@ -198,9 +206,7 @@ def _parse(data: bytes) -> Json | None:
 
 
 def _is_error(body: Json | None) -> bool:
-    return body is not None and bool(
-        body.get("error") or body.get("type") == "error" or text(body.get("object")) == "error"
-    )
+    return body is not None and bool(body.get("error") or body.get("type") == "error" or body.get("object") == "error")
 
 
 def _source(usage: Usage) -> UsageSource:

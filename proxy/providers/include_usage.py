@@ -53,11 +53,13 @@ class UsageStripper:
         self._ended_in_cr = False
         """Nothing is held, and a line feed that comes next still belongs to the last event."""
         self._last_went = False
+        self._has_cr = False
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes; what may go to the client now."""
         if not chunk:
             return b""
+        self._has_cr = self._has_cr or b"\r" in chunk
         if self._ended_in_cr:
             self._ended_in_cr = False
             if chunk.startswith(b"\n"):
@@ -84,11 +86,10 @@ class UsageStripper:
     def _release(self, search_from: int) -> bytes:
         released: list[bytes] = []
         position = 0
-        while (end := _EVENT_END.search(self._held, search_from)) is not None:
-            event = bytes(self._held[position : end.end()])
-            edited = strip_event(event)
+        while (end := _end_of_event(self._held, search_from, has_cr=self._has_cr)) > 0:
+            edited = strip_event(bytes(self._held[position:end]))
             released.append(edited)
-            position = search_from = end.end()
+            position = search_from = end
             self._last_went = not edited
         self._ended_in_cr = 0 < position == len(self._held) and self._held.endswith(b"\r")
         del self._held[:position]
@@ -154,6 +155,15 @@ def _without_last_null(event: bytes) -> bytes | None:
         except orjson.JSONDecodeError:
             return None
     return head[:-1].rstrip(b" ") + tail
+
+
+def _end_of_event(held: bytearray, start: int, *, has_cr: bool) -> int:
+    """Behind the next blank line; 0 if there is none yet."""
+    if not has_cr:  # nearly all streams, and many times faster
+        found = held.find(b"\n\n", start)
+        return found + 2 if found >= 0 else 0
+    end = _EVENT_END.search(held, start)
+    return end.end() if end else 0
 
 
 def _is_plain(chunk: bytes) -> bool:

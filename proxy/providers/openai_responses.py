@@ -70,11 +70,11 @@ class ResponsesCodec:
 
     def _note_item(self, position: object, item: Json) -> None:
         """Tell a call of the client's tool, once."""
-        kind = item.get("type")
+        kind = text(item.get("type"))
         is_new = isinstance(position, int) and position not in self._calls
         if kind in _CLIENT_TOOLS and is_new and len(self._calls) < TRACKED_LIMIT:
             self._calls.add(position)
-            self._draft.add_tool_call(label(item.get("name")) or str(kind).removesuffix("_call"))
+            self._draft.add_tool_call(label(item.get("name")) or kind.removesuffix("_call"))
 
     def _close(self, response: Json, status: str | None) -> None:
         draft = self._draft

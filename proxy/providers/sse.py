@@ -97,6 +97,8 @@ class SseFramer:
             self._trim()
 
     def _trim(self) -> None:
+        if self._data_bytes < 2 * TAIL_BYTES:  # copying 32 KiB for each short line would add up
+            return
         kept = b"\n".join(self._data)[-TAIL_BYTES:]
         self._data = [kept] if kept else []
         self._data_bytes = len(kept)
