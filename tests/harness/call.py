@@ -95,9 +95,10 @@ class Call:
     def reset(self) -> None:
         """Close with RST."""
         self.keeps_connection = False
-        sock: socket.socket = self._writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._writer.transport.abort()
+        if not self._writer.transport.is_closing():
+            sock: socket.socket = self._writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._writer.transport.abort()
 
 
 Script = Callable[[Call], Awaitable[None]]

@@ -133,9 +133,10 @@ class RawClient:
 
     def reset(self) -> None:
         """Close with RST."""
-        sock: socket.socket = self._writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._writer.transport.abort()
+        if not self._writer.transport.is_closing():
+            sock: socket.socket = self._writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._writer.transport.abort()
 
     async def close(self) -> None:
         self._writer.close()
@@ -143,9 +144,16 @@ class RawClient:
             await self._writer.wait_closed()
 
 
+_USUAL_HEADERS = (
+    ("Host", "proxy.test"),
+    ("Authorization", "Bearer sk-test"),
+    ("Content-Type", "application/json"),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One call to make. `script` is for the provider."""
+    """One call to make. `script` is for the provider; `headers` replace the usual ones of their names."""
 
     path: str = "/v1/chat/completions"
     body: bytes = b""
@@ -163,10 +171,9 @@ class Plan:
 
     def request(self, call_id: str) -> tuple[bytes, bytes]:
         """Head and body as they go out."""
+        given = {name.lower() for name, _ in self.headers}
         fields = [
-            ("Host", "proxy.test"),
-            ("Authorization", "Bearer sk-test"),
-            ("Content-Type", "application/json"),
+            *((name, value) for name, value in _USUAL_HEADERS if name.lower() not in given),
             ("X-Request-Id", call_id),
             (CALL_ID_HEADER, call_id),
             *([(SCRIPT_HEADER, self.script)] if self.script is not None else []),
@@ -210,6 +217,7 @@ class LoadClient:
     is_up: asyncio.Event = field(default_factory=asyncio.Event)
     """Cleared by the test while the proxy is down on purpose: no call begins then."""
     _idle: list[RawClient] = field(default_factory=list)
+    _milestones: dict[int, asyncio.Event] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.is_up.set()
@@ -232,6 +240,11 @@ class LoadClient:
         while self._idle:
             await self._idle.pop().close()
 
+    async def reached(self, count: int) -> None:
+        """Until so many calls have begun."""
+        if len(self.ledger) < count:
+            await self._milestones.setdefault(count, asyncio.Event()).wait()
+
     async def _worker(self, plans: Iterator[Plan]) -> None:
         for plan in plans:
             await self.is_up.wait()
@@ -242,6 +255,8 @@ class LoadClient:
         call_id = f"{self.name}-{len(self.ledger)}"
         call = ClientCall(call_id=call_id, plan=plan, began_ns=time.monotonic_ns(), on_piece=on_piece)
         self.ledger.append(call)
+        if (milestone := self._milestones.pop(len(self.ledger), None)) is not None:
+            milestone.set()
         try:
             async with asyncio.timeout(3 * PATIENCE_S):
                 await self._make(call)
@@ -292,11 +307,23 @@ class LoadClient:
         else:
             await client.send(head + body)
         if plan.leaves is Leave.BEFORE_FIRST_BYTE:
-            await self.provider_saw(call.call_id)
+            await self._until_at_provider(client, call)
         if plan.leaves in (Leave.IN_HEAD, Leave.IN_BODY, Leave.BEFORE_FIRST_BYTE):
             call.ending = Ending.LEFT
             return False
         return await self._read(client, call)
+
+    async def _until_at_provider(self, client: RawClient, call: ClientCall) -> None:
+        """Raises Broken where the proxy ends the connection, or answers, before the provider has the call."""
+        saw = asyncio.ensure_future(self.provider_saw(call.call_id))
+        answered = asyncio.ensure_future(client.head())
+        await asyncio.wait({saw, answered}, return_when=asyncio.FIRST_COMPLETED)
+        is_there = saw.done()
+        for waiter in (saw, answered):
+            waiter.cancel()
+        await asyncio.gather(saw, answered, return_exceptions=True)
+        if not is_there:
+            raise Broken("the provider was never asked")
 
     async def _read(self, client: RawClient, call: ClientCall) -> bool:
         head = await client.head()

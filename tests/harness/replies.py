@@ -67,6 +67,8 @@ class Reply:
         if not self.is_early:
             await call.read_body()
         await call.send(self.head())
+        if call.record.method == "HEAD":
+            return
         for piece in self.pieces:
             if isinstance(piece, asyncio.Event):
                 await piece.wait()

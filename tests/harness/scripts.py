@@ -8,7 +8,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import brotli  # type: ignore[import-untyped]
 import zstandard
@@ -102,6 +102,7 @@ def encoded(encoding: str) -> Script:
     return script
 
 
+@cache
 def bomb(encoding: str) -> Reply:
     """A little body that inflates to `BOMB_BYTES` of spaces around one JSON object."""
     zeros = b" " * BOMB_BYTES + b"{}"
