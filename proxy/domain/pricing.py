@@ -14,7 +14,7 @@ what was valid on its day, and a later price changes nothing before it.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -342,6 +342,13 @@ def _cache_writes(usage: Usage) -> tuple[int, int]:
     return (writes_5m if total is None else total - writes_1h), writes_1h
 
 
+_COUNTS = tuple(entry.name for entry in fields(Usage) if entry.name.endswith(("_tokens", "_calls")))
+
+
+def _is_length(seconds: Decimal | None) -> bool:
+    return seconds is None or (seconds.is_finite() and seconds >= 0)
+
+
 def _impossible(usage: Usage) -> str:
     """Say which counts contradict each other, with the numbers; "" when they can all be true."""
     writes_5m, writes_1h = _cache_writes(usage)
@@ -349,8 +356,7 @@ def _impossible(usage: Usage) -> str:
     cached, reasoning = usage.cached_input_tokens or 0, usage.reasoning_tokens or 0
     media_in = (usage.audio_input_tokens or 0) + (usage.image_input_tokens or 0)
     media_out = (usage.audio_output_tokens or 0) + (usage.image_output_tokens or 0)
-    counts = (usage.input_tokens or 0, usage.output_tokens or 0, usage.web_search_calls or 0, cached, reasoning)
-    if min(*counts, media_in, media_out, writes_5m, writes_1h, usage.cache_creation_5m_tokens or 0) < 0:
+    if writes_5m < 0 or any((getattr(usage, name) or 0) < 0 for name in _COUNTS) or not _is_length(usage.audio_seconds):
         return "a negative count"
     if (usage.cache_creation_5m_tokens or 0) > writes_5m:
         return f"cache writes {usage.cache_creation_5m_tokens} + {writes_1h} > {writes} in all"

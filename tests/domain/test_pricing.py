@@ -173,6 +173,7 @@ def test_counts_without_any_fitting_rate_are_unpriced() -> None:
             "cache writes 40 + 20 > 50 in all",
         ),
         ({"cached_input_tokens": -1}, "a negative count"),
+        ({"audio_output_tokens": -1, "image_output_tokens": 1}, "a negative count"),
         ({"cache_creation_input_tokens": 5, "cache_creation_1h_tokens": 6}, "a negative count"),
     ],
 )

@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.domain.pricing import Cost, CostStatus, Price, RateCard, Rates, cost_of
@@ -20,6 +20,7 @@ ANY_USAGE = st.builds(
     service_tier=st.sampled_from([None, "default", "flex", "priority", "never heard of"]),
     speed=st.sampled_from([None, "standard", "fast"]),
     inference_geo=st.sampled_from([None, "global", "us"]),
+    audio_seconds=st.none() | st.decimals(min_value=-1, max_value=10_000, places=3) | st.just(Decimal("NaN")),
 )
 PRICE = st.builds(
     Price,
@@ -55,6 +56,7 @@ def total(usage: Usage, rates: Rates) -> Decimal:
     return cost.total_usd
 
 
+@settings(max_examples=500)
 @given(ANY_USAGE, PRICE)
 def test_parts_sum_to_the_total_and_none_is_negative(usage: Usage, price: Price) -> None:
     cost = cost_of(usage, price, "v")
