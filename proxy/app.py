@@ -87,6 +87,7 @@ class App:
         self._sink, self._shipping = self._start_shipping()
         self._upstream = AiohttpUpstream()
         self._estimator = Estimator(Tokenizer())
+        await loop.run_in_executor(None, self._estimator.load)  # later it would hold the interpreter for 0.2 s
         self._metrics = CallMetrics(self._gauges)
         self._services = Services(
             snapshot=lambda: self._snapshot,

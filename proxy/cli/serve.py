@@ -52,15 +52,21 @@ def serve(args: argparse.Namespace) -> int:
         print(f"cannot listen on {settings.host}:{settings.port}: {reason}; choose another --port", file=sys.stderr)
         return 1
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_until_signal(app, lambda: _greet(app, configuration, settings)))
+        is_child = args.worker is not None
+        runner.run(_until_signal(app, lambda: _greet(app, configuration, settings), is_child=is_child))
     return 0
 
 
-async def _until_signal(app: App, greet: Callable[[], None]) -> None:
+async def _until_signal(app: App, greet: Callable[[], None], *, is_child: bool) -> None:
+    """Serve. A child of the supervisor also stops when its standard input ends: its parent has died."""
     await app.start()
     stop = stop_signal()
+    if is_child:
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
     greet()
     await stop.wait()
+    if is_child:
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
     await app.stop()
 
 

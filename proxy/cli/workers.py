@@ -57,7 +57,11 @@ class _Supervisor:
     def _start(self, worker: int) -> None:
         given = sys.argv[1:]
         command = [sys.executable, "-m", "proxy.cli", *given, "--worker", str(worker), "--port", str(self._port)]
-        self._children[worker] = subprocess.Popen(command)  # noqa: S603 - our own command line, no shell
+        self._children[worker] = subprocess.Popen(  # noqa: S603 - our own command line, no shell
+            command,
+            stdin=subprocess.PIPE,  # its end tells the child that this process is gone
+            start_new_session=True,  # a terminal's Ctrl-C reaches the children once, through this process
+        )
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:
         self._is_stopping = True

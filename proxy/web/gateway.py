@@ -55,7 +55,13 @@ def _raw_request(request: web.BaseRequest, target: RequestTarget, services: Serv
 
 
 async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    """The request's body pieces. A body that is no valid chunked encoding is the client's fault."""
+    """The request's body pieces. A body that is no valid chunked encoding is the client's fault.
+
+    A client that asked whether to go on is told so here, when its body is wanted, and not before it was let in.
+    """
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
     try:
         async for chunk in request.content.iter_any():
             yield chunk
