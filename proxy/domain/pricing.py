@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 
 from proxy.domain.globs import is_glob, matches, precedence
 from proxy.domain.usage import Usage
@@ -342,7 +343,7 @@ def _cache_writes(usage: Usage) -> tuple[int, int]:
     return (writes_5m if total is None else total - writes_1h), writes_1h
 
 
-_COUNTS = tuple(entry.name for entry in fields(Usage) if entry.name.endswith(("_tokens", "_calls")))
+_counts = attrgetter(*(entry.name for entry in fields(Usage) if entry.name.endswith(("_tokens", "_calls"))))
 
 
 def _is_length(seconds: Decimal | None) -> bool:
@@ -356,7 +357,7 @@ def _impossible(usage: Usage) -> str:
     cached, reasoning = usage.cached_input_tokens or 0, usage.reasoning_tokens or 0
     media_in = (usage.audio_input_tokens or 0) + (usage.image_input_tokens or 0)
     media_out = (usage.audio_output_tokens or 0) + (usage.image_output_tokens or 0)
-    if writes_5m < 0 or any((getattr(usage, name) or 0) < 0 for name in _COUNTS) or not _is_length(usage.audio_seconds):
+    if writes_5m < 0 or min(filter(None, _counts(usage)), default=0) < 0 or not _is_length(usage.audio_seconds):
         return "a negative count"
     if (usage.cache_creation_5m_tokens or 0) > writes_5m:
         return f"cache writes {usage.cache_creation_5m_tokens} + {writes_1h} > {writes} in all"
