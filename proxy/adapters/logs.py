@@ -35,7 +35,23 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = record.exc_info[0].__name__
             line["places"] = _places(record.exc_info[2])
-        return orjson.dumps(line, default=lambda value: type(value).__name__).decode()
+        try:
+            return orjson.dumps(line, default=_type_name).decode()
+        except TypeError:  # what `default` is not asked about: integers over 64 bits, lone surrogates, odd keys
+            plain = {key: value if _is_plain(value) else _type_name(value) for key, value in line.items()}
+            return orjson.dumps(plain, default=_type_name).decode()
+
+
+def _type_name(value: object) -> str:
+    return type(value).__name__
+
+
+def _is_plain(value: object) -> bool:
+    try:
+        orjson.dumps(value, default=_type_name)
+    except TypeError:
+        return False
+    return True
 
 
 def _places(trace: TracebackType | None) -> list[str]:

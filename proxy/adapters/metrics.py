@@ -87,15 +87,17 @@ class CallMetrics:
     def _observe_attempt(self, exchange: Exchange, target: str) -> None:
         attempt = exchange.final_attempt
         assert attempt is not None
-        if attempt.sent_ns is not None and exchange.admitted_ns is not None:
-            self._overhead.observe(max(0, attempt.sent_ns - exchange.admitted_ns) / 1e9)
+        first_sent_ns = exchange.attempts[0].sent_ns
+        if first_sent_ns is not None and exchange.admitted_ns is not None:
+            self._overhead.observe(max(0, first_sent_ns - exchange.admitted_ns) / 1e9)
         reading, cost = attempt.reading, attempt.cost
         if reading is not None:
             if reading.first_token_ns is not None:
                 self._ttft.labels(target).observe((reading.first_token_ns - exchange.received_ns) / 1e9)
-            source = reading.usage_source.value
-            self._tokens.labels(target, "input", source).inc(reading.usage.input_tokens or 0)
-            self._tokens.labels(target, "output", source).inc(reading.usage.output_tokens or 0)
+            usage, source = reading.usage, reading.usage_source.value
+            for direction, tokens in (("input", usage.input_tokens), ("output", usage.output_tokens)):
+                if tokens is not None:
+                    self._tokens.labels(target, direction, source).inc(tokens)
         if cost is not None:
             self._cost_status.labels(target, cost.status.value).inc()
             if cost.status is not CostStatus.UNKNOWN and cost.total_usd is not None:

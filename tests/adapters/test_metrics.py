@@ -1,0 +1,152 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.adapters.metrics import CallMetrics, Gauges
+from proxy.domain.endpoints import Dialect, classify
+from proxy.domain.errors import ErrorType, Status
+from proxy.domain.exchange import Exchange, Fate
+from proxy.domain.pricing import Cost, CostStatus
+from proxy.domain.usage import Usage
+from tests.harness.exchanges import MS, READING, SPARE, START_NS, attempt, caller, finished, running
+
+NO_GAUGES = Gauges(
+    pending_events=0,
+    pending_bytes=0,
+    oldest_age_s=0.0,
+    delivered=0,
+    delivered_unverified=0,
+    dead={},
+    drops={},
+)
+CANARY = "CANARY-e19d"
+
+
+def metrics_of(*exchanges: Exchange) -> CallMetrics:
+    metrics = CallMetrics(lambda: NO_GAUGES)
+    for exchange in exchanges:
+        metrics.observe(exchange)
+    return metrics
+
+
+def samples(metrics: CallMetrics, name: str) -> dict[tuple[str, ...], float]:
+    """Values by label values, in the labels' alphabetical order."""
+    families = text_string_to_metric_families(metrics.render().decode())
+    return {
+        tuple(value for _, value in sorted(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+def test_a_good_call_is_counted_timed_and_priced() -> None:
+    metrics = metrics_of(finished(admitted_ns=START_NS + 2 * MS))
+    assert samples(metrics, "promptlane_calls_total") == {("chat", "none", "success", "openai"): 1}
+    assert samples(metrics, "promptlane_call_seconds_sum") == {("openai",): pytest.approx(1.85)}
+    assert samples(metrics, "promptlane_first_token_seconds_sum") == {("openai",): pytest.approx(0.3)}
+    assert samples(metrics, "promptlane_overhead_seconds_sum") == {(): pytest.approx(0.01)}
+    assert samples(metrics, "promptlane_tokens_total") == {
+        ("input", "provider", "openai"): 1284,
+        ("output", "provider", "openai"): 312,
+    }
+    assert samples(metrics, "promptlane_cost_usd_total") == {("openai",): pytest.approx(0.0048)}
+    assert samples(metrics, "promptlane_cost_status_total") == {("priced", "openai"): 1}
+
+
+def test_a_failed_call_is_counted_by_its_error_and_target() -> None:
+    fate = Fate(status=Status.TIMEOUT, error_type=ErrorType.TIMEOUT_IDLE)
+    failed = finished(attempt(), attempt(ordinal=1, target=SPARE, reading=None, cost=None))
+    failed.fate = fate
+    metrics = metrics_of(failed)
+    assert samples(metrics, "promptlane_calls_total") == {("chat", "timeout_idle", "timeout", "spare/qwen3"): 1}
+    assert samples(metrics, "promptlane_tokens_total") == {}
+
+
+def test_the_overhead_is_up_to_the_first_attempt() -> None:
+    """The time of an attempt that failed is the provider's."""
+    first = attempt(sent_ns=START_NS + 5 * MS)
+    second = attempt(ordinal=1, sent_ns=START_NS + 905 * MS)
+    metrics = metrics_of(finished(first, second, admitted_ns=START_NS + 2 * MS))
+    assert samples(metrics, "promptlane_overhead_seconds_sum") == {(): pytest.approx(0.003)}
+
+
+def test_what_is_not_known_is_not_counted_as_zero() -> None:
+    reading = replace(READING, usage=Usage(output_tokens=3), first_token_ns=None)
+    metrics = metrics_of(finished(attempt(reading=reading, cost=Cost(status=CostStatus.UNKNOWN))))
+    assert samples(metrics, "promptlane_tokens_total") == {("output", "provider", "openai"): 3}
+    assert samples(metrics, "promptlane_first_token_seconds_count") == {}
+    assert samples(metrics, "promptlane_cost_usd_total") == {}
+    assert samples(metrics, "promptlane_cost_status_total") == {("unknown", "openai"): 1}
+
+
+def test_a_partial_cost_counts() -> None:
+    cost = Cost(status=CostStatus.PARTIAL, total_usd=Decimal("0.5"))
+    assert samples(metrics_of(finished(attempt(cost=cost))), "promptlane_cost_usd_total") == {("openai",): 0.5}
+
+
+def test_a_call_that_reached_no_target_has_a_latency_all_the_same() -> None:
+    refused = finished()
+    refused.attempts.clear()
+    metrics = metrics_of(refused)
+    assert samples(metrics, "promptlane_calls_total") == {("chat", "none", "success", "none"): 1}
+    assert samples(metrics, "promptlane_call_seconds_count") == {("none",): 1}
+
+
+def test_other_calls_are_counted_and_not_timed() -> None:
+    models = classify("GET", "/v1/models", Dialect.OPENAI)
+    metrics = metrics_of(finished(endpoint=models), running(models, caller=None))
+    assert samples(metrics, "promptlane_calls_total") == {
+        ("other", "none", "success", "openai"): 1,
+        ("other", "none", "error", "none"): 1,
+    }
+    assert samples(metrics, "promptlane_call_seconds_count") == {}
+
+
+@pytest.mark.parametrize(
+    ("warnings", "counted"),
+    [
+        (("x-prompt-version:too_long", "metadata.user_id:control"), [("too_long", "x-prompt-version"),
+                                                                      ("control", "metadata.user_id")]),
+        ((), []),
+    ],
+)  # fmt: skip
+def test_dropped_analytics_values_are_counted_by_place_and_reason(
+    warnings: Sequence[str], counted: Sequence[tuple[str, str]]
+) -> None:
+    metrics = metrics_of(finished(caller=caller(warnings=tuple(warnings))))
+    assert samples(metrics, "promptlane_analytics_warnings_total") == dict.fromkeys(counted, 1)
+
+
+def test_nothing_that_a_client_or_provider_said_is_a_label() -> None:
+    exchange = finished(attempt(reading=replace(READING, model=CANARY, error_code=CANARY, finish_reason=CANARY)))
+    assert exchange.call is not None
+    exchange.call = replace(exchange.call, requested_model=CANARY)
+    exchange.caller = caller(distinct_id=CANARY, trace_id=CANARY, request_id=CANARY, prompt_version_id=CANARY)
+    assert CANARY not in metrics_of(exchange).render().decode()
+
+
+def test_the_journal_is_read_at_each_scrape() -> None:
+    state: dict[str, Any] = {"pending_events": 1}
+    metrics = CallMetrics(lambda: replace(NO_GAUGES, **state))
+    assert samples(metrics, "promptlane_outbox_pending_events") == {(): 1}
+    state.update(
+        pending_events=2,
+        pending_bytes=30,
+        oldest_age_s=4.5,
+        delivered=6,
+        delivered_unverified=5,
+        dead={"poison": 7},
+        drops={"queue_full": 8, "expired": 9},
+    )
+    assert samples(metrics, "promptlane_outbox_pending_events") == {(): 2}
+    assert samples(metrics, "promptlane_outbox_bytes") == {(): 30}
+    assert samples(metrics, "promptlane_outbox_oldest_age_seconds") == {(): 4.5}
+    assert samples(metrics, "promptlane_outbox_delivered_total") == {(): 6}
+    assert samples(metrics, "promptlane_outbox_delivered_unverified_total") == {(): 5}
+    assert samples(metrics, "promptlane_outbox_dead_total") == {("poison",): 7}
+    assert samples(metrics, "promptlane_outbox_dropped_total") == {("queue_full",): 8, ("expired",): 9}

@@ -1,0 +1,94 @@
+import datetime
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from proxy.adapters import notices
+from proxy.adapters.notices import UnpricedModels
+from proxy.config.document import parse_document
+from proxy.config.prices import PricingFile
+from proxy.config.schema import check_document
+from proxy.domain.exchange import Exchange
+from proxy.domain.pricing import Cost, CostStatus
+from tests.harness.exchanges import OPENAI, PRICED, READING, RECEIVED_UNIX_US, attempt, finished, running
+
+UNPRICED = Cost(status=CostStatus.UNPRICED)
+DAY_US = 86_400 * 10**6
+
+
+def call_to(model: str | None, **changes: Any) -> Exchange:
+    return finished(attempt(cost=UNPRICED, reading=replace(READING, model=model)), **changes)
+
+
+Said = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Said:
+    """The fields of every warning so far."""
+    caplog.set_level(logging.WARNING, logger="proxy.adapters.notices")
+    return lambda: [vars(record) for record in caplog.records]
+
+
+def test_the_yaml_to_paste_is_a_price_of_the_operator_s_file(said: Said) -> None:
+    UnpricedModels().observe(call_to("meta-llama/Llama-3.1-8B:free"))
+    pasted = "version: 1\nmodels:\n" + said()[0]["yaml"]
+    document = parse_document("pricing.yaml", pasted.encode(), {})
+    assert check_document(document, PricingFile) is not None, document.problems
+    (entry,) = yaml.safe_load(pasted)["models"]
+    assert entry["match"] == {"provider": "openai", "model": "meta-llama/Llama-3.1-8B:free"}
+    assert entry["prices"][0]["from"] == datetime.date(2026, 5, 28)
+
+
+def test_each_model_is_named_once_a_day(said: Said) -> None:
+    unpriced = UnpricedModels()
+    for exchange in (
+        call_to("a"),
+        call_to("a"),
+        call_to("b"),
+        call_to("a", received_unix_us=RECEIVED_UNIX_US + DAY_US),
+    ):
+        unpriced.observe(exchange)
+    assert [record["model"] for record in said()] == ["a", "b", "a"]
+
+
+def test_the_model_is_what_answered_else_what_was_routed_else_what_was_asked(said: Said) -> None:
+    unpriced = UnpricedModels()
+    unpriced.observe(call_to("answered"))
+    unpriced.observe(finished(attempt(cost=UNPRICED, reading=None, target=replace(OPENAI, model="routed"))))
+    unpriced.observe(finished(attempt(cost=UNPRICED, reading=None)))
+    assert [record["model"] for record in said()] == ["answered", "routed", "gpt-4.1-mini"]
+
+
+@pytest.mark.parametrize("model", ["my secret prompt", "a\nb", 'x"}], prices: []', "", "m" * 101, "*", "é"])
+def test_a_name_that_may_be_anything_is_not_repeated(said: Said, model: str) -> None:
+    UnpricedModels().observe(replace(call_to(model), call=None))
+    assert said() == []
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        running(),
+        finished(attempt(cost=None)),
+        finished(attempt(cost=PRICED)),
+        finished(attempt(cost=Cost(status=CostStatus.UNKNOWN))),
+    ],
+    ids=["no-attempt", "no-cost", "priced", "unknown"],
+)
+def test_nothing_is_said_of_other_calls(said: Said, exchange: Exchange) -> None:
+    UnpricedModels().observe(exchange)
+    assert said() == []
+
+
+def test_what_was_said_is_remembered_within_bounds(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices, "_REMEMBERED", 2)
+    unpriced = UnpricedModels()
+    for model in ("a", "b", "c", "a"):
+        unpriced.observe(call_to(model))
+    assert len(said()) == 4
+    assert len(unpriced._said) == 2
