@@ -1,0 +1,243 @@
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from proxy.adapters.journal import Certainty, JournalSettings
+from proxy.adapters.journal.file import RECORD_OVERHEAD_BYTES, JournalFile
+from proxy.adapters.journal.schema import connect, connect_memory, fetch
+from proxy.adapters.journal.tally import Drop
+from proxy.domain.journal_rows import JournalEvent
+from tests.harness.rows import closing, event, interrupted, opening
+
+NOW_US = 1_800_000_000_000_000
+CALLS = [f"call-{number}" for number in range(6)]
+
+
+def make(**settings: object) -> JournalFile:
+    made = JournalSettings(directory=Path("unused"), **settings)  # type: ignore[arg-type]
+    return JournalFile(connect_memory(32 << 20), made, lambda: NOW_US)
+
+
+@pytest.fixture
+def file() -> Iterator[JournalFile]:
+    file = make()
+    yield file
+    file.abandon()
+
+
+def rows(file: JournalFile, table: str) -> list[str]:
+    return [row[0] for row in fetch(file._connection, f"SELECT exchange_id FROM {table} ORDER BY rowid")]
+
+
+def pending(file: JournalFile) -> list[str]:
+    return [row[0] for row in fetch(file._connection, "SELECT name FROM outbox ORDER BY seq")]
+
+
+def test_an_end_takes_the_place_of_its_opening(file: JournalFile) -> None:
+    with file.transaction():
+        file.open(opening("a"))
+    assert (rows(file, "open_exchange"), rows(file, "exchange")) == (["a"], [])
+    with file.transaction():
+        file.close(closing("a"))
+    assert (rows(file, "open_exchange"), rows(file, "exchange")) == ([], ["a"])
+    assert pending(file) == ["llm_request_started", "llm_request_completed"]
+    assert [one.name for one in file.written] == ["llm_request_completed"]
+
+
+def test_a_call_has_one_end(file: JournalFile) -> None:
+    with file.transaction():
+        file.close(closing("a"))
+        file.close(closing("a", ended_unix_us=2))
+    assert rows(file, "exchange") == ["a"]
+    stats = file.tally.stats(oldest_pending_unix_us=None)
+    assert (stats.pending, stats.dropped, stats.unbalanced) == (1, {"duplicate_end": 1}, 0)
+
+
+def test_an_opening_that_comes_after_its_end_opens_nothing(file: JournalFile) -> None:
+    with file.transaction():
+        file.close(closing("a"))
+        file.open(opening("a"))
+    assert rows(file, "open_exchange") == []
+
+
+def test_recovery_ends_each_open_call_once(file: JournalFile) -> None:
+    with file.transaction():
+        for call in CALLS:
+            file.open(opening(call))
+        file.close(closing(CALLS[0]))
+    for expected in (5, 0):
+        with file.transaction():
+            assert file.recover(interrupted) == expected
+    assert sorted(rows(file, "exchange")) == CALLS
+    assert pending(file).count("llm_request_failed") == 5
+    assert fetch(file._connection, "SELECT DISTINCT ended_unix_us FROM exchange WHERE exchange_id <> 'call-0'") == [
+        (NOW_US,)
+    ]
+
+
+def test_facts_that_nobody_understands_end_the_call_without_events(file: JournalFile) -> None:
+    def fails(facts: bytes) -> Sequence[JournalEvent]:
+        raise KeyError(facts)
+
+    with file.transaction():
+        file.open(opening("a"))
+    with file.transaction():
+        assert file.recover(fails) == 1
+    assert (rows(file, "open_exchange"), rows(file, "exchange")) == ([], ["a"])
+    stats = file.tally.stats(oldest_pending_unix_us=None)
+    assert (stats.dropped, stats.unbalanced) == ({"unreadable_facts": 1}, 0)
+
+
+def test_a_refused_end_leaves_nothing_to_recover(file: JournalFile) -> None:
+    with file.transaction():
+        file.open(opening("a"))
+        file.refuse(1, Drop.DISK_FULL, ended="a")
+    with file.transaction():
+        assert file.recover(interrupted) == 0
+    stats = file.tally.stats(oldest_pending_unix_us=None)
+    assert (stats.dropped, stats.records_dropped, stats.unbalanced) == ({"disk_full": 1}, 1, 0)
+
+
+def test_the_store_keeps_within_its_bytes() -> None:
+    record_bytes = len(closing("0").record) + RECORD_OVERHEAD_BYTES
+    file = make(store_max_bytes=3 * record_bytes)
+    with file.transaction():
+        for number in range(5):
+            file.close(closing(str(number), ended_unix_us=NOW_US))
+        assert file.sweep() == 2
+    assert rows(file, "exchange") == ["2", "3", "4"]
+    assert file.tally.stats(oldest_pending_unix_us=None).store_bytes == 3 * record_bytes
+    file.abandon()
+
+
+def test_the_store_keeps_within_its_age() -> None:
+    file = make(store_max_age_s=10)
+    with file.transaction():
+        file.close(closing("old", ended_unix_us=NOW_US - 10_000_001))
+        file.close(closing("young", ended_unix_us=NOW_US - 10_000_000))
+        file.sweep()
+    assert rows(file, "exchange") == ["young"]
+    file.abandon()
+
+
+def test_an_undone_transaction_leaves_no_trace(file: JournalFile) -> None:
+    def fails() -> None:
+        with file.transaction():
+            file.close(closing("a"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fails()
+    assert (rows(file, "exchange"), pending(file), file.written) == ([], [], [])
+    assert file.tally.stats(oldest_pending_unix_us=None).admitted == 0
+
+
+def test_counts_survive_the_process(tmp_path: Path) -> None:
+    settings = JournalSettings(directory=tmp_path)
+    file = JournalFile(connect(tmp_path / "j.db"), settings, lambda: NOW_US)
+    with file.transaction():
+        file.open(opening("a"))
+        file.close(closing("a"))
+    before = file.tally.stats(oldest_pending_unix_us=None)
+    file.finish()
+    assert not (tmp_path / "j.db-wal").exists()
+    again = JournalFile(connect(tmp_path / "j.db"), settings, lambda: NOW_US)
+    assert again.tally.stats(oldest_pending_unix_us=None) == before
+    assert again.oldest_pending_unix_us == NOW_US
+    again.finish()
+
+
+class Conservation(RuleBasedStateMachine):
+    """Whatever is done to a journal, each admitted event is in exactly one place, and the counters say where."""
+
+    @initialize(has_destination=st.booleans())
+    def start(self, has_destination: bool) -> None:
+        self.file = make(outbox_max_bytes=8_000, store_max_bytes=2_000, has_destination=has_destination)
+        self.leased: list[str] = []
+
+    @rule(call=st.sampled_from(CALLS), size_bytes=st.sampled_from([0, 500, 3000]))
+    def open(self, call: str, size_bytes: int) -> None:
+        with self.file.transaction():
+            self.file.open(opening(call))
+            self.file.append(call, [event(call, "extra", size_bytes)])
+
+    @rule(call=st.sampled_from(CALLS))
+    def close(self, call: str) -> None:
+        with self.file.transaction():
+            self.file.close(closing(call))
+        assert call not in rows(self.file, "open_exchange")
+
+    @rule(max_events=st.integers(1, 5))
+    def lease(self, max_events: int) -> None:
+        with self.file.transaction():
+            batch = self.file.outbox.lease(max_events, 4_000)
+        assert not set(batch.uuids) & set(self.leased)
+        self.leased += batch.uuids
+
+    @precondition(lambda self: self.leased)
+    @rule(fate=st.sampled_from(["ack", "bury", "retry", "release"]), certainty=st.sampled_from(list(Certainty)))
+    def settle(self, fate: str, certainty: Certainty) -> None:
+        uuids, self.leased = self.leased[:2], self.leased[2:]
+        with self.file.transaction():
+            if fate == "ack":
+                self.file.outbox.ack(uuids, certainty)
+            elif fate == "bury":
+                self.file.outbox.bury(uuids, "poison")
+            elif fate == "retry":
+                self.file.outbox.retry(uuids, 0)
+            else:
+                self.file.outbox.release(uuids)
+
+    @rule()
+    def recover(self) -> None:
+        with self.file.transaction():
+            self.file.recover(interrupted)
+        assert rows(self.file, "open_exchange") == []
+
+    @rule()
+    def housekeeping(self) -> None:
+        with self.file.transaction():
+            self.file.sweep()
+
+    @rule(uuid=st.none() | st.sampled_from([event(call).uuid for call in CALLS]))
+    def replay(self, uuid: str | None) -> None:
+        with self.file.transaction():
+            self.file.outbox.replay(NOW_US + 1, uuid=uuid)
+
+    @rule()
+    def purge(self) -> None:
+        with self.file.transaction():
+            self.file.outbox.purge(NOW_US + 1)
+
+    @rule()
+    def fail(self) -> None:
+        with suppress(KeyError), self.file.transaction():
+            self.file.close(closing("never"))
+            self.file.outbox.lease(3, 4_000)
+            raise KeyError
+
+    @invariant()
+    def counters_are_true(self) -> None:
+        if not hasattr(self, "file"):
+            return
+        stats = self.file.tally.stats(oldest_pending_unix_us=None)
+        assert stats.unbalanced == 0
+        connection = self.file._connection
+        assert fetch(connection, "SELECT count(*), coalesce(sum(bytes), 0) FROM outbox") == [
+            (stats.pending, stats.pending_bytes)
+        ]
+        assert dict(fetch(connection, "SELECT reason, count(*) FROM dead GROUP BY reason")) == stats.dead
+        assert not set(rows(self.file, "open_exchange")) & set(rows(self.file, "exchange"))
+
+    def teardown(self) -> None:
+        if hasattr(self, "file"):
+            self.file.abandon()
+
+
+Conservation.TestCase.settings = hypothesis_settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestConservation = Conservation.TestCase
