@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ProxyError, Unauthenticated
 from proxy.web.errors import error_response
 from proxy.web.trace_page import PAGE_HEADERS, render
+
+_LOCAL_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?", re.IGNORECASE)
+"""A page that bound its own name to loopback sends that name, and is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +71,17 @@ async def trace(request: web.BaseRequest, ops: Operations, trace_id: str) -> web
 
 
 def _authorize(request: web.BaseRequest, ops: Operations) -> None:
-    if ops.is_loopback:
-        host = (request.headers.get("Host") or "").rpartition(":")[0] or request.headers.get("Host", "")
-        if host in ("localhost", "127.0.0.1", "[::1]"):
-            return
+    if ops.is_loopback and _LOCAL_HOST.fullmatch(request.headers.get("Host", "")):
+        return
     token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-    if ops.admin_token and hmac.compare_digest(token.encode(), ops.admin_token.encode()):
+    if ops.admin_token and hmac.compare_digest(_raw(token), _raw(ops.admin_token)):
         return
     if authenticate(tuple(request.headers.items()), "", ops.keyring()).key is None:
         raise Unauthenticated(
             "Send a proxy key, or the token in PROMPTLANE_ADMIN_TOKEN, as a bearer token.", code="token_required"
         )
+
+
+def _raw(token: str) -> bytes:
+    """The bytes that a header or a variable held; they need not be UTF-8."""
+    return token.encode("utf-8", "surrogateescape")
