@@ -275,8 +275,10 @@ class _Bill:
             self.charge(name, count, rate * self.multiplier * _PER_MILLION)
 
     def charge(self, name: str, count: int | Decimal, unit_price_usd: Decimal) -> None:
-        """Add one line."""
+        """Add one line, unless there is nothing to charge for."""
         quantity = Decimal(count)
+        if not quantity:
+            return
         self.parts.append(
             CostPart(name=name, quantity=quantity, unit_price_usd=unit_price_usd, amount_usd=quantity * unit_price_usd)
         )
