@@ -10,6 +10,8 @@ from proxy.domain.journal_rows import Closing, JournalEvent, Opening
 STARTED = "llm_request_started"
 COMPLETED = "llm_request_completed"
 FAILED = "llm_request_failed"
+ENDED_UNIX_US = 2_000_000_000_000_000
+"""In 2033: within the store's age for any clock that these tests run by."""
 
 
 def uuid_of(exchange_id: str, name: str) -> str:
@@ -39,7 +41,7 @@ def opening(exchange_id: str) -> Opening:
     )
 
 
-def closing(exchange_id: str, *, ended_unix_us: int = 1, record_bytes: int = 0) -> Closing:
+def closing(exchange_id: str, *, ended_unix_us: int = ENDED_UNIX_US, record_bytes: int = 0) -> Closing:
     return Closing(
         exchange_id=exchange_id,
         trace_id=f"trace-{exchange_id}",

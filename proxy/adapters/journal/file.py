@@ -67,8 +67,8 @@ class JournalFile:
     def open(self, opening: Opening) -> None:
         """Note a running call, unless its end is here already."""
         self._connection.execute(
-            "INSERT OR IGNORE INTO open_exchange(exchange_id, trace_id, facts) SELECT ?1, ?2, ?3"
-            " WHERE NOT EXISTS (SELECT 1 FROM exchange WHERE exchange_id = ?1)",
+            "INSERT INTO open_exchange(exchange_id, trace_id, facts) SELECT ?1, ?2, ?3"
+            " WHERE NOT EXISTS (SELECT 1 FROM exchange WHERE exchange_id = ?1) ON CONFLICT (exchange_id) DO NOTHING",
             (opening.exchange_id, opening.trace_id, opening.facts),
         )
         self.append(opening.exchange_id, opening.events)
@@ -76,7 +76,8 @@ class JournalFile:
     def close(self, closing: Closing) -> None:
         """Write the end of a call; a second one is counted and changes nothing."""
         self._connection.execute(
-            "INSERT OR IGNORE INTO exchange(exchange_id, trace_id, ended_unix_us, record) VALUES (?, ?, ?, ?)",
+            "INSERT INTO exchange(exchange_id, trace_id, ended_unix_us, record) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (exchange_id) DO NOTHING",
             (closing.exchange_id, closing.trace_id, closing.ended_unix_us, closing.record),
         )
         if self._connection.changes() == 0:

@@ -77,12 +77,12 @@ _DEAD_ROWS = (
     " WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR uuid = ?2) AND first_unix_us < ?3 ORDER BY seq LIMIT ?4"
 )
 _INSERT_PENDING = (
-    "INSERT OR IGNORE INTO outbox(uuid, exchange_id, name, bytes, created_unix_us, attempts, body)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO outbox(uuid, exchange_id, name, bytes, created_unix_us, attempts, body)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING"
 )
 _INSERT_DEAD = (
-    "INSERT OR IGNORE INTO dead(uuid, exchange_id, name, bytes, created_unix_us, attempts, body, reason, first_unix_us)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO dead(uuid, exchange_id, name, bytes, created_unix_us, attempts, body, reason, first_unix_us)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING"
 )
 _END_OF_TIME_US = (1 << 63) - 1
 

@@ -1,0 +1,265 @@
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import apsw
+import pytest
+
+from proxy.adapters.journal import Certainty, JournalReader, JournalSettings, JournalUnavailable, SqliteJournal
+from proxy.adapters.journal import writer as writer_module
+from proxy.adapters.journal.place import journal_files
+from proxy.domain.journal_rows import Closing, JournalEvent
+from proxy.pipeline.ports import Journal
+from tests.harness.full_disk import disk
+from tests.harness.rows import ENDED_UNIX_US, closing, event, interrupted, opening
+
+Make = Callable[..., SqliteJournal]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    made: list[SqliteJournal] = []
+
+    def journal(*, starts: bool = True, on_events: object = None, **settings: object) -> SqliteJournal:
+        options = {"directory": tmp_path, "commit_ms": 1, "ballast_bytes": 4096, **settings}
+        made.append(SqliteJournal(JournalSettings(**options), on_events=on_events))  # type: ignore[arg-type]
+        if starts:
+            made[-1].start()
+        return made[-1]
+
+    yield journal
+    for one in made:
+        one.close_journal(5)
+        assert one.stats().unbalanced == 0
+
+
+def ended(path: Path) -> list[str]:
+    with JournalReader(path) as reader:
+        return [exchange.exchange_id for exchange in reader.exchanges(limit=-1)]
+
+
+def test_it_is_what_the_pipeline_asks_for(make: Make) -> None:
+    journal: Journal = make()
+    journal.open(opening("a"))
+    journal.close(closing("a"))
+
+
+def test_what_is_flushed_can_be_read_by_others(make: Make, tmp_path: Path) -> None:
+    journal = make()
+    journal.open(opening("a"))
+    journal.close(closing("a"))
+    assert journal.flush(5)
+    assert ended(tmp_path / "journal-0.db") == ["a"]
+    assert journal.stats().pending == 2
+
+
+def test_rows_are_durable_soon_without_anybody_asking(make: Make) -> None:
+    durable = threading.Event()
+    journal = make(commit_ms=10, on_events=lambda events: durable.set())
+    journal.close(closing("a"))
+    assert durable.wait(5)
+
+
+def test_onlookers_see_events_in_order_and_cannot_break_anything(make: Make) -> None:
+    seen: list[str] = []
+
+    def look(events: Sequence[JournalEvent]) -> None:
+        seen.extend(one.name for one in events)
+        raise KeyError
+
+    journal = make(on_events=look)
+    journal.open(opening("a"))
+    journal.close(closing("a"))
+    journal.append([event("a", "extra")])
+    assert journal.flush(5)
+    assert seen == ["llm_request_started", "llm_request_completed", "extra"]
+
+
+def test_many_rows_share_a_commit(make: Make) -> None:
+    journal = make(starts=False, commit_ms=100)
+    for number in range(500):
+        journal.close(closing(str(number)))
+    journal.start()
+    assert journal.flush(5)
+    stats = journal.stats()
+    assert stats.exchanges == 500
+    assert stats.commits <= 5
+    assert sum(stats.commit_buckets) == stats.commits
+
+
+async def test_a_start_closes_what_a_crash_left_open(make: Make, tmp_path: Path) -> None:
+    first = make()
+    first.open(opening("a"))
+    first.open(opening("b"))
+    first.close(closing("b"))
+    assert first.close_journal(5)
+    second = make(starts=False)
+    assert second.recover(interrupted) == 1
+    assert second.recover(interrupted) == 0
+    second.start()
+    second.close(closing("a"))
+    assert second.flush(5)
+    assert ended(tmp_path / "journal-0.db") == ["b", "a"]
+    assert second.stats().dropped == {"duplicate_end": 1}
+    names = [row.name for row in (await second.lease()).rows]
+    assert names.count("llm_request_failed") == 1
+
+
+async def test_lease_ack_retry_bury(make: Make) -> None:
+    journal = make()
+    journal.append([event(name) for name in "abc"])
+    a, b, c = (await journal.lease()).uuids
+    assert await journal.ack([a], Certainty.VERIFIED) == 1
+    await journal.retry([b])
+    assert await journal.bury([c], "poison") == 1
+    assert (await journal.lease()).uuids == (b,)
+    await journal.release([b])
+    assert (await journal.lease()).uuids == (b,)
+    await journal.release_all()
+    assert (await journal.lease()).uuids == (b,)
+    stats = journal.stats()
+    assert (stats.pending, stats.delivered, stats.dead) == (1, {"verified": 1}, {"poison": 1})
+
+
+def test_an_overfull_queue_never_waits_and_counts(make: Make) -> None:
+    journal = make(starts=False, queue_max_rows=8)
+    for number in range(20):
+        journal.open(opening(f"call-{number}"))
+    for number in range(6):
+        journal.close(closing(f"call-{number}"))
+    stats = journal.stats()
+    assert stats.dropped == {"queue_full": 14 + 4}
+    assert stats.unbalanced == 0
+    journal.start()
+    assert journal.flush(5)
+    assert journal.stats().dropped == {"queue_full": 18}
+    assert journal.stats().records_dropped == 4
+
+
+def test_an_end_that_was_dropped_is_not_reported_as_interrupted(make: Make, tmp_path: Path) -> None:
+    journal = make(starts=False, queue_max_rows=4)
+    for number in range(3):
+        journal.open(opening(f"call-{number}"))
+    for number in range(3):
+        journal.close(closing(f"call-{number}"))
+    journal.start()
+    assert journal.close_journal(5)
+    assert make(starts=False).recover(interrupted) == 0
+    assert ended(tmp_path / "journal-0.db") == ["call-0"]
+
+
+def test_a_row_that_no_table_takes_costs_itself_alone(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    journal = make(starts=False)
+    journal.close(closing("a"))
+    journal.close(
+        Closing(exchange_id="canary", trace_id=None, ended_unix_us=ENDED_UNIX_US, events=(event("x"),), record=b"")
+    )  # type: ignore[arg-type]
+    journal.close(closing("b"))
+    journal.start()
+    assert journal.flush(5)
+    stats = journal.stats()
+    assert (stats.exchanges, stats.quarantined_files) == (2, 0)
+    assert journal.flush(5)
+    assert journal.stats().dropped == {"store_failed": 1}
+    assert "canary" not in caplog.text
+
+
+def test_a_file_locked_by_a_stranger_is_waited_for(make: Make, tmp_path: Path) -> None:
+    journal = make()
+    stranger = apsw.Connection(str(tmp_path / "journal-0.db"))
+    stranger.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    journal.close(closing("a"))
+    assert time.monotonic() - began < 0.05
+    assert not journal.flush(0.1)
+    stranger.execute("ROLLBACK")
+    stranger.close()
+    assert journal.flush(5)
+    assert journal.stats().exchanges == 1
+
+
+def test_closing_gives_up_on_a_lock_that_stays(make: Make, tmp_path: Path) -> None:
+    journal = make()
+    stranger = apsw.Connection(str(tmp_path / "journal-0.db"))
+    stranger.execute("BEGIN IMMEDIATE")
+    journal.close(closing("a"))
+    assert not journal.close_journal(0.1)
+    stranger.close()
+
+
+async def test_on_a_full_disk_delivery_goes_on_and_it_heals_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "TICK_S", 0.01)
+    with disk(tmp_path / "data") as on:
+        settings = JournalSettings(directory=on.folder, commit_ms=0, ballast_bytes=512 * 1024)
+        journal = SqliteJournal(settings, vfs=on.name, free=on.free, wall_unix_us=lambda: 2)
+        journal.start()
+        journal.open(opening("running"))
+        journal.close(closing("before"))
+        assert journal.flush(5)
+        on.fill()
+        for number in range(30):
+            journal.close(closing(f"during-{number}", record_bytes=20_000))
+        journal.close(closing("running"))
+        assert journal.flush(5)
+        stats = journal.stats()
+        assert "disk_full" in stats.degraded
+        assert stats.dropped["disk_full"] >= 1
+        assert stats.unbalanced == 0
+        uuids = (await journal.lease()).uuids
+        assert await journal.ack(uuids, Certainty.VERIFIED) == len(uuids) > 0
+        on.capacity_bytes = None
+        while journal.stats().degraded:
+            assert journal.flush(5)
+        journal.close(closing("after"))
+        assert journal.flush(5)
+        assert journal.stats().pending == 1
+        assert journal.stats().unbalanced == 0
+        assert journal.close_journal(5)
+        again = SqliteJournal(settings, wall_unix_us=lambda: 2)
+        assert again.recover(interrupted) == 0, "its end was dropped and counted; it was not interrupted"
+        assert again.close_journal(5)
+
+
+def test_after_closing_rows_are_counted_and_questions_refused(make: Make) -> None:
+    journal = make()
+    assert journal.close_journal(5)
+    journal.close(closing("a"))
+    assert journal.stats().dropped == {"closed": 1}
+    assert not journal.flush(1)
+    assert journal.close_journal(1), "twice is once"
+
+
+async def test_a_closed_journal_says_so(make: Make) -> None:
+    journal = make()
+    journal.close_journal(5)
+    with pytest.raises(JournalUnavailable):
+        await journal.lease()
+
+
+def test_where_nothing_can_be_written_it_works_from_memory(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    journal = make(directory=tmp_path / "file" / "data")
+    journal.close(closing("a"))
+    assert journal.flush(5)
+    assert (journal.stats().pending, journal.stats().degraded) == (1, ("memory",))
+
+
+def test_closing_leaves_one_tidy_file(make: Make, tmp_path: Path) -> None:
+    journal = make()
+    journal.close(closing("a"))
+    assert journal.close_journal(5)
+    assert [path.name for path in journal_files(tmp_path)] == ["journal-0.db"]
+    assert not list(tmp_path.glob("*-wal"))
+
+
+def test_it_says_nothing_of_what_it_keeps(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    journal = make()
+    journal.open(opening("canary"))
+    journal.close(closing("canary"))
+    journal.close_journal(5)
+    assert "canary" not in caplog.text
