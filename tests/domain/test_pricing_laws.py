@@ -56,7 +56,7 @@ def total(usage: Usage, rates: Rates) -> Decimal:
     return cost.total_usd
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(ANY_USAGE, PRICE)
 def test_parts_sum_to_the_total_and_none_is_negative(usage: Usage, price: Price) -> None:
     cost = cost_of(usage, price, "v")
