@@ -8,8 +8,9 @@ Leaving `send` before the body ended closes the connection, so that a provider s
 import asyncio
 import io
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from types import SimpleNamespace
 from typing import Protocol
 
 import aiohttp
@@ -49,6 +50,8 @@ class _Request(Protocol):
     def body(self) -> bytes | AsyncIterator[bytes] | None: ...
     @property
     def timeouts(self) -> Timeouts: ...
+    @property
+    def on_sent(self) -> Callable[[], None]: ...
 
 
 class AiohttpReply:
@@ -98,6 +101,7 @@ class AiohttpUpstream:
             max_line_size=HEADER_LIMIT_BYTES,
             requote_redirect_url=False,
             skip_auto_headers=_AUTOMATIC,
+            trace_configs=[_tell_when_sent()],
             trust_env=False,
         )
 
@@ -116,6 +120,7 @@ class AiohttpUpstream:
                 headers=_in_one_spelling(request.headers),
                 data=_payload(request.body),
                 allow_redirects=False,
+                trace_request_ctx=request.on_sent,
                 timeout=limits,
             )
         try:
@@ -135,6 +140,17 @@ def _in_one_spelling(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]
 
 def _payload(body: bytes | AsyncIterator[bytes] | None) -> io.BytesIO | bytes | AsyncIterator[bytes] | None:
     return io.BytesIO(body) if isinstance(body, bytes) and len(body) > LARGE_BODY_BYTES else body
+
+
+def _tell_when_sent() -> aiohttp.TraceConfig:
+    """Call what a request carries as its trace context when its head has been written to the connection."""
+
+    async def on_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx()
+
+    config = aiohttp.TraceConfig()
+    config.on_request_headers_sent.append(on_sent)
+    return config
 
 
 @contextmanager

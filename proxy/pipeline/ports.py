@@ -27,6 +27,8 @@ class UpstreamRequest:
     headers: Headers = field(repr=False)
     body: bytes | AsyncIterator[bytes] | None = field(repr=False)
     timeouts: Timeouts
+    on_sent: Callable[[], None] = field(repr=False)
+    """Called once the head is on its way to the provider: from here on the call may run there."""
 
 
 class UpstreamReply(Protocol):

@@ -97,12 +97,11 @@ def _new_attempt(target: Target, call: Call) -> Attempt:
 
 async def _try(attempt: Attempt, call: Call, stack: AsyncExitStack, *, with_usage: bool) -> _Trial:
     """Send one attempt and wait for the first byte of its reply. Raises UpstreamError."""
-    request = build_request(call, attempt.target, with_usage=with_usage)
+    request = build_request(call, attempt, with_usage=with_usage)
     stack.callback(_seal, attempt, call)
     attempt.sent_ns = call.services.clock.monotonic_ns()
     try:
         reply = await _send(request, call, stack)
-        attempt.reached_provider = True
         attempt.http_status = reply.status
         pump = _pump_of(reply, attempt, call, request, with_usage=with_usage)
         stack.callback(pump.finish, is_broken=True)
@@ -111,7 +110,6 @@ async def _try(attempt: Attempt, call: Call, stack: AsyncExitStack, *, with_usag
         if isinstance(call.body, StreamedBody) and call.body.error is not None:
             raise call.body.error from None
         attempt.error_type = error.error_type
-        attempt.reached_provider = not error.retryable
         raise
     return _Trial(attempt=attempt, reply=reply, pump=pump)
 

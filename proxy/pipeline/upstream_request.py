@@ -7,6 +7,7 @@ import orjson
 from proxy.domain.analytics_headers import is_analytics_header
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import BadRequest
+from proxy.domain.exchange import Attempt
 from proxy.domain.headers import upstream_headers, without_key_query
 from proxy.domain.json_members import replace_value
 from proxy.domain.limits import narrowed_timeouts
@@ -32,9 +33,13 @@ def wants_injection(call: Call, target: Target) -> bool:
     )
 
 
-def build_request(call: Call, target: Target, *, with_usage: bool) -> UpstreamRequest:
+def build_request(call: Call, attempt: Attempt, *, with_usage: bool) -> UpstreamRequest:
     """Apply the named edits (model alias, usage injection, credentials) and nothing else."""
-    raw = call.raw
+    raw, target = call.raw, attempt.target
+
+    def reached() -> None:
+        attempt.reached_provider = True
+
     body, is_edited = _body(call, target, with_usage=with_usage)
     headers = upstream_headers(
         raw.headers,
@@ -54,6 +59,7 @@ def build_request(call: Call, target: Target, *, with_usage: bool) -> UpstreamRe
         headers=headers,
         body=body,
         timeouts=narrowed_timeouts(target.provider.timeouts, raw.headers),
+        on_sent=reached,
     )
 
 

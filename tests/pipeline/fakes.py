@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from proxy.domain.endpoints import Dialect
-from proxy.domain.errors import UpstreamError
+from proxy.domain.errors import UpstreamError, UpstreamUnreachable
 from proxy.domain.estimate import Estimate, TextToCount
 from proxy.domain.events import EventPolicy
 from proxy.domain.exchange import Exchange
@@ -46,6 +46,7 @@ class ScriptedReply:
     steps: Sequence[Step] = ()
     error: UpstreamError | None = None
     reason: str = "OK"
+    before_head: Callable[[], Any] | None = None
     is_left_early: bool = False
     is_left: bool = False
 
@@ -77,8 +78,12 @@ class FakeUpstream:
         if body is not None and not isinstance(body, bytes):
             body = b"".join([piece async for piece in body])
         self.bodies.append(body or b"")
+        if not isinstance(reply.error, UpstreamUnreachable):
+            request.on_sent()
         if reply.error is not None:
             raise reply.error
+        if reply.before_head is not None:
+            await reply.before_head()
         try:
             yield reply
         finally:

@@ -202,6 +202,21 @@ async def test_a_client_that_leaves_before_the_first_byte_still_has_its_end() ->
         waiting.set()
         await asyncio.Event().wait()
 
+    made = world(ScriptedReply(headers=SSE, before_head=hang))
+    running = asyncio.ensure_future(call(made, request(STREAM)))
+    await _cancelled_while(waiting, running)
+    assert made.journal.end()["status"] == "cancelled"
+    (generation,) = made.journal.events("$ai_generation")
+    assert generation["properties"]["$ai_is_error"] is True
+
+
+async def test_a_client_that_leaves_between_head_and_body_frees_the_provider() -> None:
+    waiting = asyncio.Event()
+
+    async def hang() -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
     made = world(ScriptedReply(headers=SSE, steps=[hang]))
     running = asyncio.ensure_future(call(made, request(STREAM)))
     await _cancelled_while(waiting, running)
