@@ -126,12 +126,14 @@ class Canaries:
     ) -> list[Hit]:
         """Search files (folders wholly), named texts and events.
 
-        `allowed` names, for a slot, the event properties in which its token is documented to appear; such a slot is
-        looked for in the other properties and in `texts`, but not in `paths`, where events lie in one piece.
+        `allowed` names, for a slot, the event properties and the texts in which its token is documented to appear;
+        such a slot is looked for everywhere else but in `paths`, where events lie in one piece.
         """
         allowed = allowed or {}
         seeker = _Seeker({slot: token for slot, token in self._tokens.items() if slot in self.planted})
-        hits = [hit for where, data in (texts or {}).items() for hit in seeker.hits(where, data)]
+        hits: list[Hit] = []
+        for where, data in (texts or {}).items():
+            hits += [hit for hit in seeker.hits(where, data) if where not in allowed.get(hit.slot, frozenset())]
         for path in _files(paths):
             hits += [hit for hit in seeker.hits(str(path), path.read_bytes()) if hit.slot not in allowed]
         for event in events:

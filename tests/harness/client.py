@@ -342,5 +342,5 @@ class LoadClient:
                 return False
         call.body_sha256 = digest.hexdigest()
         call.ending = Ending.COMPLETE
-        closes = (head.get("connection") or "").lower() == "close"
+        closes = (head.get("connection") or "").lower() == "close" or head.start_line.startswith("HTTP/1.0")
         return call.plan.leaves is not Leave.AFTER_END and not closes

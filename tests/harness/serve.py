@@ -19,6 +19,7 @@ import yaml
 
 START_PATIENCE_S = 20.0
 STOP_PATIENCE_S = 40.0
+SECRET = "a secret that only tests know"
 _READY = re.compile(rb"listening on http://127\.0\.0\.1:(\d+)")
 _ENTRY = "import sys; from proxy.cli import main; sys.exit(main())"
 _ROOT = Path(__file__).parents[2]
