@@ -1,10 +1,14 @@
-"""For every test: nothing leaves this machine."""
+"""For every test: nothing leaves this machine, and the same run gives the same result."""
 
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("steady", derandomize=True, deadline=None, database=None)
+settings.load_profile("steady")
 
 _LOOPBACK = ("127.", "::1", "localhost")
 

@@ -1,6 +1,7 @@
 """The command line: `main` dispatches to one module per verb."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -22,7 +23,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for verb in VERBS:
         import_module(f"proxy.cli.{verb}").add_parser(subparsers)
     args = parser.parse_args(argv)
-    exit_code: int = args.run(args)
+    try:
+        exit_code: int = args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `promptlane outbox ls | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return exit_code
 
 

@@ -41,9 +41,21 @@ async def _whole_body(raw: RawRequest, exchange: Exchange, snapshot: Snapshot, s
     if encoding != "identity":
         decoded = await asyncio.to_thread(services.decode_copy, data, encoding, snapshot.limits.body_bytes)
     parsed = chat.parse(decoded)
-    if "model" in parsed and "model" in duplicate_keys(decoded):
-        raise BadRequest("The body names `model` more than once.", code="duplicate_model")
+    if "model" in parsed:
+        _refuse_second_model(decoded)
     return WholeBody(raw=data, decoded=decoded, parsed=parsed)
+
+
+def _refuse_second_model(body: bytes) -> None:
+    """What is routed and metered must be what the provider reads, and parsers differ on which of two names wins."""
+    if body.count(b'"model"') < 2 and b"\\u00" not in body:
+        return  # a second one could only be spelt with escapes
+    try:
+        names = duplicate_keys(body)
+    except ValueError:
+        raise BadRequest("The body has too many members.", code="too_many_members") from None
+    if "model" in names:
+        raise BadRequest("The body names `model` more than once.", code="duplicate_model")
 
 
 def _read_call(raw: RawRequest, exchange: Exchange, body: WholeBody) -> chat.ModelCall:

@@ -68,6 +68,7 @@ async def test_a_stream_completes_with_its_first_token_time() -> None:
         (b'{"model":7}', None),
         (b'{"model":"a","model":"b"}', "duplicate_model"),
         (b'{"model":"a","mod\\u0065l":"b"}', "duplicate_model"),
+        (b'{"model":"a","model":"b",' + b",".join(b'"k%d":1' % n for n in range(10_001)) + b"}", "too_many_members"),
     ],
 )
 async def test_a_body_that_cannot_be_understood_is_refused_and_told(body: bytes, code: str | None) -> None:
