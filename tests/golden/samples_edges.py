@@ -149,6 +149,14 @@ _ERRORS = [
         extra={"error_code": "502"},
     ),
     _chat(
+        "error-stream-by-finish-alone",
+        data(says("Par"), chunk(finish="error")) + DONE,
+        UNKNOWN,
+        "Nothing but the finish reason says that the upstream failed.",
+        finish="error",
+        end="error",
+    ),
+    _chat(
         "error-stream-after-finish",
         data(says("All"), _STOP, {"error": {"type": "server_error"}}),
         UNKNOWN,

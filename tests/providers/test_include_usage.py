@@ -188,6 +188,7 @@ def test_recorded_streams_lose_nothing_but_the_injection(sample: Sample) -> None
     [
         b'data: {"choices":[{"delta":{}}],"usage":{"prompt_tokens":1}}\n\n',
         b'data: {"choices":[],"usage":{}, "usage":null}\n\n',
+        b'data: {"a":1,"usage":null,"usage":{"x":1}}\n\n',
         b'data: {"usage":{"prompt_tokens":1}}\n\n',
         b'data: {"choices":[],"usage":[]}\n\n',
         b'data: {"choices":[{"usage":null}]}\n\n',
