@@ -1,7 +1,6 @@
 """For every test: nothing leaves this machine, and the same run gives the same result."""
 
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ class LeavesTheMachine(AssertionError):
 
 
 @pytest.fixture(autouse=True)
-def only_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections by this process to any other host fail the test."""
 
     def guarded(connect: Any) -> Any:
@@ -31,4 +30,3 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     for name in ("connect", "connect_ex"):
         monkeypatch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))
-    yield
