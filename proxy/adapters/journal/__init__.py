@@ -11,6 +11,7 @@ delays or fails a request: what cannot be kept is counted by its reason.
     backing  which file, or memory, and repairs     schema   tables, checks, connections
     place    names, lock, ballast, quarantine       stats    what /metrics and /readyz may know
     reader   for others, while the owner writes     requests what an operator asks of the owner
+    orphans  files whose owner is gone              settings where, and how much
 """
 
 from proxy.adapters.journal.outbox import EVENT_MAX_BYTES as EVENT_MAX_BYTES

@@ -53,7 +53,7 @@ class Batch:
         return tuple(row.uuid for row in self.rows)
 
 
-class _Row(NamedTuple):
+class PendingRow(NamedTuple):
     """What pending and dead rows share, in the order of the statements; `size_bytes` includes the overhead."""
 
     uuid: str
@@ -72,6 +72,7 @@ _DUE = {
     " WHERE next_unix_us <= ?1 OR next_unix_us > ?2 ORDER BY seq DESC",
 }
 _PENDING_ROW = "SELECT uuid, exchange_id, name, bytes, created_unix_us, attempts, body FROM outbox WHERE uuid = ?"
+_OLDEST_ROWS = "SELECT uuid, exchange_id, name, bytes, created_unix_us, attempts, body FROM outbox ORDER BY seq LIMIT ?"
 _DEAD_ROWS = (
     "SELECT reason, uuid, exchange_id, name, bytes, created_unix_us, attempts, body FROM dead"
     " WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR uuid = ?2) AND first_unix_us < ?3 ORDER BY seq LIMIT ?4"
@@ -172,7 +173,7 @@ class Outbox:
         for uuid in uuids:
             for row in fetch(self._connection, _PENDING_ROW, (uuid,)):
                 self._remove(uuid)
-                self._lay_to_rest(_Row(*row), reason)
+                self._lay_to_rest(PendingRow(*row), reason)
                 moved += 1
         self.release(uuids)
         return moved
@@ -181,7 +182,7 @@ class Outbox:
         """Make some of the rows that died before that time due again, the oldest first; returns how many."""
         rows = fetch(self._connection, _DEAD_ROWS, (reason, uuid, before_unix_us, SWEEP_ROWS))
         for why, *columns in rows:
-            row = _Row(*columns)
+            row = PendingRow(*columns)
             self._forget_dead(row.uuid, row.size_bytes, why)
             # created now: an expired event that is replayed must not expire again at once
             self._insert(row._replace(created_unix_us=self._now_us()))
@@ -190,6 +191,21 @@ class Outbox:
     def purge(self, before_unix_us: int) -> int:
         """Throw away some of what died before that time, the oldest first; returns how many."""
         return self._evict_dead(before_unix_us, Drop.PURGED)
+
+    def oldest(self, limit: int) -> list[PendingRow]:
+        """Pending rows as they are, whoever may be sending them."""
+        return [PendingRow(*row) for row in fetch(self._connection, _OLDEST_ROWS, (limit,))]
+
+    def take_over(self, rows: Sequence[PendingRow]) -> None:
+        """Admit pending rows of another file, with the age that they have."""
+        for row in rows:
+            self._tally.add(Count.ADMITTED)
+            self._tally.add(Count.ADMITTED_BYTES, row.size_bytes)
+            self._insert(row)
+
+    def hand_over(self, uuids: Sequence[str]) -> None:
+        """These rows are another file's now, and were never admitted here."""
+        self._tally.add(Count.ADMITTED, -sum(self._remove(uuid) for uuid in uuids))
 
     def sweep(self) -> int:
         """One step of keeping within age and bytes; returns how many rows it touched."""
@@ -222,7 +238,7 @@ class Outbox:
         size_bytes = len(event.body) + ROW_OVERHEAD_BYTES
         self._tally.add(Count.ADMITTED)
         self._tally.add(Count.ADMITTED_BYTES, size_bytes)
-        row = _Row(event.uuid, exchange_id, event.name, size_bytes, self._now_us(), 0, event.body)
+        row = PendingRow(event.uuid, exchange_id, event.name, size_bytes, self._now_us(), 0, event.body)
         if len(event.body) > EVENT_MAX_BYTES:
             self._lay_to_rest(row, "too_large")
             return True
@@ -243,7 +259,7 @@ class Outbox:
             self._tally.add(Count.DROPPED, 1, Drop.LOCAL_RETENTION)
         return True
 
-    def _insert(self, row: _Row) -> bool:
+    def _insert(self, row: PendingRow) -> bool:
         self._connection.execute(_INSERT_PENDING, row)
         if self._connection.changes() == 0:
             self._tally.add(Count.DROPPED, 1, Drop.DUPLICATE_UUID)
@@ -259,7 +275,7 @@ class Outbox:
             self._tally.add(Count.PENDING_BYTES, -size_bytes)
         return len(gone)
 
-    def _lay_to_rest(self, row: _Row, reason: str) -> None:
+    def _lay_to_rest(self, row: PendingRow, reason: str) -> None:
         self._connection.execute(_INSERT_DEAD, (*row, reason, self._now_us()))
         if self._connection.changes() == 0:
             self._tally.add(Count.DROPPED, 1, Drop.DUPLICATE_UUID)

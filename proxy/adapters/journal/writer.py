@@ -26,7 +26,8 @@ from proxy.adapters.journal.backing import Backing, StoreFailed
 from proxy.adapters.journal.debts import Debts
 from proxy.adapters.journal.file import Interrupted, JournalFile
 from proxy.adapters.journal.intake import Command, EndRow, EventsRow, Intake, Note, Row, StartRow
-from proxy.adapters.journal.outbox import SWEEP_ROWS, Batch
+from proxy.adapters.journal.orphans import Orphans
+from proxy.adapters.journal.outbox import SWEEP_ROWS, Batch, PendingRow
 from proxy.adapters.journal.place import free_bytes
 from proxy.adapters.journal.schema import require_fixed_sqlite
 from proxy.adapters.journal.settings import JournalSettings
@@ -67,7 +68,9 @@ class SqliteJournal:
         """
         require_fixed_sqlite(apsw.sqlite_lib_version())
         self._settings = settings
+        self._now_us = wall_unix_us
         self._on_events = on_events
+        self._orphans: Orphans | None = None
         self._intake = Intake(settings.queue_max_rows, settings.queue_max_bytes)
         self._backing = Backing(settings, wall_unix_us, vfs=vfs, free=free)
         self._thread: threading.Thread | None = None
@@ -80,7 +83,11 @@ class SqliteJournal:
         self._publish()
 
     def recover(self, interrupted: Interrupted) -> int:
-        """Close the calls that an earlier process left open; returns how many. Blocks; before `start` only."""
+        """Close the calls that an earlier process left open; returns how many. Blocks; before `start` only.
+
+        From then on the writer also looks after files in the directory whose owners are gone.
+        """
+        self._orphans = Orphans(self._settings, self._now_us, interrupted)
         recovered = 0
         while True:
             command = Command(lambda file: file.recover(interrupted))
@@ -246,6 +253,7 @@ class SqliteJournal:
             if sweep.future.exception() or sweep.future.result() < SWEEP_ROWS:
                 break
         self._carry_out_requests()
+        self._look_after_orphans()
         self._backing.tend()
         self._publish()
 
@@ -263,6 +271,18 @@ class SqliteJournal:
                 requests.done(place.path)
                 _log.info("journal: carried out a %s", request.verb)
                 return
+
+    def _look_after_orphans(self) -> None:
+        """Not while our own outbox is in trouble, or half full."""
+        place = self._backing.place
+        has_room = 2 * self._published[0].pending_bytes < self._settings.outbox_max_bytes
+        if self._orphans is not None and place is not None and has_room and not self._backing.degraded:
+            self._orphans.visit(place.path, self._take_over)
+
+    def _take_over(self, rows: list[PendingRow]) -> bool:
+        command = Command(lambda file: file.outbox.take_over(rows))
+        self._commit([command])
+        return command.future.exception() is None
 
     def _publish(self) -> None:
         """Let the other threads see the counts of the last commit."""
