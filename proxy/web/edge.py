@@ -32,7 +32,10 @@ class MethodRefused(BadRequest):
 
 
 class UpgradeRefused(BadRequest):
-    """WebSockets are not relayed; a 426 is what makes Codex fall back to POST and SSE."""
+    """WebSockets are not relayed; a 426 is what makes Codex fall back to POST and SSE.
+
+    Another upgrade is an offer that need not be taken up: Java's client offers HTTP/2 on every plain connection.
+    """
 
     http_status = 426
 
@@ -101,7 +104,7 @@ def _check_head(request: web.BaseRequest) -> None:
     """Refuse what aiohttp's parser lets through and no honest client sends."""
     if request.method in ("CONNECT", "TRACE"):
         raise MethodRefused("This is no tunnel.", code="method_not_allowed")
-    if "Upgrade" in request.headers:
+    if "websocket" in request.headers.get("Upgrade", "").lower():
         raise UpgradeRefused("The gateway relays no upgraded connections; use POST.", code="upgrade_refused")
     check_host(request.headers.get("Host"))
     if request.version < (1, 1) and "Transfer-Encoding" in request.headers:

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import AsyncIterator
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestPayloadError
 
 from proxy.domain.endpoints import Dialect
@@ -32,10 +34,10 @@ async def relay_call(request: web.BaseRequest, target: RequestTarget, services: 
         return _broken(response, request)
     except ProxyError as error:
         return _failed(error, response, request, dialect)
-    except Exception as error:
+    except Exception:
         log.exception("a bug while relaying a call")
         public = ProxyError("The proxy failed to handle the request. Quote the incident id to its operator.")
-        return _failed(public.with_traceback(error.__traceback__), response, request, dialect)
+        return _failed(public, response, request, dialect)
     assert response is not None
     return response
 
@@ -105,8 +107,14 @@ def _failed(
 
 
 def _broken(response: web.StreamResponse | None, request: web.BaseRequest) -> web.StreamResponse:
-    """End the connection without the end of the body, so that no client takes the reply for whole."""
+    """End the connection without the end of the body, so that no client takes the reply for whole.
+
+    HTTP/1.0 knows no chunks, and a body there lasts until the connection ends in order: so it is reset.
+    """
     if request.transport is not None:
+        if request.version < HttpVersion11:
+            connection: socket.socket = request.transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         request.transport.close()
     return response or web.Response(status=499)
 

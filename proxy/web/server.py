@@ -2,7 +2,8 @@
 
 What stock aiohttp does that a gateway must not (measured on 3.14.5): it writes the offending bytes of a malformed
 request, credentials and prompt included, into both its 400 reply and its error log; it gives a half-sent header block
-as long as an idle connection; it decompresses request bodies. `tests/web/test_server.py` is the contract test.
+as long as an idle connection; it decompresses request bodies; it lets a handler wait for the rest of a body whose
+framing has broken. `tests/web/test_server.py` is the contract test.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ProxyError, RequestError
@@ -48,12 +49,21 @@ class HardenedRequestHandler(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Parse; when a request has begun but its head is not whole, start the header deadline."""
         super().data_received(data)
+        self._end_broken_body()
         is_waiting = not self._messages and self._waiter is not None and not self._request_in_progress
         if is_waiting and not self._head_begun and self._keepalive_handle is not None:
             self._keepalive_handle.cancel()
             self._next_keepalive_close_time = self._loop.time() + HEADER_DEADLINE_S
             self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
         self._head_begun = is_waiting
+
+    def _end_broken_body(self) -> None:
+        """Bytes that are no HTTP came where a body should go on: tell its reader, who would wait in vain."""
+        running = self._current_request
+        if running is None or running.content.is_eof():
+            return
+        if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+            running.content.set_exception(RequestPayloadError())
 
     def handle_error(
         self,
