@@ -103,7 +103,7 @@ class Backing:
     def tend(self) -> None:
         """Housekeeping between transactions: the ballast, free pages, and whether the file is still there."""
         if not self.is_memory and self._inode != self._found_inode():
-            self._replace("was removed")
+            self._begin_anew()
         if self.is_full and self._lay_ballast():
             self.is_full = False
             _log.info("journal: there is room on the disk again")
@@ -166,7 +166,7 @@ class Backing:
         return JournalFile(schema.connect_memory(MEMORY_MAX_BYTES), self._settings, self._now_us)
 
     def _replace(self, why: str) -> None:
-        """Go on with a new file; the counts go with us, what the old file held is counted as quarantined."""
+        """Go on with a new file under the same name."""
         lost = self.file
         lost.abandon()
         if self.place is None or not self._put_aside(why):
@@ -176,6 +176,21 @@ class Backing:
                 self.file = self._connect()
             except (apsw.BusyError, apsw.LockedError):
                 self.file = self._memory("locked")
+        self._inherit(lost)
+
+    def _begin_anew(self) -> None:
+        """Our file is gone from its name, and perhaps our lock with it: claim one as at the start."""
+        assert self.place is not None
+        _log.error("journal: %s was removed: what it held is lost and a new one is begun", self.place.path.name)
+        lost = self.file
+        lost.abandon()
+        self.place.release()
+        self.file = self._first_file()
+        self._lay_ballast()
+        self._inherit(lost)
+
+    def _inherit(self, lost: JournalFile) -> None:
+        """The counts go with us; what the old file held is counted as quarantined."""
         try:
             with self.file.transaction():
                 self.file.tally.succeed(lost.tally)

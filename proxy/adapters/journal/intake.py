@@ -20,7 +20,8 @@ from proxy.domain.journal_rows import Closing, JournalEvent, Opening
 
 GROUP_ROWS = 64
 """As many waiting rows end the wait for more."""
-MAX_GROUP_ROWS = 1024
+MAX_GROUP_ROWS = 256
+"""Keeps one transaction short, so that rows are durable and questions answered soon under any load."""
 ROW_OVERHEAD_BYTES = 300
 """What a row costs in memory beside its bytes."""
 MAX_NOTES = 65_536

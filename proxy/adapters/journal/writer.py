@@ -37,6 +37,8 @@ from proxy.domain.journal_rows import Closing, JournalEvent, Opening
 
 TICK_S = 1.0
 BUSY_PAUSE_S = 0.05
+START_PATIENCE_S = 2.0
+"""How long a file that another process locks may hold up the start: the traffic matters more."""
 MAX_SWEEPS = 20
 """Steps of housekeeping between two groups."""
 
@@ -163,9 +165,9 @@ class SqliteJournal:
         """Refuse new rows, write what waits, checkpoint, close the file. Blocks; True when nothing was left behind."""
         self._intake.close()
         if self._thread is None:
-            self._finish()
-            return True
+            self.start()
         self._intake.submit(Command(_nothing))
+        assert self._thread is not None
         self._thread.join(timeout_s)
         if not self._thread.is_alive():
             return self._left_behind == 0
@@ -229,13 +231,15 @@ class SqliteJournal:
             for item in group:
                 _apply(item, file, accepts_rows)
 
+        is_starting = self._thread is None
         began_s = time.monotonic()
         while True:
             try:
                 self._backing.write(work)
                 break
             except (apsw.BusyError, apsw.LockedError):
-                if self._give_up.wait(BUSY_PAUSE_S):
+                is_hopeless = is_starting and time.monotonic() - began_s > START_PATIENCE_S
+                if self._give_up.wait(BUSY_PAUSE_S) or is_hopeless:
                     return False
             except StoreFailed:
                 return False

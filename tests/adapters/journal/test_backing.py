@@ -156,6 +156,21 @@ def test_a_file_that_is_removed_is_begun_anew(tmp_path: Path) -> None:
     backing.finish()
 
 
+def test_a_name_that_was_removed_and_taken_by_another_is_left_to_it(tmp_path: Path) -> None:
+    backing = make(tmp_path)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    other = make(tmp_path)
+    other.write(end("theirs"))
+    backing.tend()
+    backing.write(end("ours"))
+    other.tend()
+    assert (exchanges(backing), exchanges(other)) == (1, 1)
+    assert not list(tmp_path.glob("*.corrupt-*"))
+    backing.finish()
+    other.finish()
+
+
 def test_on_a_full_disk_rows_can_leave_and_none_come_in(tmp_path: Path) -> None:
     with disk(tmp_path / "data") as on:
         backing = make(on.folder, on)

@@ -178,6 +178,28 @@ def test_a_file_locked_by_a_stranger_is_waited_for(make: Make, tmp_path: Path) -
     assert journal.stats().exchanges == 1
 
 
+def test_a_stranger_cannot_hold_up_the_start_for_long(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "START_PATIENCE_S", 0.01)
+    first = make()
+    first.open(opening("a"))
+    assert first.close_journal(5)
+    second = make(starts=False)
+    stranger = apsw.Connection(str(tmp_path / "journal-0.db"))
+    stranger.execute("BEGIN IMMEDIATE")
+    assert second.recover(interrupted) == 0
+    stranger.close()
+    assert second.recover(interrupted) == 1
+
+
+def test_rows_that_wait_before_the_start_are_written_at_the_end(make: Make, tmp_path: Path) -> None:
+    journal = make(starts=False)
+    journal.close(closing("a"))
+    assert journal.close_journal(5)
+    assert ended(tmp_path / "journal-0.db") == ["a"]
+
+
 def test_closing_gives_up_on_a_lock_that_stays(make: Make, tmp_path: Path) -> None:
     journal = make()
     stranger = apsw.Connection(str(tmp_path / "journal-0.db"))
