@@ -85,7 +85,7 @@ def verify(token: str, secret: bytes) -> Claims | None:
 
 
 def _mac(head: str, secret: bytes) -> bytes:
-    return hmac.digest(purpose_key(secret, "context token"), head.encode(), "sha256")
+    return hmac.new(purpose_key(secret, "context token"), head.encode(), "sha256").digest()
 
 
 def _encode(data: bytes) -> str:

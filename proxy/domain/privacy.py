@@ -77,12 +77,12 @@ def looks_like_secret(value: str) -> bool:
 @lru_cache(maxsize=16)
 def purpose_key(secret: bytes, purpose: str) -> bytes:
     """The key of one purpose, derived from the one secret of the installation."""
-    return hmac.digest(secret, f"promptlane/{purpose}".encode(), "sha256")
+    return hmac.new(secret, f"promptlane/{purpose}".encode(), "sha256").digest()
 
 
 def hash_identity(value: str, key: bytes) -> str:
     """HMAC-SHA256 in hex, so that an app which holds the same key can compute the same id."""
-    return hmac.digest(key, value.encode(), "sha256").hex()
+    return hmac.new(key, value.encode(), "sha256").hexdigest()
 
 
 def normalise_instructions(text: str) -> str:
@@ -117,4 +117,4 @@ def _digest(text: str, mode: PromptHashMode, secret: bytes) -> bytes:
     data = text.encode()
     if mode == "sha256":
         return hashlib.sha256(data).digest()
-    return hmac.digest(purpose_key(secret, "prompt hash"), data, "sha256")
+    return hmac.new(purpose_key(secret, "prompt hash"), data, "sha256").digest()
