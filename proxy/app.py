@@ -46,6 +46,9 @@ BACKLOG = 1024
 DELIVERY_S = 5.0
 """How long, after the last call, events are still delivered before the process ends."""
 
+DELIVERY_PAUSE_S = 5.0
+"""After a bug in delivery, so that it does not spin."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -147,7 +150,7 @@ class App:
                 gzip=destination.gzip,
             ),
         )
-        return sink, asyncio.ensure_future(sink.run())
+        return sink, asyncio.ensure_future(_ship(sink))
 
     def _observer(self) -> Callable[[Exchange], None]:
         unpriced, extra = UnpricedModels(), self._settings.on_exchange
@@ -189,6 +192,16 @@ class App:
             dead=stats.dead,
             drops=stats.dropped,
         )
+
+
+async def _ship(sink: PostHogSink) -> None:
+    """Deliver until cancelled. A bug in it must not be the end of all delivery: it begins afresh."""
+    while True:
+        try:
+            await sink.run()
+        except Exception:
+            log.exception("delivery stumbled; it begins again")
+        await asyncio.sleep(DELIVERY_PAUSE_S)
 
 
 class _OnLoop:
