@@ -6,6 +6,7 @@ Every reader is one pass over the parsed body, and none recurses: a body may be 
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -79,6 +80,15 @@ def admit(parsed: Mapping[str, Any], endpoint: Endpoint) -> ModelCall:
         user=_user(parsed, endpoint.dialect),
         instructions="" if endpoint.is_embedding else _instructions(parsed),
     )
+
+
+_FORM_MODEL = re.compile(rb'\bname="model"\r\n(?:[^\r\n]+\r\n)*\r\n([\x21-\x7e]{1,200})\r\n')
+
+
+def model_of_form(beginning: bytes) -> str | None:
+    """The `model` field of a multipart form, where it stands whole in these first bytes."""
+    found = _FORM_MODEL.search(beginning)
+    return found[1].decode("ascii") if found else None
 
 
 def with_path_facts(call: ModelCall, *, model: str | None, raw_path: str) -> ModelCall:

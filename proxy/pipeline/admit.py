@@ -14,6 +14,9 @@ from proxy.pipeline.call import Body
 from proxy.pipeline.client_body import StreamedBody, WholeBody, read_whole
 from proxy.pipeline.services import RawRequest, Services, Snapshot
 
+FORM_PEEK_BYTES = 65_536
+"""How far into a multipart body its `model` field is looked for; the file often stands before it."""
+
 
 async def admit(
     raw: RawRequest, exchange: Exchange, key: VirtualKey | None, snapshot: Snapshot, services: Services
@@ -21,14 +24,21 @@ async def admit(
     """Take the body and fill `exchange.call` and `exchange.caller`; the caller is known even when this raises."""
     try:
         if exchange.endpoint.body is BodyKind.STREAMED:
-            body: Body = StreamedBody(raw, snapshot.limits)
+            body: Body = await _streamed_body(raw, exchange, snapshot)
         else:
-            body = await _whole_body(raw, exchange, snapshot, services)
-            exchange.call = _read_call(raw, exchange, body)
+            body = whole = await _whole_body(raw, exchange, snapshot, services)
+            exchange.call = _read_call(raw, exchange, whole)
         exchange.admitted_ns = services.clock.monotonic_ns()
         return body
     finally:
         exchange.caller = _identify(raw, exchange, key, snapshot, services)
+
+
+async def _streamed_body(raw: RawRequest, exchange: Exchange, snapshot: Snapshot) -> StreamedBody:
+    body = StreamedBody(raw, snapshot.limits)
+    if exchange.endpoint.is_model_call:
+        exchange.call = chat.ModelCall(requested_model=await body.peek(FORM_PEEK_BYTES, chat.model_of_form))
+    return body
 
 
 async def _whole_body(raw: RawRequest, exchange: Exchange, snapshot: Snapshot, services: Services) -> WholeBody:

@@ -29,11 +29,24 @@ class StreamedBody:
         self.content_length = raw.content_length
         self.on_end: Callable[[], None] = _nothing
         _refuse_declared(raw, limits.streamed_bytes)
+        self._chunks = _bounded(raw, limits, limits.streamed_bytes)
+        self._seen = b""
+
+    async def peek(self, limit_bytes: int, find: Callable[[bytes], str | None]) -> str | None:
+        """Read on until `find` makes something of the beginning, or `limit_bytes` are seen; nothing is lost."""
+        while (found := find(self._seen)) is None and len(self._seen) < limit_bytes:
+            chunk = await anext(self._chunks, b"")
+            if not chunk:
+                break
+            self._seen += chunk
+        return found
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The bytes as the client sends them."""
         try:
-            async for chunk in _bounded(self._raw, self._limits, self._limits.streamed_bytes):
+            if self._seen:
+                yield self._seen
+            async for chunk in self._chunks:
                 yield chunk
         except RequestError as error:
             self.error = error

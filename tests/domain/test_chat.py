@@ -235,3 +235,16 @@ def test_a_large_body_is_read_in_one_pass() -> None:
     messages = [{"role": "user", "content": [{"type": "text", "text": "x" * 100}]} for _ in range(20_000)]
     body = orjson.dumps({"model": "m", "messages": messages})
     assert chat.admit(chat.parse(body), CHAT).message_count == 20_000
+
+
+FORM = (
+    b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\nContent-Type: audio/wav\r\n\r\nRIFF\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--b--\r\n'
+)
+
+
+def test_the_model_of_a_form_is_found_where_it_stands_whole() -> None:
+    assert chat.model_of_form(FORM) == "whisper-1"
+    assert chat.model_of_form(FORM.replace(b"whisper-1", b"CANARY with blanks")) is None
+    assert chat.model_of_form(FORM[:-12]) is None
+    assert chat.model_of_form(b'{"name": "model"}') is None

@@ -51,3 +51,16 @@ async def test_a_streamed_body_keeps_the_error_that_ended_it() -> None:
     assert isinstance(body.error, TooLarge)
     with pytest.raises(TooLarge):
         StreamedBody(request(b"a" * 11), SMALL)
+
+
+async def test_peeking_reads_no_further_than_it_must_and_loses_nothing() -> None:
+    body = StreamedBody(request(pieces=[b"ab", b"cd", b"ef"]), SMALL)
+    assert await body.peek(10, lambda seen: "found" if b"c" in seen else None) == "found"
+    assert await body.peek(3, lambda _: None) is None
+    assert [piece async for piece in body] == [b"abcd", b"ef"]
+
+
+async def test_peeking_at_a_short_body_ends_with_it() -> None:
+    body = StreamedBody(request(pieces=[b"ab"]), SMALL)
+    assert await body.peek(10, lambda _: None) is None
+    assert [piece async for piece in body] == [b"ab"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.domain.errors import BadRequest, UpstreamReset, UpstreamTimeout, UpstreamUnreachable
+from proxy.domain.errors import BadRequest, Forbidden, UpstreamReset, UpstreamTimeout, UpstreamUnreachable
 from proxy.domain.routing import RetryPolicy, Route, Target, Timeouts
 from proxy.pipeline.pump import KeyMask
 from tests.pipeline.fakes import (
@@ -191,8 +191,19 @@ async def test_a_multipart_call_is_streamed_once_and_cannot_use_an_alias() -> No
     raw = request(b"--b\r\n...", target="/v1/audio/transcriptions", headers=form)
     assert (await call(made, raw)).status == 503
     assert made.upstream.bodies == [b"--b\r\n..."]
+    assert "requested_model" not in made.journal.end()
     aliased = snapshot(Route(pattern="*", targets=(Target(provider=OPENAI, model="whisper-1"),)))
     refused = world(plain(), configured=aliased)
     refused_raw = request(b"{}", target="/v1/chat/completions")
     with pytest.raises(BadRequest):
         await call(refused, refused_raw)
+
+
+async def test_a_form_s_model_is_known_and_routed() -> None:
+    form = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--b--\r\n'
+    routed = snapshot(Route(pattern="whisper-*", targets=(Target(provider=OURS),)))
+    made = world(ScriptedReply(steps=[b'{"text":"x","usage":{"type":"duration","seconds":9}}']), configured=routed)
+    headers = [("Content-Type", "multipart/form-data; boundary=b"), ("Authorization", "Bearer plk_web")]
+    with pytest.raises(Forbidden):
+        await call(made, request(form, target="/v1/audio/transcriptions", headers=headers))
+    assert made.journal.end()["requested_model"] == "whisper-1"
