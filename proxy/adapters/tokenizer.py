@@ -143,7 +143,7 @@ class Estimator:
         try:
             self._tokenizer.load()
         except (DamagedVocabulary, OSError) as error:
-            _log.error("no vocabulary, token estimates stay rough: %s", type(error).__name__)
+            _log.error("no vocabulary, token estimates stay rough", extra={"error": type(error).__name__})
         return self._tokenizer.is_loaded
 
     def submit(self, job: TextToCount, done: Done) -> bool:
@@ -222,14 +222,14 @@ def _tell(done: Done, estimate: Estimate) -> None:
     try:
         done(estimate)
     except Exception as error:  # noqa: BLE001  the thread must outlive every caller's mistake
-        _log.error("an estimate was lost: %s", type(error).__name__)
+        _log.error("an estimate was lost", extra={"error": type(error).__name__})
 
 
 def _estimate(tokenizer: Tokenizer, job: TextToCount) -> Estimate:
     try:
         return Estimate(input_tokens=_input_tokens(tokenizer, job), output_tokens=_output_tokens(tokenizer, job))
     except BaseException as error:  # noqa: BLE001  a panic of tiktoken's Rust is not an Exception
-        _log.error("an estimate failed: %s", type(error).__name__)
+        _log.error("an estimate failed", extra={"error": type(error).__name__})
         return _UNKNOWN
 
 

@@ -49,9 +49,11 @@ def envelope(error: ProxyError, dialect: Dialect, incident_id: str) -> dict[str,
 
 def error_response(error: ProxyError, dialect: Dialect, incident_id: str | None = None) -> web.Response:
     """A whole reply for an error of the proxy's own."""
-    body = orjson.dumps(envelope(error, dialect, incident_id or new_incident_id()))
+    incident_id = incident_id or new_incident_id()
+    body = orjson.dumps(envelope(error, dialect, incident_id))
     response = web.Response(status=error.http_status, body=body, content_type="application/json")
     response.headers["Server"] = "promptlane"
+    response.headers["request-id" if dialect is Dialect.ANTHROPIC else "X-Request-Id"] = incident_id
     if isinstance(error, Unauthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"
     if error.http_status == 503:

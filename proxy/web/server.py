@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 from proxy.domain.endpoints import Dialect
@@ -98,6 +99,9 @@ class HardenedServer(web.Server):
     """Makes hardened connections; a client's leaving cancels its handler."""
 
     def __init__(self, handler: Handler) -> None:
+        """Raises RuntimeError where aiohttp runs on its Python parser, which lets smuggled requests through."""
+        if HttpRequestParser is HttpRequestParserPy:
+            raise RuntimeError("aiohttp's C parser is not loaded: unset AIOHTTP_NO_EXTENSIONS, or install its wheel")
         super().__init__(
             handler,
             handler_cancellation=True,

@@ -130,3 +130,9 @@ async def test_a_client_that_leaves_cancels_its_handler() -> None:
         await asyncio.wait_for(entered.wait(), 5)
         writer.close()
         await asyncio.wait_for(cancelled.wait(), 5)
+
+
+async def test_the_python_parser_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HttpRequestParser", server.HttpRequestParserPy)
+    with pytest.raises(RuntimeError, match="C parser"):
+        HardenedServer(echo)
