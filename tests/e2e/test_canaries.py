@@ -13,8 +13,12 @@ from tests.harness.oracle import Event
 from tests.harness.scripts import raw
 from tests.harness.serve import SECRET
 
-ALLOWED = {"output_model": frozenset({"model", "$ai_model", "log"})}
-"""Slots whose token has a documented place: the warning about an unpriced model names it."""
+ALLOWED = {
+    "output_model": frozenset({"model", "$ai_model", "log"}),
+    "requested_model": frozenset({"model", "requested_model", "$ai_model", "log"}),
+    "tool_name": frozenset({"tools_called", "$ai_tools_called"}),
+}
+"""Slots whose token has documented places; the warning about an unpriced model names it."""
 
 
 def routing_with_keys(canaries: Canaries, provider_url: str) -> object:
@@ -68,7 +72,7 @@ async def test_no_canary_is_anywhere(tmp_path: Path, tmp_path_factory: pytest.Te
         keyed = (("Authorization", f"Bearer plk_{canaries.token('proxy_key')}"),)
         plan = Plan(body=chat(model="ours"), headers=keyed, script="quote_credentials")
         quoted = await bed.client.call(plan, on_piece=own.append)
-        assert quoted.status == 401
+        assert (quoted.status, len(bed.provider.of_call(quoted.call_id))) == (401, 1)
         assert canaries.idle == frozenset()
         last = (await bed.outcome(Plan(body=chat()))).call
         async with RawClient(bed.served.port) as client:

@@ -41,7 +41,8 @@ REQUEST_SLOTS = (
     "instructions", "prompt_variable", "previous_response_id", "web_location", "unknown_field", "unknown_type",
     "suffix_text", "completion_prompt", "embeddings_input", "moderation_input", "speech_input", "image_prompt",
     "multipart_file", "multipart_file_name", "multipart_field", "batch_line", "gemini_text", "document_text",
-    "malformed_json", "duplicate_model_text", "truncated_body", "oversize_text", "deep_text",
+    "requested_model", "tool_name", "malformed_json", "duplicate_model_text",
+    "truncated_body", "oversize_text", "deep_text",
 )  # fmt: skip
 HEADER_SLOTS = (
     "unknown_header", "unknown_header_name", "user_agent", "cookie", "referer", "query_value", "query_name",

@@ -292,6 +292,8 @@ CALLS = (
     Call(name="files", path="/v1/files", body=BATCH, headers=_FORM),
     Call(name="gemini", path="/v1beta/models/gemini-2.5-flash:generateContent?key=«query_key»",
          body={"contents": [{"parts": [{"text": "«gemini_text»"}]}]}, headers=(("x-goog-api-key", "«goog_api_key»"),)),
+    Call(name="model and tool", path=_CHAT, body={"model": "«requested_model»", "tools": [{"function": {"name": "x"}}]},
+         answer=Answer(body={"choices": [{"message": {"tool_calls": [{"function": {"name": "«tool_name»"}}]}}]})),
     Call(name="path", method="GET", path="/v1/files/«path_segment»"),
     Call(name="method", method="M«method»", path="/v1/files", refused=400),
     Call(name="host", path=_CHAT, body=CHAT_BODY, headers=(("Host", "«host».test"),)),

@@ -193,6 +193,6 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
         **kept,
         "PYTHONPATH": str(_ROOT),
         "PYTHONUNBUFFERED": "1",
-        "PROMPTLANE_SECRET": "a-secret-of-the-tests",
+        "PROMPTLANE_SECRET": SECRET,
         **extra,
     }
