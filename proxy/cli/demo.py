@@ -12,9 +12,17 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from proxy.adapters import logs
 from proxy.app import App, Settings
-from proxy.cli.serve import DEFAULT_HOST, DEFAULT_PORT, stop_signal
+from proxy.cli.serve import (
+    DEFAULT_HOST,
+    DEFAULT_PORT,
+    PORTS,
+    cannot_listen,
+    chosen_number,
+    configure_logs,
+    show_problems,
+    stop_signal,
+)
 from proxy.config import ConfigError, load, load_secret
 from proxy.demo import fake_provider, sample_traffic
 from proxy.demo.show import HEADING, EventView, call_line
@@ -31,39 +39,35 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def demo(args: argparse.Namespace) -> int:
     """Serve until a signal, or with `--once` until the sample traffic has ended."""
-    logs.configure(os.environ.get("PROMPTLANE_LOG_LEVEL", "error"))
-    with tempfile.TemporaryDirectory(prefix="promptlane-demo-") as folder:
-        try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_demo(args, Path(folder)))
-        except ConfigError as error:
-            for problem in error.problems:
-                print(problem, file=sys.stderr)
-            return 2
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else "it cannot be had"
-            print(f"cannot listen: {reason}; choose another --port", file=sys.stderr)
-            return 1
-    return 0
+    try:
+        configure_logs(os.environ, default="error")
+        with (
+            tempfile.TemporaryDirectory(prefix="promptlane-demo-") as folder,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            return runner.run(_demo(args, Path(folder)))
+    except ConfigError as error:
+        return show_problems(error)
 
 
-async def _demo(args: argparse.Namespace, folder: Path) -> None:
+async def _demo(args: argparse.Namespace, folder: Path) -> int:
     view, in_colour = EventView(), sys.stdout.isatty()
     async with _provider() as provider_url:
         env = {**os.environ, "OPENAI_UPSTREAM_URL": f"{provider_url}/v1", "ANTHROPIC_UPSTREAM_URL": provider_url}
         configuration = load(folder / "no-config", folder / "no-pricing.yaml", env)
-        port = args.port if args.port is not None else int(env.get("PROMPTLANE_PORT") or DEFAULT_PORT)
-        app = App(
-            configuration,
-            Settings(
-                host=DEFAULT_HOST,
-                port=port,
-                data_dir=folder,
-                secret=load_secret(env, folder),
-                on_exchange=lambda exchange: print(call_line(exchange, in_colour=in_colour), flush=True),
-                on_events=view.add,
-            ),
+        settings = Settings(
+            host=DEFAULT_HOST,
+            port=chosen_number(args.port, env, "PROMPTLANE_PORT", DEFAULT_PORT, PORTS),
+            data_dir=folder,
+            secret=load_secret(env, folder),
+            on_exchange=lambda exchange: print(call_line(exchange, in_colour=in_colour), flush=True),
+            on_events=view.add,
         )
+        try:
+            app = App(configuration, settings)
+        except OSError as error:
+            print(cannot_listen(settings, error), file=sys.stderr)
+            return 1
         await app.start()
         print(f"point an app at it: export OPENAI_BASE_URL={app.address}/v1 OPENAI_API_KEY=any")
         print(f"listening on {app.address}\n\n{HEADING}", flush=True)
@@ -79,6 +83,7 @@ async def _demo(args: argparse.Namespace, folder: Path) -> None:
                 await stop.wait()
         finally:
             await app.stop()
+    return 0
 
 
 async def _sample(address: str, calls: int, stop: asyncio.Event) -> None:

@@ -4,17 +4,21 @@ import argparse
 import asyncio
 import os
 import signal
+import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import uvloop
 
 from proxy.adapters import logs
 from proxy.app import App, Settings
-from proxy.cli.workers import supervise
-from proxy.config import ConfigError, Configuration, Places, find_places, load, load_secret
+from proxy.cli.workers import Supervisor
+from proxy.config import ConfigError, Configuration, Places, Problem, find_places, load, load_secret
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 4000
+PORTS = range(65_536)
+WORKERS = range(1, 65)
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -26,33 +30,29 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--host", help=f"address to listen on (default: {DEFAULT_HOST})")
     parser.add_argument("--port", type=int, help=f"port to listen on; 0 takes a free one (default: {DEFAULT_PORT})")
     parser.add_argument("--workers", type=int, help="processes that share the port (default: 1)")
-    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--worker-number", type=int, help=argparse.SUPPRESS)
     parser.set_defaults(run=serve)
 
 
 def serve(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT. 2: the configuration cannot be used; 1: the address cannot be had."""
     env = os.environ
-    logs.configure(env.get("PROMPTLANE_LOG_LEVEL", "info"))
     try:
+        configure_logs(env, default="info")
         places = find_places(env, config=args.config, pricing=args.pricing, data=args.data)
         configuration = load(places.config_dir, places.pricing_file, env)
-        workers = args.workers or _number(env.get("PROMPTLANE_WORKERS"), 1)
-        settings = _settings(args, places, workers)
+        settings = _settings(args, env, places)
     except ConfigError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        return 2
-    if workers > 1 and args.worker is None:
-        return supervise(settings.host, settings.port, workers)
+        return show_problems(error)
+    is_child = args.worker_number is not None
     try:
+        if settings.worker_count > 1 and not is_child:
+            return Supervisor(settings.host, settings.port, settings.worker_count).run()
         app = App(configuration, settings)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else "it cannot be had"
-        print(f"cannot listen on {settings.host}:{settings.port}: {reason}; choose another --port", file=sys.stderr)
+        print(cannot_listen(settings, error), file=sys.stderr)
         return 1
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        is_child = args.worker is not None
         runner.run(_until_signal(app, lambda: _greet(app, configuration, settings), is_child=is_child))
     return 0
 
@@ -85,21 +85,51 @@ def stop_signal() -> asyncio.Event:
     return asked
 
 
-def _settings(args: argparse.Namespace, places: Places, workers: int) -> Settings:
-    env = os.environ
+def configure_logs(env: Mapping[str, str], *, default: str) -> None:
+    """Log from the level of `PROMPTLANE_LOG_LEVEL` on. Raises ConfigError."""
+    level = env.get("PROMPTLANE_LOG_LEVEL", "").lower() or default
+    if level not in LOG_LEVELS:
+        raise _variable("PROMPTLANE_LOG_LEVEL", f"it must be one of {', '.join(LOG_LEVELS)}")
+    logs.configure(level)
+
+
+def chosen_number(given: int | None, env: Mapping[str, str], variable: str, default: int, allowed: range) -> int:
+    """The flag's value, else the variable's, else the default. Raises ConfigError."""
+    text = str(given) if given is not None else env.get(variable) or str(default)
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) in allowed):
+        raise _variable(variable, f"it, or its flag, must be a number from {allowed[0]} to {allowed[-1]}")
+    return int(text)
+
+
+def _variable(name: str, message: str) -> ConfigError:
+    return ConfigError([Problem(file="environment", path=name, message=message)])
+
+
+def show_problems(error: ConfigError) -> int:
+    """Print a line for each; returns the exit code."""
+    for problem in error.problems:
+        print(problem, file=sys.stderr)
+    return 2
+
+
+def cannot_listen(settings: Settings, error: OSError) -> str:
+    """What to tell when the address cannot be had."""
+    if isinstance(error, socket.gaierror):
+        return f"cannot listen on {settings.host}: this host name does not resolve; choose another --host"
+    reason = os.strerror(error.errno) if error.errno else "it cannot be had"
+    return f"cannot listen on {settings.host}:{settings.port}: {reason}; choose another --port"
+
+
+def _settings(args: argparse.Namespace, env: Mapping[str, str], places: Places) -> Settings:
     return Settings(
         host=args.host or env.get("PROMPTLANE_HOST") or DEFAULT_HOST,
-        port=args.port if args.port is not None else _number(env.get("PROMPTLANE_PORT"), DEFAULT_PORT),
+        port=chosen_number(args.port, env, "PROMPTLANE_PORT", DEFAULT_PORT, PORTS),
         data_dir=places.data_dir,
         secret=load_secret(env, places.data_dir),
-        worker=args.worker or 0,
-        worker_count=workers,
+        worker=args.worker_number or 0,
+        worker_count=chosen_number(args.workers, env, "PROMPTLANE_WORKERS", 1, WORKERS),
         admin_token=env.get("PROMPTLANE_ADMIN_TOKEN") or None,
     )
-
-
-def _number(text: str | None, default: int) -> int:
-    return int(text) if text and text.isdecimal() else default
 
 
 def _greet(app: App, configuration: Configuration, settings: Settings) -> None:

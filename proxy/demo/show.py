@@ -32,7 +32,12 @@ def call_line(exchange: Exchange, *, in_colour: bool) -> str:
     if in_colour and fate:
         colour = {Status.SUCCESS: _GREEN, Status.CANCELLED: _YELLOW}.get(fate.status, _RED)
         status = f"{colour}{status}{_PLAIN}"
-    return f"{version[:20]:<20} {model[:24]:<24} {ttft:>8} {total:>8} {tokens:>11} {money:>10}  {status}"
+    return f"{_cell(version, 20)} {_cell(model, 24)} {ttft:>8} {total:>8} {tokens:>11} {money:>10}  {status}"
+
+
+def _cell(text: str, width: int) -> str:
+    """The beginning of a name, without what would move the terminal's cursor."""
+    return "".join(char if char.isprintable() else "?" for char in text[:width]).ljust(width)
 
 
 def _ms(from_ns: int, to_ns: int | None) -> str:
@@ -64,6 +69,6 @@ class EventView:
             counts = ", ".join(f"{count} × {name}" for name, count in sorted(self._counts.items()))
             body = self._last.get("llm_request_completed")
         if body is None:
-            return "no events yet"
+            return counts or "no events yet"
         pretty = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
         return f"{counts}\n\nfor example:\n{pretty}"
