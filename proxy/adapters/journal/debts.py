@@ -6,9 +6,10 @@ settled. So a transaction that is undone, or repeated on another file, records n
 
 from collections import Counter
 
-from proxy.adapters.journal.file import JournalFile
-from proxy.adapters.journal.intake import Intake, Row
+from proxy.adapters.journal.file import JournalFile, Row
+from proxy.adapters.journal.intake import Intake
 from proxy.adapters.journal.tally import Count, Drop
+from proxy.domain.journal_rows import Closing
 
 MAX_ENDS = 65_536
 """Ids of lost ends that are remembered, so that their calls are not taken for interrupted."""
@@ -31,11 +32,11 @@ class Debts:
 
     def lose(self, row: Row) -> None:
         """A row could not be written."""
-        self._lost[Drop.STORE_FAILED] += row.event_count
-        if row.ended is not None:
+        self._lost[Drop.STORE_FAILED] += len(row.events)
+        if isinstance(row, Closing):
             self._lost_records += 1
             if len(self._lost_ends) < MAX_ENDS:
-                self._lost_ends.add(row.ended)
+                self._lost_ends.add(row.exchange_id)
 
     def owed(self, settled: Counter[Drop]) -> Counter[Drop]:
         """Events lost beyond `settled`."""
@@ -47,11 +48,10 @@ class Debts:
         self._claimed_records = self._intake.records_refused + self._lost_records
         self._claimed_ends = set(self._lost_ends)
         for drop, count in (self._claimed - self.settled).items():
-            file.refuse(count, drop)
+            file.outbox.refuse(count, drop)
         if records := self._claimed_records - self._settled_records:
             file.tally.add(Count.RECORDS_DROPPED, records)
-        for exchange_id in self._claimed_ends:
-            file.forget(exchange_id)
+        file.forget(list(self._claimed_ends))
 
     def settle(self) -> None:
         """That transaction is durable."""

@@ -7,11 +7,12 @@ only, so that whatever crash falls in between, the next start finds either an op
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import apsw
 
+from proxy.adapters.journal.bulk import fetch, heads, insert, listed
 from proxy.adapters.journal.outbox import Outbox
-from proxy.adapters.journal.schema import fetch
 from proxy.adapters.journal.settings import JournalSettings
 from proxy.adapters.journal.tally import Count, Drop, Tally
 from proxy.domain.journal_rows import Closing, JournalEvent, Opening
@@ -23,10 +24,30 @@ RECOVER_ROWS = 256
 VACUUM_PAGES = 1024
 
 _LEFTOVERS = "SELECT exchange_id, trace_id, facts FROM open_exchange ORDER BY rowid LIMIT ?"
-_OLDEST_ENDS = "SELECT seq, ended_unix_us, length(record) FROM exchange ORDER BY seq LIMIT ?"
+_OLDEST_ENDS = (
+    "SELECT json_group_array(json_array(seq, ended_unix_us, length(record))) FROM"
+    " (SELECT seq, ended_unix_us, record FROM exchange ORDER BY seq LIMIT ?)"
+)
+_ENDED_AMONG = (
+    "SELECT json_group_array(exchange_id) FROM exchange WHERE exchange_id IN (SELECT value FROM json_each(?))"
+)
+_FORGET = "DELETE FROM open_exchange WHERE exchange_id IN (SELECT value FROM json_each(?))"
+_INSERT_OPEN = "INSERT OR REPLACE INTO open_exchange(exchange_id, trace_id, facts) VALUES"
+_INSERT_END = "INSERT INTO exchange(exchange_id, trace_id, ended_unix_us, record) VALUES"
 
 Interrupted = Callable[[bytes], Sequence[JournalEvent]]
 """From an opening's facts to the events of the end that it never had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Events that are neither a start nor an end."""
+
+    exchange_id: str
+    events: tuple[JournalEvent, ...]
+
+
+Row = Opening | Closing | Extra
 
 
 class JournalFile:
@@ -42,6 +63,7 @@ class JournalFile:
         self.written: list[JournalEvent] = []
         """Events that the last transaction made durable, in order."""
         self.oldest_pending_unix_us = self.outbox.oldest_unix_us()
+        """As of the last sweep."""
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -51,8 +73,9 @@ class JournalFile:
         self.written = []
         try:
             yield
-            self._connection.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?, ?)", self.tally.changed())
-            oldest_unix_us = self.outbox.oldest_unix_us()
+            insert(
+                self._connection, "INSERT OR REPLACE INTO counters(name, reason, value) VALUES", self.tally.changed()
+            )
             self._connection.execute("COMMIT")
         except BaseException:
             self.tally.rollback()
@@ -62,71 +85,73 @@ class JournalFile:
                 self._connection.execute("ROLLBACK")
             raise
         self.tally.commit()
-        self.oldest_pending_unix_us = oldest_unix_us
 
-    def open(self, opening: Opening) -> None:
-        """Note a running call, unless its end is here already."""
-        self._connection.execute(
-            "INSERT INTO open_exchange(exchange_id, trace_id, facts) SELECT ?1, ?2, ?3"
-            " WHERE NOT EXISTS (SELECT 1 FROM exchange WHERE exchange_id = ?1) ON CONFLICT (exchange_id) DO NOTHING",
-            (opening.exchange_id, opening.trace_id, opening.facts),
+    def write(self, rows: Sequence[Row]) -> None:
+        """Write starts, ends and events. A second end of a call is counted and changes nothing, and a start that
+        comes after its end opens nothing.
+        """
+        openings = [row for row in rows if isinstance(row, Opening)]
+        closings = [row for row in rows if isinstance(row, Closing)]
+        known = [row.exchange_id for row in openings] + [row.exchange_id for row in closings]
+        ended = set(heads(self._connection, _ENDED_AMONG, (listed(known),))) if known else set()
+        events: list[tuple[str, JournalEvent]] = []
+        new_ends: list[Closing] = []
+        for row in rows:
+            if isinstance(row, Closing):
+                if row.exchange_id in ended:
+                    self.outbox.refuse(len(row.events), Drop.DUPLICATE_END)
+                    continue
+                ended.add(row.exchange_id)
+                new_ends.append(row)
+            events += [(row.exchange_id, event) for event in row.events]
+        self._write_ends(new_ends)
+        self.forget([closing.exchange_id for closing in new_ends])
+        insert(
+            self._connection,
+            _INSERT_OPEN,
+            [(row.exchange_id, row.trace_id, row.facts) for row in openings if row.exchange_id not in ended],
         )
-        self.append(opening.exchange_id, opening.events)
+        if events:
+            self.written += self.outbox.admit(events)
 
-    def close(self, closing: Closing) -> None:
-        """Write the end of a call; a second one is counted and changes nothing."""
-        self._connection.execute(
-            "INSERT INTO exchange(exchange_id, trace_id, ended_unix_us, record) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (exchange_id) DO NOTHING",
-            (closing.exchange_id, closing.trace_id, closing.ended_unix_us, closing.record),
-        )
-        if self._connection.changes() == 0:
-            self.outbox.refuse(len(closing.events), Drop.DUPLICATE_END)
-            return
-        self.tally.add(Count.EXCHANGES)
-        self.tally.add(Count.STORE_BYTES, len(closing.record) + RECORD_OVERHEAD_BYTES)
-        self.forget(closing.exchange_id)
-        self.append(closing.exchange_id, closing.events)
+    def forget(self, exchange_ids: Sequence[str]) -> None:
+        """The calls are not running any more, whether or not their ends could be kept."""
+        if exchange_ids:
+            self._connection.execute(_FORGET, (listed(exchange_ids),))
 
-    def append(self, exchange_id: str, events: Sequence[JournalEvent]) -> None:
-        """Write events that are neither a start nor an end."""
-        self.written += self.outbox.admit(exchange_id, events)
-
-    def forget(self, exchange_id: str) -> None:
-        """The call is not running any more, whether or not its end could be kept."""
-        self._connection.execute("DELETE FROM open_exchange WHERE exchange_id = ?", (exchange_id,))
-
-    def refuse(self, events: int, reason: Drop, ended: str | None = None) -> None:
-        """Count events that cannot be kept; `ended` is the call whose end is among them."""
-        self.outbox.refuse(events, reason)
-        if ended is not None:
+    def refuse(self, row: Row, reason: Drop) -> None:
+        """Count what is lost with a row that cannot be kept; a call whose end it is runs no more."""
+        self.outbox.refuse(len(row.events), reason)
+        if isinstance(row, Closing):
             self.tally.add(Count.RECORDS_DROPPED, 1, reason)
-            self.forget(ended)
+            self.forget([row.exchange_id])
 
     def recover(self, interrupted: Interrupted) -> int:
         """Close some of the calls that an earlier process left open; returns how many, 0 when none was left.
 
         An end and the removal of its opening are one transaction, so stopping in between loses and repeats nothing.
         """
-        rows = fetch(self._connection, _LEFTOVERS, (RECOVER_ROWS,))
-        for exchange_id, trace_id, facts in rows:
-            self._recover(exchange_id, trace_id, facts, interrupted)
-        return len(rows)
+        leftovers = fetch(self._connection, _LEFTOVERS, (RECOVER_ROWS,))
+        self.write([self._missing_end(*leftover, interrupted=interrupted) for leftover in leftovers])
+        self.forget([exchange_id for exchange_id, _, _ in leftovers])
+        return len(leftovers)
 
     def sweep(self) -> int:
         """One step of keeping the store and the outbox within their bounds; returns how many rows it touched."""
-        oldest_us = self._now_us() - int(self._settings.store_max_age_s * 1e6)
+        self.oldest_pending_unix_us = self.outbox.oldest_unix_us()
+        expired_us = self._now_us() - int(self._settings.store_max_age_s * 1e6)
         over_bytes = self.tally.get(Count.STORE_BYTES) - self._settings.store_max_bytes
-        touched = 0
-        for seq, ended_unix_us, record_bytes in fetch(self._connection, _OLDEST_ENDS, (SWEEP_ROWS,)):
-            if over_bytes <= 0 and ended_unix_us >= oldest_us:
+        last_seq, evicted, evicted_bytes = 0, 0, 0
+        for seq, ended_unix_us, record_bytes in heads(self._connection, _OLDEST_ENDS, (SWEEP_ROWS,)):
+            if evicted_bytes >= over_bytes and ended_unix_us >= expired_us:
                 break
-            self._connection.execute("DELETE FROM exchange WHERE seq = ?", (seq,))
-            self.tally.add(Count.EXCHANGES, -1)
-            self.tally.add(Count.STORE_BYTES, -record_bytes - RECORD_OVERHEAD_BYTES)
-            over_bytes -= record_bytes + RECORD_OVERHEAD_BYTES
-            touched += 1
-        return touched + self.outbox.sweep()
+            last_seq, evicted = seq, evicted + 1
+            evicted_bytes += record_bytes + RECORD_OVERHEAD_BYTES
+        if evicted:
+            self._connection.execute("DELETE FROM exchange WHERE seq <= ?", (last_seq,))
+            self.tally.add(Count.EXCHANGES, -evicted)
+            self.tally.add(Count.STORE_BYTES, -evicted_bytes)
+        return evicted + self.outbox.sweep()
 
     def vacuum(self) -> None:
         """Give some free pages back to the disk. Outside of a transaction."""
@@ -147,15 +172,21 @@ class JournalFile:
         except apsw.Error:
             return
 
-    def _recover(self, exchange_id: str, trace_id: str, facts: bytes, interrupted: Interrupted) -> None:
+    def _write_ends(self, closings: Sequence[Closing]) -> None:
+        insert(
+            self._connection,
+            _INSERT_END,
+            [(row.exchange_id, row.trace_id, row.ended_unix_us, row.record) for row in closings],
+        )
+        self.tally.add(Count.EXCHANGES, len(closings))
+        self.tally.add(Count.STORE_BYTES, sum(len(row.record) + RECORD_OVERHEAD_BYTES for row in closings))
+
+    def _missing_end(self, exchange_id: str, trace_id: str, facts: bytes, *, interrupted: Interrupted) -> Closing:
         try:
             events = tuple(interrupted(facts))
         except Exception:  # noqa: BLE001 - facts of an older release must not keep the proxy from starting
             events = ()
             self.outbox.refuse(1, Drop.UNREADABLE_FACTS)
-        self.close(
-            Closing(
-                exchange_id=exchange_id, trace_id=trace_id, ended_unix_us=self._now_us(), events=events, record=facts
-            )
+        return Closing(
+            exchange_id=exchange_id, trace_id=trace_id, ended_unix_us=self._now_us(), events=events, record=facts
         )
-        self.forget(exchange_id)

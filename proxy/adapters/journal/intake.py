@@ -12,11 +12,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
-from proxy.adapters.journal.file import JournalFile
+from proxy.adapters.journal.file import JournalFile, Row
 from proxy.adapters.journal.tally import Drop
-from proxy.domain.journal_rows import Closing, JournalEvent, Opening
+from proxy.domain.journal_rows import Closing
 
 GROUP_ROWS = 64
 """As many waiting rows end the wait for more."""
@@ -29,86 +29,11 @@ MAX_NOTES = 65_536
 START_SHARE = 0.75
 
 
-class Row(Protocol):
-    """One thing to be written."""
-
-    @property
-    def event_count(self) -> int:
-        """How many events are lost when this row is."""
-
-    @property
-    def ended(self) -> str | None:
-        """The call whose end this is."""
-
-    def apply(self, file: JournalFile) -> None:
-        """Write it, inside a transaction; may be repeated after that was undone."""
-
-
-@dataclass(frozen=True, slots=True)
-class StartRow:
-    """A call that runs."""
-
-    opening: Opening
-    ended: None = None
-
-    @property
-    def event_count(self) -> int:
-        """As in `Row`."""
-        return len(self.opening.events)
-
-    def apply(self, file: JournalFile) -> None:
-        """As in `Row`."""
-        file.open(self.opening)
-
-
-@dataclass(frozen=True, slots=True)
-class EndRow:
-    """A call that ended."""
-
-    closing: Closing
-
-    @property
-    def event_count(self) -> int:
-        """As in `Row`."""
-        return len(self.closing.events)
-
-    @property
-    def ended(self) -> str:
-        """As in `Row`."""
-        return self.closing.exchange_id
-
-    def apply(self, file: JournalFile) -> None:
-        """As in `Row`."""
-        file.close(self.closing)
-
-
-@dataclass(frozen=True, slots=True)
-class EventsRow:
-    """Events that are neither a start nor an end."""
-
-    exchange_id: str
-    events: tuple[JournalEvent, ...]
-    ended: None = None
-
-    @property
-    def event_count(self) -> int:
-        """As in `Row`."""
-        return len(self.events)
-
-    def apply(self, file: JournalFile) -> None:
-        """As in `Row`."""
-        file.append(self.exchange_id, self.events)
-
-
 @dataclass(frozen=True, slots=True)
 class Note:
     """The end of this call was refused: it must not be taken for interrupted."""
 
     exchange_id: str
-
-    def apply(self, file: JournalFile) -> None:
-        """Forget that the call runs."""
-        file.forget(self.exchange_id)
 
 
 class Command:
@@ -120,7 +45,7 @@ class Command:
         self._answer: Any = None
 
     def apply(self, file: JournalFile) -> None:
-        """May be repeated after the transaction was undone."""
+        """Do it; may be repeated after the transaction was undone."""
         self._answer = self._action(file)
 
     def succeed(self) -> None:
@@ -162,17 +87,16 @@ class Intake:
 
     def offer(self, row: Row, size_bytes: int) -> None:
         """Take the row, or count what is lost with it."""
-        ended = row.ended
-        share = 1.0 if ended is not None else START_SHARE
+        share = 1.0 if isinstance(row, Closing) else START_SHARE
         size_bytes += ROW_OVERHEAD_BYTES
         waiting = self._queue.qsize()
         fits = waiting < share * self._max_rows and self.bytes_waiting + size_bytes <= share * self._max_bytes
         if self.is_closed or not fits:
-            self.refused[Drop.CLOSED if self.is_closed else Drop.QUEUE_FULL] += row.event_count
-            if ended is not None:
+            self.refused[Drop.CLOSED if self.is_closed else Drop.QUEUE_FULL] += len(row.events)
+            if isinstance(row, Closing):
                 self.records_refused += 1
                 if not self.is_closed and waiting < self._max_rows + MAX_NOTES:
-                    self._queue.put((0, Note(ended)))
+                    self._queue.put((0, Note(row.exchange_id)))
             return
         self._put_bytes += size_bytes
         self._queue.put((size_bytes, row))

@@ -4,13 +4,14 @@ Every method runs inside the file's transaction. Which rows are being sent is re
 crash they are sent again, with the same uuid and the same bytes.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apsw
+import orjson
 
-from proxy.adapters.journal.schema import fetch
+from proxy.adapters.journal.bulk import fetch, heads, insert, listed
 from proxy.adapters.journal.settings import JournalSettings
 from proxy.adapters.journal.tally import Certainty, Count, Drop, Tally
 from proxy.domain.journal_rows import JournalEvent
@@ -66,24 +67,49 @@ class PendingRow(NamedTuple):
 
 
 _DUE = {
-    "oldest": "SELECT uuid, name, body, attempts, created_unix_us FROM outbox"
-    " WHERE next_unix_us <= ?1 OR next_unix_us > ?2 ORDER BY seq",
-    "newest": "SELECT uuid, name, body, attempts, created_unix_us FROM outbox"
-    " WHERE next_unix_us <= ?1 OR next_unix_us > ?2 ORDER BY seq DESC",
+    "oldest": "SELECT json_group_array(json_array(uuid, bytes, created_unix_us)) FROM"
+    " (SELECT uuid, bytes, created_unix_us FROM outbox"
+    " WHERE next_unix_us <= ?1 OR next_unix_us > ?2 ORDER BY seq LIMIT ?3)",
+    "newest": "SELECT json_group_array(json_array(uuid, bytes, created_unix_us)) FROM"
+    " (SELECT uuid, bytes, created_unix_us FROM outbox"
+    " WHERE next_unix_us <= ?1 OR next_unix_us > ?2 ORDER BY seq DESC LIMIT ?3)",
 }
-_PENDING_ROW = "SELECT uuid, exchange_id, name, bytes, created_unix_us, attempts, body FROM outbox WHERE uuid = ?"
-_OLDEST_ROWS = "SELECT uuid, exchange_id, name, bytes, created_unix_us, attempts, body FROM outbox ORDER BY seq LIMIT ?"
-_DEAD_ROWS = (
-    "SELECT reason, uuid, exchange_id, name, bytes, created_unix_us, attempts, body FROM dead"
-    " WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR uuid = ?2) AND first_unix_us < ?3 ORDER BY seq LIMIT ?4"
+_OLDEST = (
+    "SELECT json_group_array(json_array(uuid, bytes, created_unix_us)) FROM"
+    " (SELECT uuid, bytes, created_unix_us FROM outbox ORDER BY seq LIMIT ?)"
 )
-_INSERT_PENDING = (
-    "INSERT INTO outbox(uuid, exchange_id, name, bytes, created_unix_us, attempts, body)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING"
+_ROWS = (
+    "SELECT json_group_array(json_array(uuid, exchange_id, name, bytes, created_unix_us, attempts, length(body))),"
+    " CAST(group_concat(body, '') AS BLOB) FROM"
+    " (SELECT outbox.* FROM json_each(?1) AS chosen JOIN outbox ON uuid = chosen.value ORDER BY chosen.key)"
 )
+_DEAD = (
+    "SELECT json_group_array(json_array(uuid, bytes)) FROM (SELECT uuid, bytes FROM dead"
+    " WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR uuid = ?2) AND first_unix_us < ?3 ORDER BY seq LIMIT ?4)"
+)
+_PENDING_AMONG = "SELECT json_group_array(uuid) FROM outbox WHERE uuid IN (SELECT value FROM json_each(?1))"
+_MEASURE_PENDING = (
+    "SELECT count(*), coalesce(sum(bytes), 0) FROM outbox WHERE uuid IN (SELECT value FROM json_each(?1))"
+)
+_MEASURE_DEAD = (
+    "SELECT reason, count(*), sum(bytes) FROM dead WHERE uuid IN (SELECT value FROM json_each(?1)) GROUP BY reason"
+)
+_DELETE_PENDING = "DELETE FROM outbox WHERE uuid IN (SELECT value FROM json_each(?1))"
+_DELETE_DEAD = "DELETE FROM dead WHERE uuid IN (SELECT value FROM json_each(?1))"
+_RETRY = "UPDATE outbox SET attempts = attempts + 1, next_unix_us = ?2 WHERE uuid IN (SELECT value FROM json_each(?1))"
+_INSERT_PENDING = "INSERT INTO outbox(uuid, exchange_id, name, bytes, created_unix_us, attempts, body) VALUES"
 _INSERT_DEAD = (
+    "INSERT INTO dead(uuid, exchange_id, name, bytes, created_unix_us, attempts, body, reason, first_unix_us) VALUES"
+)
+_PENDING_TO_DEAD = (
     "INSERT INTO dead(uuid, exchange_id, name, bytes, created_unix_us, attempts, body, reason, first_unix_us)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING"
+    " SELECT uuid, exchange_id, name, bytes, created_unix_us, attempts, body, ?2, ?3 FROM outbox"
+    " WHERE uuid IN (SELECT value FROM json_each(?1)) ORDER BY seq"
+)
+_DEAD_TO_PENDING = (
+    "INSERT INTO outbox(uuid, exchange_id, name, bytes, created_unix_us, attempts, body)"
+    " SELECT uuid, exchange_id, name, bytes, ?2, attempts, body FROM dead"
+    " WHERE uuid IN (SELECT value FROM json_each(?1)) ORDER BY seq"
 )
 _END_OF_TIME_US = (1 << 63) - 1
 
@@ -110,9 +136,37 @@ class Outbox:
         """The transaction did not happen."""
         self._leased = self._leased_before
 
-    def admit(self, exchange_id: str, events: Iterable[JournalEvent]) -> list[JournalEvent]:
-        """Write events that are new to the file, within the bounds; returns those that were kept."""
-        return [event for event in events if self._admit(exchange_id, event)]
+    def admit(self, events: Sequence[tuple[str, JournalEvent]]) -> list[JournalEvent]:
+        """Write events, each with its exchange's id, that are new to the file and within the bounds; returns those
+        that were kept.
+        """
+        now_us = self._now_us()
+        known = self._pending_among([event.uuid for _, event in events])
+        kept: list[JournalEvent] = []
+        pending: list[PendingRow] = []
+        too_large: list[PendingRow] = []
+        for exchange_id, event in events:
+            size_bytes = len(event.body) + ROW_OVERHEAD_BYTES
+            self._tally.add(Count.ADMITTED)
+            self._tally.add(Count.ADMITTED_BYTES, size_bytes)
+            row = PendingRow(event.uuid, exchange_id, event.name, size_bytes, now_us, 0, event.body)
+            if event.uuid in known:
+                self._tally.add(Count.DROPPED, 1, Drop.DUPLICATE_UUID)
+            elif len(event.body) > EVENT_MAX_BYTES:
+                too_large.append(row)
+            elif self._settings.has_destination and not self._has_room(size_bytes):
+                self._tally.add(Count.DROPPED, 1, Drop.OUTBOX_FULL)
+                continue
+            else:
+                self._count_pending(1, size_bytes)
+                pending.append(row)
+                kept.append(event)
+            known.add(event.uuid)
+        insert(self._connection, _INSERT_PENDING, pending)
+        self._bury_new(too_large)
+        if not self._settings.has_destination:
+            self._make_room()
+        return kept
 
     def refuse(self, count: int, reason: Drop) -> None:
         """Count events that are not even tried."""
@@ -126,23 +180,34 @@ class Outbox:
         end = "newest" if self._newest_first else "oldest"
         self._newest_first = not self._newest_first
         now_us = self._now_us()
-        rows: list[OutboxRow] = []
-        total_bytes = 0
-        due: Iterable[Any] = self._connection.execute(_DUE[end], (now_us, now_us + MAX_DELAY_S * 1_000_000))
-        for uuid, name, body, attempts, created_unix_us in due:
+        due = heads(
+            self._connection, _DUE[end], (now_us, now_us + MAX_DELAY_S * 1_000_000, max_events + len(self._leased))
+        )
+        uuids: list[str] = []
+        total_bytes, is_historical = 0, False
+        for uuid, size_bytes, created_us in due:
             if uuid in self._leased:
                 continue
-            row = OutboxRow(uuid=uuid, name=name, body=body, attempts=attempts, created_unix_us=created_unix_us)
-            total_bytes += len(body)
-            if rows and (total_bytes > max_bytes or _is_historical(row, now_us) != _is_historical(rows[0], now_us)):
+            is_old = now_us - created_us > HISTORICAL_S * 1_000_000
+            total_bytes += size_bytes
+            if uuids and (total_bytes > max_bytes or is_old != is_historical or len(uuids) == max_events):
                 break
-            rows.append(row)
-            if len(rows) == max_events:
-                break
-        self._leased.update(row.uuid for row in rows)
+            is_historical = is_old
+            uuids.append(uuid)
         if end == "newest":
-            rows.reverse()
-        return Batch(rows=tuple(rows), is_historical=bool(rows) and _is_historical(rows[0], now_us))
+            uuids.reverse()
+        self._leased.update(uuids)
+        rows = (
+            OutboxRow(
+                uuid=row.uuid,
+                name=row.name,
+                body=row.body,
+                attempts=row.attempts,
+                created_unix_us=row.created_unix_us,
+            )
+            for row in self._read(uuids)
+        )
+        return Batch(rows=tuple(rows), is_historical=is_historical)
 
     def release(self, uuids: Sequence[str]) -> None:
         """Nobody is sending these any more; they are due as before."""
@@ -154,39 +219,44 @@ class Outbox:
 
     def ack(self, uuids: Sequence[str], certainty: Certainty) -> int:
         """Delivered rows leave; returns how many were still there."""
-        left = sum(self._remove(uuid) for uuid in uuids)
+        left = self._remove(uuids)
         self._tally.add(Count.DELIVERED, left, certainty)
         self.release(uuids)
         return left
 
     def retry(self, uuids: Sequence[str], not_before_unix_us: int) -> None:
         """An attempt failed; the rows are due again at that time."""
-        self._connection.executemany(
-            "UPDATE outbox SET attempts = attempts + 1, next_unix_us = ? WHERE uuid = ?",
-            [(not_before_unix_us, uuid) for uuid in uuids],
+        self._connection.execute(
+            _RETRY,
+            (listed(uuids), not_before_unix_us),
         )
         self.release(uuids)
 
     def bury(self, uuids: Sequence[str], reason: str) -> int:
         """Move pending rows to the dead; returns how many there were."""
-        moved = 0
-        for uuid in uuids:
-            for row in fetch(self._connection, _PENDING_ROW, (uuid,)):
-                self._remove(uuid)
-                self._lay_to_rest(PendingRow(*row), reason)
-                moved += 1
+        found = self._pending_among(uuids)
+        if found:
+            self._drop_dead_twins(found)
+            self._connection.execute(_PENDING_TO_DEAD, (listed(found), reason, self._now_us()))
+            before_bytes = self._tally.get(Count.PENDING_BYTES)
+            self._remove(found)
+            self._count_dead(len(found), before_bytes - self._tally.get(Count.PENDING_BYTES), reason)
         self.release(uuids)
-        return moved
+        return len(found)
 
     def replay(self, before_unix_us: int, *, reason: str | None = None, uuid: str | None = None) -> int:
         """Make some of the rows that died before that time due again, the oldest first; returns how many."""
-        rows = fetch(self._connection, _DEAD_ROWS, (reason, uuid, before_unix_us, SWEEP_ROWS))
-        for why, *columns in rows:
-            row = PendingRow(*columns)
-            self._forget_dead(row.uuid, row.size_bytes, why)
-            # created now: an expired event that is replayed must not expire again at once
-            self._insert(row._replace(created_unix_us=self._now_us()))
-        return len(rows)
+        chosen = dict(heads(self._connection, _DEAD, (reason, uuid, before_unix_us, SWEEP_ROWS)))
+        if not chosen:
+            return 0
+        twins = self._pending_among(chosen)
+        self._tally.add(Count.DROPPED, len(twins), Drop.DUPLICATE_UUID)
+        due = {uuid: size_bytes for uuid, size_bytes in chosen.items() if uuid not in twins}
+        # created now: an expired event that is replayed must not expire again at once
+        self._connection.execute(_DEAD_TO_PENDING, (listed(due), self._now_us()))
+        self._count_pending(len(due), sum(due.values()))
+        self._forget_dead(chosen)
+        return len(chosen)
 
     def purge(self, before_unix_us: int) -> int:
         """Throw away some of what died before that time, the oldest first; returns how many."""
@@ -194,35 +264,38 @@ class Outbox:
 
     def oldest(self, limit: int) -> list[PendingRow]:
         """Pending rows as they are, whoever may be sending them."""
-        return [PendingRow(*row) for row in fetch(self._connection, _OLDEST_ROWS, (limit,))]
+        return self._read([uuid for uuid, _, _ in heads(self._connection, _OLDEST, (limit,))])
 
     def take_over(self, rows: Sequence[PendingRow]) -> None:
         """Admit pending rows of another file, with the age that they have."""
-        for row in rows:
-            self._tally.add(Count.ADMITTED)
-            self._tally.add(Count.ADMITTED_BYTES, row.size_bytes)
-            self._insert(row)
+        twins = self._pending_among([row.uuid for row in rows])
+        new = [row for row in rows if row.uuid not in twins]
+        size_bytes = sum(row.size_bytes for row in new)
+        self._tally.add(Count.ADMITTED, len(rows))
+        self._tally.add(Count.ADMITTED_BYTES, size_bytes)
+        self._tally.add(Count.DROPPED, len(twins), Drop.DUPLICATE_UUID)
+        self._count_pending(len(new), size_bytes)
+        insert(self._connection, _INSERT_PENDING, new)
 
     def hand_over(self, uuids: Sequence[str]) -> None:
         """These rows are another file's now, and were never admitted here."""
-        self._tally.add(Count.ADMITTED, -sum(self._remove(uuid) for uuid in uuids))
+        self._tally.add(Count.ADMITTED, -self._remove(uuids))
 
     def sweep(self) -> int:
         """One step of keeping within age and bytes; returns how many rows it touched."""
         self._tally.add(
             Count.OUTBOX_MAX_BYTES, self._settings.outbox_max_bytes - self._tally.get(Count.OUTBOX_MAX_BYTES)
         )
-        oldest_us = self._now_us() - int(self._settings.outbox_max_age_s * 1e6)
-        expired = fetch(
-            self._connection,
-            "SELECT uuid FROM outbox WHERE created_unix_us < ? ORDER BY seq LIMIT ?",
-            (oldest_us, SWEEP_ROWS),
-        )
-        uuids = [uuid for (uuid,) in expired if uuid not in self._leased]
+        expired_us = self._now_us() - int(self._settings.outbox_max_age_s * 1e6)
+        expired = [
+            uuid
+            for uuid, _, created_us in heads(self._connection, _OLDEST, (SWEEP_ROWS,))
+            if created_us < expired_us and uuid not in self._leased
+        ]
         if self._settings.has_destination:
-            touched = self.bury(uuids, "expired")
+            touched = self.bury(expired, "expired")
         else:
-            touched = sum(self._remove(uuid) for uuid in uuids)
+            touched = self._remove(expired)
             self._tally.add(Count.DROPPED, touched, Drop.LOCAL_RETENTION)
         over_bytes = self._tally.get(Count.DEAD_BYTES) - self._settings.outbox_max_bytes // DEAD_SHARE
         if over_bytes > 0:
@@ -234,76 +307,85 @@ class Outbox:
         rows = fetch(self._connection, "SELECT created_unix_us FROM outbox ORDER BY seq LIMIT 1")
         return int(rows[0][0]) if rows else None
 
-    def _admit(self, exchange_id: str, event: JournalEvent) -> bool:
-        size_bytes = len(event.body) + ROW_OVERHEAD_BYTES
-        self._tally.add(Count.ADMITTED)
-        self._tally.add(Count.ADMITTED_BYTES, size_bytes)
-        row = PendingRow(event.uuid, exchange_id, event.name, size_bytes, self._now_us(), 0, event.body)
-        if len(event.body) > EVENT_MAX_BYTES:
-            self._lay_to_rest(row, "too_large")
-            return True
-        if not self._has_room(size_bytes):
-            self._tally.add(Count.DROPPED, 1, Drop.OUTBOX_FULL)
-            return False
-        return self._insert(row)
-
     def _has_room(self, size_bytes: int) -> bool:
-        max_bytes = self._settings.outbox_max_bytes
-        if self._settings.has_destination:
-            return self._tally.get(Count.PENDING_BYTES) + size_bytes <= max_bytes
-        while self._tally.get(Count.PENDING_BYTES) + size_bytes > max_bytes:
-            oldest = fetch(self._connection, "SELECT uuid FROM outbox ORDER BY seq LIMIT 1")
-            if not oldest:
-                return False
-            self._remove(oldest[0][0])
-            self._tally.add(Count.DROPPED, 1, Drop.LOCAL_RETENTION)
-        return True
+        return self._tally.get(Count.PENDING_BYTES) + size_bytes <= self._settings.outbox_max_bytes
 
-    def _insert(self, row: PendingRow) -> bool:
-        self._connection.execute(_INSERT_PENDING, row)
-        if self._connection.changes() == 0:
-            self._tally.add(Count.DROPPED, 1, Drop.DUPLICATE_UUID)
-            return False
-        self._tally.add(Count.PENDING)
-        self._tally.add(Count.PENDING_BYTES, row.size_bytes)
-        return True
+    def _make_room(self) -> None:
+        """Nobody waits for the oldest."""
+        while (over_bytes := self._tally.get(Count.PENDING_BYTES) - self._settings.outbox_max_bytes) > 0:
+            oldest = heads(self._connection, _OLDEST, (SWEEP_ROWS,))
+            evicted = self._remove(_enough([(uuid, size_bytes) for uuid, size_bytes, _ in oldest], over_bytes))
+            self._tally.add(Count.DROPPED, evicted, Drop.LOCAL_RETENTION)
 
-    def _remove(self, uuid: str) -> int:
-        gone = fetch(self._connection, "DELETE FROM outbox WHERE uuid = ? RETURNING bytes", (uuid,))
-        for (size_bytes,) in gone:
-            self._tally.add(Count.PENDING, -1)
-            self._tally.add(Count.PENDING_BYTES, -size_bytes)
-        return len(gone)
+    def _read(self, uuids: Sequence[str]) -> list[PendingRow]:
+        """Whole rows, in that order."""
+        if not uuids:
+            return []
+        columns, bodies = fetch(self._connection, _ROWS, (listed(uuids),))[0]
+        rows: list[PendingRow] = []
+        start = 0
+        for *shared, body_bytes in orjson.loads(columns):
+            rows.append(PendingRow._make([*shared, bodies[start : start + body_bytes]]))
+            start += body_bytes
+        return rows
 
-    def _lay_to_rest(self, row: PendingRow, reason: str) -> None:
-        self._connection.execute(_INSERT_DEAD, (*row, reason, self._now_us()))
-        if self._connection.changes() == 0:
-            self._tally.add(Count.DROPPED, 1, Drop.DUPLICATE_UUID)
-            return
-        self._tally.add(Count.DEAD, 1, reason)
-        self._tally.add(Count.DEAD_BYTES, row.size_bytes)
+    def _pending_among(self, uuids: Collection[str]) -> set[str]:
+        return set(heads(self._connection, _PENDING_AMONG, (listed(uuids),))) if uuids else set()
 
-    def _forget_dead(self, uuid: str, size_bytes: int, reason: str) -> None:
-        self._connection.execute("DELETE FROM dead WHERE uuid = ?", (uuid,))
-        self._tally.add(Count.DEAD, -1, reason)
-        self._tally.add(Count.DEAD_BYTES, -size_bytes)
+    def _remove(self, uuids: Collection[str]) -> int:
+        """Delete pending rows; returns how many there were."""
+        if not uuids:
+            return 0
+        among = (listed(uuids),)
+        count, size_bytes = fetch(self._connection, _MEASURE_PENDING, among)[0]
+        self._connection.execute(_DELETE_PENDING, among)
+        self._count_pending(-count, -size_bytes)
+        return int(count)
+
+    def _bury_new(self, rows: Sequence[PendingRow]) -> None:
+        """Events that need not even be tried."""
+        if rows:
+            self._drop_dead_twins([row.uuid for row in rows])
+            insert(self._connection, _INSERT_DEAD, [(*row, "too_large", self._now_us()) for row in rows])
+            self._count_dead(len(rows), sum(row.size_bytes for row in rows), "too_large")
+
+    def _drop_dead_twins(self, uuids: Collection[str]) -> None:
+        """One uuid has room for one dead event."""
+        self._tally.add(Count.DROPPED, self._forget_dead(uuids), Drop.DUPLICATE_UUID)
+
+    def _forget_dead(self, uuids: Collection[str]) -> int:
+        """Delete dead rows; returns how many there were."""
+        among = (listed(uuids),)
+        found = fetch(self._connection, _MEASURE_DEAD, among)
+        if found:
+            self._connection.execute(_DELETE_DEAD, among)
+        for reason, count, size_bytes in found:
+            self._count_dead(-count, -size_bytes, reason)
+        return sum(count for _, count, _ in found)
 
     def _evict_dead(self, before_unix_us: int, drop: Drop, enough_bytes: int | None = None) -> int:
-        rows = fetch(
-            self._connection,
-            "SELECT uuid, bytes, reason FROM dead WHERE first_unix_us < ? ORDER BY seq LIMIT ?",
-            (before_unix_us, SWEEP_ROWS),
+        oldest = heads(self._connection, _DEAD, (None, None, before_unix_us, SWEEP_ROWS))
+        evicted = self._forget_dead(
+            [uuid for uuid, _ in oldest] if enough_bytes is None else _enough(oldest, enough_bytes)
         )
-        evicted = freed_bytes = 0
-        for uuid, size_bytes, reason in rows:
-            if enough_bytes is not None and freed_bytes >= enough_bytes:
-                break
-            self._forget_dead(uuid, size_bytes, reason)
-            self._tally.add(Count.DROPPED, 1, drop)
-            freed_bytes += size_bytes
-            evicted += 1
+        self._tally.add(Count.DROPPED, evicted, drop)
         return evicted
 
+    def _count_pending(self, count: int, size_bytes: int) -> None:
+        self._tally.add(Count.PENDING, count)
+        self._tally.add(Count.PENDING_BYTES, size_bytes)
 
-def _is_historical(row: OutboxRow, now_us: int) -> bool:
-    return now_us - row.created_unix_us > HISTORICAL_S * 1_000_000
+    def _count_dead(self, count: int, size_bytes: int, reason: str) -> None:
+        self._tally.add(Count.DEAD, count, reason)
+        self._tally.add(Count.DEAD_BYTES, size_bytes)
+
+
+def _enough(rows: Sequence[tuple[str, int]], enough_bytes: int) -> list[str]:
+    """The first uuids whose rows come to so many bytes, or all."""
+    chosen: list[str] = []
+    for uuid, size_bytes in rows:
+        if enough_bytes <= 0:
+            break
+        chosen.append(uuid)
+        enough_bytes -= size_bytes
+    return chosen

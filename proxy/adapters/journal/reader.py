@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from proxy.adapters.journal.schema import connect_reader, fetch
+from proxy.adapters.journal.bulk import fetch
+from proxy.adapters.journal.schema import connect_reader
 from proxy.adapters.journal.stats import JournalStats
 from proxy.adapters.journal.tally import Count, Tally
 

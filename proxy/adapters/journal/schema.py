@@ -5,9 +5,7 @@ refused. Power loss costs nothing that was committed: WAL with a sync at each co
 """
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import apsw
 
@@ -63,11 +61,6 @@ def require_fixed_sqlite(version: str) -> None:
     if tuple(int(part) for part in version.split(".")) < MIN_SQLITE:
         floor = ".".join(map(str, MIN_SQLITE))
         raise RuntimeError(f"SQLite {version} may lose committed rows: the journal needs {floor} or later (apsw)")
-
-
-def fetch(connection: apsw.Connection, query: str, bindings: Sequence[str | int | bytes | None] = ()) -> list[Any]:
-    """All rows of a query; the tables are STRICT, so that each column has the type it was declared with."""
-    return connection.execute(query, bindings).fetchall()
 
 
 def connect(path: Path, *, vfs: str | None = None) -> apsw.Connection:

@@ -10,6 +10,7 @@ was put before them.
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from collections import Counter
@@ -24,8 +25,8 @@ import apsw
 from proxy.adapters.journal import requests
 from proxy.adapters.journal.backing import Backing, StoreFailed
 from proxy.adapters.journal.debts import Debts
-from proxy.adapters.journal.file import Interrupted, JournalFile
-from proxy.adapters.journal.intake import Command, EndRow, EventsRow, Intake, Note, Row, StartRow
+from proxy.adapters.journal.file import Extra, Interrupted, JournalFile, Row
+from proxy.adapters.journal.intake import Command, Intake, Note
 from proxy.adapters.journal.orphans import Orphans
 from proxy.adapters.journal.outbox import SWEEP_ROWS, Batch, PendingRow
 from proxy.adapters.journal.place import free_bytes
@@ -35,6 +36,11 @@ from proxy.adapters.journal.stats import CommitTimes, JournalStats
 from proxy.adapters.journal.tally import Certainty, Drop
 from proxy.domain.journal_rows import Closing, JournalEvent, Opening
 
+SWITCH_S = 0.0001
+"""The interpreter's switch interval, for the whole process. A thread that waits for the interpreter asks for it only
+after a full interval without a release; a busy event loop releases it in each system call and takes it back at once.
+With the usual 5 ms the writer starved for seconds beside a loop at its limit; with this it is late by milliseconds.
+"""
 TICK_S = 1.0
 BUSY_PAUSE_S = 0.05
 START_PATIENCE_S = 2.0
@@ -99,21 +105,22 @@ class SqliteJournal:
             recovered += closed
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread; see `SWITCH_S` for what this does to the process."""
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
     def open(self, opening: Opening) -> None:
         """Note a running call. Returns at once, never raises."""
-        self._intake.offer(StartRow(opening), len(opening.facts) + _body_bytes(opening.events))
+        self._intake.offer(opening, len(opening.facts) + _body_bytes(opening.events))
 
     def close(self, closing: Closing) -> None:
         """Note its end; a second one for the same exchange changes nothing. Returns at once, never raises."""
-        self._intake.offer(EndRow(closing), len(closing.record) + _body_bytes(closing.events))
+        self._intake.offer(closing, len(closing.record) + _body_bytes(closing.events))
 
     def append(self, events: Sequence[JournalEvent], exchange_id: str = "") -> None:
         """Write events that are neither a start nor an end. Returns at once, never raises."""
-        self._intake.offer(EventsRow(exchange_id, tuple(events)), _body_bytes(events))
+        self._intake.offer(Extra(exchange_id, tuple(events)), _body_bytes(events))
 
     async def lease(self, max_events: int = 100, max_bytes: int = 1_000_000) -> Batch:
         """Due events that nobody is sending; they are the caller's until it acknowledges, retries, buries or
@@ -228,8 +235,7 @@ class SqliteJournal:
 
         def work(file: JournalFile, accepts_rows: bool) -> None:
             self._debts.record(file)
-            for item in group:
-                _apply(item, file, accepts_rows)
+            _apply(group, file, accepts_rows)
 
         is_starting = self._thread is None
         began_s = time.monotonic()
@@ -319,11 +325,18 @@ class SqliteJournal:
         self._backing.finish()
 
 
-def _apply(item: Row | Note | Command, file: JournalFile, accepts_rows: bool) -> None:
-    if accepts_rows or isinstance(item, Note | Command):
-        item.apply(file)
+def _apply(group: Sequence[Row | Note | Command], file: JournalFile, accepts_rows: bool) -> None:
+    """Rows first and all at once; a command sees those that were put before it, and may see some put after it."""
+    rows = [item for item in group if not isinstance(item, Note | Command)]
+    if accepts_rows:
+        file.write(rows)
     else:
-        file.refuse(item.event_count, Drop.DISK_FULL, item.ended)
+        for row in rows:
+            file.refuse(row, Drop.DISK_FULL)
+    file.forget([item.exchange_id for item in group if isinstance(item, Note)])
+    for item in group:
+        if isinstance(item, Command):
+            item.apply(file)
 
 
 def _nothing(_: JournalFile) -> None:

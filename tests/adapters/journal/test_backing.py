@@ -26,7 +26,7 @@ def make(folder: Path, on: Disk | None = None) -> Backing:
 def end(call: str, record_bytes: int = 0) -> Callable[[JournalFile, bool], None]:
     def work(file: JournalFile, accepts_rows: bool) -> None:
         if accepts_rows:
-            file.close(closing(call, ended_unix_us=NOW_US, record_bytes=record_bytes))
+            file.write([closing(call, ended_unix_us=NOW_US, record_bytes=record_bytes)])
 
     return work
 
@@ -211,7 +211,7 @@ def test_when_not_even_the_ballast_helps(tmp_path: Path) -> None:
         backing.write(end("a"))
         on.capacity_bytes = 0
         with pytest.raises(StoreFailed):
-            backing.write(lambda file, _: file.append("x", closing("b", record_bytes=0).events))
+            backing.write(lambda file, _: file.write([closing("b")]))
         on.capacity_bytes = None
         backing.tend()
         backing.write(end("c"))
@@ -222,7 +222,7 @@ def test_when_not_even_the_ballast_helps(tmp_path: Path) -> None:
 def test_a_row_that_fits_no_table_does_not_cost_the_file(tmp_path: Path) -> None:
     backing = make(tmp_path)
     with pytest.raises(TypeError):
-        backing.write(lambda file, _: file.open(opening(object())))  # type: ignore[arg-type]
+        backing.write(lambda file, _: file.write([opening(object())]))  # type: ignore[arg-type]
     assert backing.quarantined_files == 0
     backing.finish()
 

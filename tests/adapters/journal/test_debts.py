@@ -4,7 +4,7 @@ from pathlib import Path
 from proxy.adapters.journal import JournalSettings
 from proxy.adapters.journal.debts import Debts
 from proxy.adapters.journal.file import JournalFile
-from proxy.adapters.journal.intake import EndRow, Intake, StartRow
+from proxy.adapters.journal.intake import Intake
 from proxy.adapters.journal.schema import connect_memory
 from tests.harness.rows import closing, interrupted, opening
 
@@ -17,9 +17,9 @@ def test_losses_are_recorded_once_whatever_happens_to_the_transaction() -> None:
     file, intake = make(), Intake(0, 0)
     debts = Debts(intake)
     with file.transaction():
-        file.open(opening("a"))
-    intake.offer(StartRow(opening("b")), 0)
-    debts.lose(EndRow(closing("a")))
+        file.write([opening("a")])
+    intake.offer(opening("b"), 0)
+    debts.lose(closing("a"))
     assert debts.owed(debts.settled) == {"queue_full": 1, "store_failed": 1}
     with suppress(KeyError), file.transaction():
         debts.record(file)
@@ -40,10 +40,10 @@ def test_losses_are_recorded_once_whatever_happens_to_the_transaction() -> None:
 def test_what_is_lost_while_a_transaction_runs_is_owed_to_the_next() -> None:
     file, intake = make(), Intake(0, 0)
     debts = Debts(intake)
-    debts.lose(StartRow(opening("a")))
+    debts.lose(opening("a"))
     with file.transaction():
         debts.record(file)
-        intake.offer(StartRow(opening("b")), 0)
+        intake.offer(opening("b"), 0)
     debts.settle()
     assert debts.owed(debts.settled) == {"queue_full": 1}
     file.abandon()

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from proxy.adapters.journal import Certainty, JournalSettings
-from proxy.adapters.journal.file import RECORD_OVERHEAD_BYTES, JournalFile
-from proxy.adapters.journal.schema import connect, connect_memory, fetch
+from proxy.adapters.journal.bulk import fetch
+from proxy.adapters.journal.file import RECORD_OVERHEAD_BYTES, Extra, JournalFile
+from proxy.adapters.journal.schema import connect, connect_memory
 from proxy.adapters.journal.tally import Drop
 from proxy.domain.journal_rows import JournalEvent
 from tests.harness.rows import closing, event, interrupted, opening
@@ -40,10 +41,10 @@ def pending(file: JournalFile) -> list[str]:
 
 def test_an_end_takes_the_place_of_its_opening(file: JournalFile) -> None:
     with file.transaction():
-        file.open(opening("a"))
+        file.write([opening("a")])
     assert (rows(file, "open_exchange"), rows(file, "exchange")) == (["a"], [])
     with file.transaction():
-        file.close(closing("a"))
+        file.write([closing("a")])
     assert (rows(file, "open_exchange"), rows(file, "exchange")) == ([], ["a"])
     assert pending(file) == ["llm_request_started", "llm_request_completed"]
     assert [one.name for one in file.written] == ["llm_request_completed"]
@@ -51,8 +52,8 @@ def test_an_end_takes_the_place_of_its_opening(file: JournalFile) -> None:
 
 def test_a_call_has_one_end(file: JournalFile) -> None:
     with file.transaction():
-        file.close(closing("a"))
-        file.close(closing("a", ended_unix_us=2))
+        file.write([closing("a")])
+        file.write([closing("a", ended_unix_us=2)])
     assert rows(file, "exchange") == ["a"]
     stats = file.tally.stats(oldest_pending_unix_us=None)
     assert (stats.pending, stats.dropped, stats.unbalanced) == (1, {"duplicate_end": 1}, 0)
@@ -60,16 +61,16 @@ def test_a_call_has_one_end(file: JournalFile) -> None:
 
 def test_an_opening_that_comes_after_its_end_opens_nothing(file: JournalFile) -> None:
     with file.transaction():
-        file.close(closing("a"))
-        file.open(opening("a"))
+        file.write([closing("a")])
+        file.write([opening("a")])
     assert rows(file, "open_exchange") == []
 
 
 def test_recovery_ends_each_open_call_once(file: JournalFile) -> None:
     with file.transaction():
         for call in CALLS:
-            file.open(opening(call))
-        file.close(closing(CALLS[0]))
+            file.write([opening(call)])
+        file.write([closing(CALLS[0])])
     for expected in (5, 0):
         with file.transaction():
             assert file.recover(interrupted) == expected
@@ -85,7 +86,7 @@ def test_facts_that_nobody_understands_end_the_call_without_events(file: Journal
         raise KeyError(facts)
 
     with file.transaction():
-        file.open(opening("a"))
+        file.write([opening("a")])
     with file.transaction():
         assert file.recover(fails) == 1
     assert (rows(file, "open_exchange"), rows(file, "exchange")) == ([], ["a"])
@@ -95,8 +96,8 @@ def test_facts_that_nobody_understands_end_the_call_without_events(file: Journal
 
 def test_a_refused_end_leaves_nothing_to_recover(file: JournalFile) -> None:
     with file.transaction():
-        file.open(opening("a"))
-        file.refuse(1, Drop.DISK_FULL, ended="a")
+        file.write([opening("a")])
+        file.refuse(closing("a"), Drop.DISK_FULL)
     with file.transaction():
         assert file.recover(interrupted) == 0
     stats = file.tally.stats(oldest_pending_unix_us=None)
@@ -108,7 +109,7 @@ def test_the_store_keeps_within_its_bytes() -> None:
     file = make(store_max_bytes=3 * record_bytes)
     with file.transaction():
         for number in range(5):
-            file.close(closing(str(number), ended_unix_us=NOW_US))
+            file.write([closing(str(number), ended_unix_us=NOW_US)])
         assert file.sweep() == 2
     assert rows(file, "exchange") == ["2", "3", "4"]
     assert file.tally.stats(oldest_pending_unix_us=None).store_bytes == 3 * record_bytes
@@ -118,8 +119,8 @@ def test_the_store_keeps_within_its_bytes() -> None:
 def test_the_store_keeps_within_its_age() -> None:
     file = make(store_max_age_s=10)
     with file.transaction():
-        file.close(closing("old", ended_unix_us=NOW_US - 10_000_001))
-        file.close(closing("young", ended_unix_us=NOW_US - 10_000_000))
+        file.write([closing("old", ended_unix_us=NOW_US - 10_000_001)])
+        file.write([closing("young", ended_unix_us=NOW_US - 10_000_000)])
         file.sweep()
     assert rows(file, "exchange") == ["young"]
     file.abandon()
@@ -128,7 +129,7 @@ def test_the_store_keeps_within_its_age() -> None:
 def test_an_undone_transaction_leaves_no_trace(file: JournalFile) -> None:
     def fails() -> None:
         with file.transaction():
-            file.close(closing("a"))
+            file.write([closing("a")])
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -141,8 +142,8 @@ def test_counts_survive_the_process(tmp_path: Path) -> None:
     settings = JournalSettings(directory=tmp_path)
     file = JournalFile(connect(tmp_path / "j.db"), settings, lambda: NOW_US)
     with file.transaction():
-        file.open(opening("a"))
-        file.close(closing("a"))
+        file.write([opening("a")])
+        file.write([closing("a")])
     before = file.tally.stats(oldest_pending_unix_us=None)
     file.finish()
     assert not (tmp_path / "j.db-wal").exists()
@@ -163,13 +164,13 @@ class Conservation(RuleBasedStateMachine):
     @rule(call=st.sampled_from(CALLS), size_bytes=st.sampled_from([0, 500, 3000]))
     def open(self, call: str, size_bytes: int) -> None:
         with self.file.transaction():
-            self.file.open(opening(call))
-            self.file.append(call, [event(call, "extra", size_bytes)])
+            self.file.write([opening(call)])
+            self.file.write([Extra(call, (event(call, "extra", size_bytes),))])
 
     @rule(call=st.sampled_from(CALLS))
     def close(self, call: str) -> None:
         with self.file.transaction():
-            self.file.close(closing(call))
+            self.file.write([closing(call)])
         assert call not in rows(self.file, "open_exchange")
 
     @rule(max_events=st.integers(1, 5))
@@ -217,7 +218,7 @@ class Conservation(RuleBasedStateMachine):
     @rule()
     def fail(self) -> None:
         with suppress(KeyError), self.file.transaction():
-            self.file.close(closing("never"))
+            self.file.write([closing("never")])
             self.file.outbox.lease(3, 4_000)
             raise KeyError
 

@@ -1,5 +1,5 @@
-from proxy.adapters.journal.file import JournalFile
-from proxy.adapters.journal.intake import ROW_OVERHEAD_BYTES, Command, EndRow, EventsRow, Intake, Note, Row, StartRow
+from proxy.adapters.journal.file import Extra, JournalFile, Row
+from proxy.adapters.journal.intake import ROW_OVERHEAD_BYTES, Command, Intake, Note
 from proxy.adapters.journal.tally import Drop
 from tests.harness.rows import closing, event, opening
 
@@ -8,17 +8,9 @@ def nothing(_: JournalFile) -> None:
     pass
 
 
-def start(call: str) -> StartRow:
-    return StartRow(opening(call))
-
-
-def end(call: str) -> EndRow:
-    return EndRow(closing(call))
-
-
 def test_rows_come_out_in_order_and_leave_room() -> None:
     intake = Intake(100, 100_000)
-    rows: list[Row] = [start("a"), end("a"), EventsRow("b", (event("b"),))]
+    rows: list[Row] = [opening("a"), closing("a"), Extra("b", (event("b"),))]
     for row in rows:
         intake.offer(row, 50)
     assert (intake.rows, intake.bytes_waiting) == (3, 3 * (50 + ROW_OVERHEAD_BYTES))
@@ -30,39 +22,39 @@ def test_rows_come_out_in_order_and_leave_room() -> None:
 def test_starts_are_refused_before_ends() -> None:
     intake = Intake(8, 1 << 20)
     for number in range(10):
-        intake.offer(start(str(number)), 0)
+        intake.offer(opening(str(number)), 0)
     assert (intake.rows, intake.refused[Drop.QUEUE_FULL]) == (6, 4)
-    intake.offer(end("x"), 0)
-    intake.offer(end("y"), 0)
+    intake.offer(closing("x"), 0)
+    intake.offer(closing("y"), 0)
     assert (intake.rows, intake.refused[Drop.QUEUE_FULL]) == (8, 4)
 
 
 def test_a_refused_end_leaves_a_note_and_is_counted() -> None:
     intake = Intake(1, 1 << 20)
-    intake.offer(end("kept"), 0)
-    intake.offer(end("lost"), 0)
-    assert intake.gather(0, 0) == [end("kept"), Note("lost")]
+    intake.offer(closing("kept"), 0)
+    intake.offer(closing("lost"), 0)
+    assert intake.gather(0, 0) == [closing("kept"), Note("lost")]
     assert (intake.refused[Drop.QUEUE_FULL], intake.records_refused) == (1, 1)
 
 
 def test_bytes_bound_the_queue_too() -> None:
     intake = Intake(100, 2 * ROW_OVERHEAD_BYTES + 1000)
-    intake.offer(end("a"), 1000)
-    intake.offer(end("b"), 1)
+    intake.offer(closing("a"), 1000)
+    intake.offer(closing("b"), 1)
     assert intake.refused[Drop.QUEUE_FULL] == 1
     intake.gather(0, 0)
-    intake.offer(end("c"), 1000)
+    intake.offer(closing("c"), 1000)
     assert intake.refused[Drop.QUEUE_FULL] == 1
 
 
 def test_after_closing_everything_is_refused_and_what_waits_still_comes_out() -> None:
     intake = Intake(100, 1 << 20)
-    intake.offer(end("a"), 0)
+    intake.offer(closing("a"), 0)
     intake.close()
-    intake.offer(end("b"), 0)
-    intake.offer(start("c"), 0)
+    intake.offer(closing("b"), 0)
+    intake.offer(opening("c"), 0)
     assert (intake.refused[Drop.CLOSED], intake.records_refused) == (2, 1)
-    assert intake.gather(0, 0) == [end("a")]
+    assert intake.gather(0, 0) == [closing("a")]
 
 
 def test_a_command_ends_the_wait_for_company() -> None:
@@ -75,7 +67,7 @@ def test_a_command_ends_the_wait_for_company() -> None:
 def test_a_full_group_ends_the_wait_for_company() -> None:
     intake = Intake(1000, 1 << 20)
     for number in range(65):
-        intake.offer(end(str(number)), 0)
+        intake.offer(closing(str(number)), 0)
     assert len(intake.gather(0, 3600)) == 65
 
 

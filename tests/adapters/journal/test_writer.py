@@ -1,4 +1,5 @@
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -75,6 +76,11 @@ def test_onlookers_see_events_in_order_and_cannot_break_anything(make: Make) -> 
     journal.append([event("a", "extra")])
     assert journal.flush(5)
     assert seen == ["llm_request_started", "llm_request_completed", "extra"]
+
+
+def test_a_busy_loop_cannot_starve_the_writer(make: Make) -> None:
+    make()
+    assert sys.getswitchinterval() <= writer_module.SWITCH_S
 
 
 def test_many_rows_share_a_commit(make: Make) -> None:
