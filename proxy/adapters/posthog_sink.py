@@ -11,29 +11,19 @@ opens, nothing more is buried, and single events (the oldest and the newest by t
 """
 
 import asyncio
-import gzip
 import logging
 import random
 import time
-import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
 
-import aiohttp
-
-from proxy import __version__
 from proxy.adapters.journal import Certainty, JournalUnavailable, OutboxRow, SqliteJournal
-from proxy.adapters.posthog_reply import Action, Outcome, Sent, Trouble, read_reply
-from proxy.adapters.posthog_wire import v0_body, v1_body
+from proxy.adapters.posthog_capture import V0_PATH, V1_PATH, Answer, Capture
+from proxy.adapters.posthog_capture import PostHogSettings as PostHogSettings
+from proxy.adapters.posthog_reply import Action, Outcome, Trouble
 
-V0_PATH = "/batch/"
-V1_PATH = "/i/v1/analytics/events"
-CONNECT_S = 5.0
-TOTAL_S = 15.0
 SENDERS = 2
 MAX_EVENTS = 100
 MAX_BATCH_BYTES = 1_000_000
@@ -47,24 +37,8 @@ BACKOFF_MAX_S = 30.0
 PROBE_S = (30.0, 60.0)
 MAX_RESENDS = 3
 REFUSALS_TO_OPEN = 3
-REPLY_MAX_BYTES = 1 << 20
 
-_INGESTION_HOSTS = {
-    "https://us.posthog.com": "https://us.i.posthog.com",
-    "https://app.posthog.com": "https://us.i.posthog.com",
-    "https://eu.posthog.com": "https://eu.i.posthog.com",
-}
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PostHogSettings:
-    """`host` is an address such as `https://eu.i.posthog.com`; the web app's own addresses are understood."""
-
-    host: str
-    api_key: str = field(repr=False)
-    capture: Literal["batch", "v1"] = "batch"
-    gzip: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,14 +73,6 @@ class _Parcel:
         return replace(self, rows=self.rows[:middle]), replace(self, rows=self.rows[middle:])
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """`status` None: there was none."""
-
-    status: int | None
-    outcome: Outcome
-
-
 class PostHogSink:
     """One destination. `run` until cancelled, then `drain`, then `close`."""
 
@@ -120,15 +86,12 @@ class PostHogSink:
         wall_unix_s: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
-        self._settings = settings
-        host = settings.host.rstrip("/")
-        self.host = _INGESTION_HOSTS.get(host, host)
-        self._is_v1 = settings.capture == "v1"
+        self._capture = Capture(settings, wall_unix_s)
         self._sleep = sleep
         self._uniform = uniform
         self._now_s = wall_unix_s
-        self._session: aiohttp.ClientSession | None = None
         self._held: deque[_Parcel] = deque()
+        self._steps: set[asyncio.Future[float]] = set()
         self._max_batch_bytes = MAX_BATCH_BYTES
         self._refusals = 0
         self._stats = SinkStats()
@@ -148,6 +111,8 @@ class PostHogSink:
         """Deliver what is pending, within the time; True when all of it is. Not while `run` runs."""
         try:
             async with asyncio.timeout(deadline_s):
+                if self._steps:
+                    await asyncio.wait(self._steps)
                 await self._start_afresh()
                 while self._journal.stats().pending:
                     pause_s = await self.step()
@@ -158,25 +123,44 @@ class PostHogSink:
         return True
 
     async def close(self) -> None:
-        """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Give up what is under way and close the connections."""
+        for step in self._steps:
+            step.cancel()
+        await asyncio.gather(*self._steps, return_exceptions=True)
+        await self._capture.close()
 
     async def step(self) -> float:
         """Send one parcel, if any is due, and do what the reply asks for; returns how many seconds to wait then."""
         parcel = self._held.popleft() if self._held else await self._lease()
         if parcel is None:
             return GATHER_S
-        answer = await self._send(parcel)
+        answer = await self._capture.post(
+            parcel.rows,
+            is_historical=parcel.is_historical,
+            attempt=1 + parcel.resends + max(row.attempts for row in parcel.rows),
+        )
         self._note(answer)
         return await self._act(parcel, answer)
 
     async def _deliver(self, *, is_first: bool) -> None:
         while True:
             is_wanted = is_first or self._stats.trouble is None
-            pause_s = await self.step() if is_wanted else GATHER_S
+            try:
+                pause_s = await self._whole_step() if is_wanted else GATHER_S
+            except Exception as error:  # noqa: BLE001 - a bug must not end delivery; what was leased is sent again
+                _log.error("posthog: a sender stumbled over %s", type(error).__name__)
+                await self._start_afresh()
+                pause_s = BACKOFF_MAX_S
             await self._sleep(pause_s)
+
+    async def _whole_step(self) -> float:
+        """A step that goes on when `run` is cancelled: the answer to what was sent is awaited by `drain`, so that
+        stopping sends nothing twice.
+        """
+        step = asyncio.ensure_future(self.step())
+        self._steps.add(step)
+        step.add_done_callback(self._steps.discard)
+        return await asyncio.shield(step)
 
     async def _start_afresh(self) -> None:
         """Void what a cancelled sender left in its hands."""
@@ -194,7 +178,7 @@ class PostHogSink:
         is_full = len(batch.rows) == max_events or sum(len(row.body) for row in batch.rows) > self._max_batch_bytes // 2
         return _Parcel(rows=batch.rows, is_historical=batch.is_historical, is_full=is_full)
 
-    async def _act(self, parcel: _Parcel, answer: _Answer) -> float:
+    async def _act(self, parcel: _Parcel, answer: Answer) -> float:
         match answer.outcome.action:
             case Action.SETTLE:
                 return await self._settle(parcel, answer.outcome)
@@ -277,8 +261,8 @@ class PostHogSink:
     async def _pause(self, parcel: _Parcel, status: int | None) -> float:
         """Nothing will change by itself; v1 alone has an older way to go."""
         await self._let_go(parcel.uuids)
-        if self._is_v1 and status == 404:
-            self._is_v1 = False
+        if self._capture.is_v1 and status == 404:
+            self._capture.is_v1 = False
             _log.warning("posthog: the host knows no %s; going on with %s", V1_PATH, V0_PATH)
             return 0.0
         return self._uniform(*PROBE_S)
@@ -307,7 +291,7 @@ class PostHogSink:
         """Full jitter, doubling with each failure in a row."""
         return self._uniform(0.0, min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(self._stats.failures, 10)))
 
-    def _note(self, answer: _Answer) -> None:
+    def _note(self, answer: Answer) -> None:
         """Keep the health, and say aloud what has changed."""
         before, outcome = self._stats, answer.outcome
         is_about_events = outcome.action is Action.HALVE or (
@@ -326,66 +310,3 @@ class PostHogSink:
             _log.warning("posthog: %s (status %s); events are kept", trouble, answer.status)
         elif trouble is None and before.trouble is not None:
             _log.info("posthog: delivering again")
-
-    async def _send(self, parcel: _Parcel) -> _Answer:
-        """One POST. Every way in which it can fail is an answer."""
-        is_v1 = self._is_v1
-        events = [row.body for row in parcel.rows]
-        if is_v1:
-            body = v1_body(events, self._stamp(), is_historical=parcel.is_historical)
-        else:
-            body = v0_body(events, self._settings.api_key, is_historical=parcel.is_historical)
-        headers = {"Content-Type": "application/json", "User-Agent": f"promptlane/{__version__}"}
-        if is_v1:
-            headers |= self._v1_headers(parcel)
-        if self._settings.gzip:
-            body = await asyncio.to_thread(gzip.compress, body, 1, mtime=0)
-            headers["Content-Encoding"] = "gzip"
-        try:
-            async with self._client().post(
-                self.host + (V1_PATH if is_v1 else V0_PATH), data=body, headers=headers, allow_redirects=False
-            ) as reply:
-                text = await _bounded(reply.content)
-                outcome = read_reply(
-                    reply.status,
-                    text,
-                    reply.headers.get("Retry-After"),
-                    [Sent(uuid=row.uuid, name=row.name) for row in parcel.rows],
-                    is_v1=is_v1,
-                    now_unix_s=self._now_s(),
-                )
-                return _Answer(reply.status, outcome)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
-            return _Answer(None, Outcome(action=Action.BACK_OFF, trouble=Trouble.UNREACHABLE))
-
-    def _client(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=SENDERS),
-                timeout=aiohttp.ClientTimeout(total=TOTAL_S, connect=CONNECT_S),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-            )
-        return self._session
-
-    def _v1_headers(self, parcel: _Parcel) -> dict[str, str]:
-        return {
-            "Authorization": f"Bearer {self._settings.api_key}",
-            "PostHog-Sdk-Info": f"promptlane/{__version__}",
-            "PostHog-Attempt": str(1 + parcel.resends + max(row.attempts for row in parcel.rows)),
-            "PostHog-Request-Id": str(uuid.uuid5(uuid.NAMESPACE_OID, ",".join(parcel.uuids))),
-            "PostHog-Request-Timestamp": self._stamp(),
-        }
-
-    def _stamp(self) -> str:
-        return datetime.fromtimestamp(self._now_s(), UTC).isoformat()
-
-
-async def _bounded(content: aiohttp.StreamReader) -> bytes:
-    """The reply's body; of one that is absurdly long, the beginning, which is no JSON."""
-    pieces: list[bytes] = []
-    size_bytes = 0
-    while size_bytes <= REPLY_MAX_BYTES and (piece := await content.read(65_536)):
-        pieces.append(piece)
-        size_bytes += len(piece)
-    return b"".join(pieces)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.adapters import posthog_sink
+from proxy.adapters import posthog_capture, posthog_sink
 from proxy.adapters.journal import JournalSettings, SqliteJournal
 from proxy.adapters.posthog_sink import PostHogSettings, PostHogSink
 from tests.harness.posthog import (
@@ -93,22 +93,6 @@ async def scene(tmp_path: Path, *, capture: str = "batch", gzip: bool = True) ->
 
 def names(count: int, prefix: str = "call") -> list[str]:
     return [f"{prefix}-{number}" for number in range(count)]
-
-
-@pytest.mark.parametrize("gzip", [True, False])
-async def test_a_batch_goes_out_as_it_lies_in_the_journal(tmp_path: Path, gzip: bool) -> None:
-    async with scene(tmp_path, gzip=gzip) as s:
-        s.put(*names(3))
-        await s.step()
-        (post,) = s.posthog.posts
-        assert post.path == "/batch/"
-        assert (post.wire_bytes < len(post.body)) is gzip
-        assert set(post.document) == {"api_key", "historical_migration", "batch"}
-        assert post.document["api_key"] == KEY
-        assert post.document["historical_migration"] is False
-        assert post.raw_events == [event(name).body for name in names(3)]
-        stats = s.journal.stats()
-        assert (stats.pending, dict(stats.delivered)) == (0, {"unverified": 3})
 
 
 async def test_v1_gets_verdicts_and_only_retry_is_sent_again(tmp_path: Path) -> None:
@@ -306,7 +290,7 @@ async def test_a_truncated_reply_is_no_reply(tmp_path: Path) -> None:
 
 
 async def test_a_reply_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posthog_sink, "TOTAL_S", 0.2)
+    monkeypatch.setattr(posthog_capture, "TOTAL_S", 0.2)
     async with scene(tmp_path) as s:
         s.put("call")
         s.posthog.scripts.append(Answer(drips=True, keeps=False))
@@ -334,22 +318,44 @@ async def test_fresh_events_do_not_wait_behind_the_backlog(tmp_path: Path) -> No
         assert s.posthog.posts[0].uuids == [event(name).uuid for name in names(100, "backlog")], "and neither does it"
 
 
-async def test_run_delivers_and_drain_delivers_the_rest(tmp_path: Path) -> None:
+async def test_run_delivers_and_drain_delivers_the_rest_without_sending_twice(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         first = s.put(*names(250))
         running = asyncio.ensure_future(s.sink.run())
         await s.posthog.wait_for(lambda posthog: len(posthog.events) == 250)
         gate = asyncio.Event()
-        s.posthog.scripts.append(Answer(gate=gate, keeps=False))
+        s.posthog.default = always(Answer(gate=gate))
         held = s.put(*names(10, "held"))
-        await s.posthog.wait_for(lambda posthog: any(set(held) & set(post.uuids) for post in posthog.posts))
+        await s.posthog.wait_for(lambda posthog: set(held) <= set(posthog.events))
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         late = s.put(*names(10, "late"))
-        assert await s.sink.drain(5.0)
+        draining = asyncio.ensure_future(s.sink.drain(5.0))
         gate.set()
+        assert await draining
         assert set(s.posthog.events) == {*first, *held, *late}
+        assert len(s.posthog.deliveries) == 270
         assert s.journal.stats().pending == 0
+
+
+async def test_a_bug_does_not_end_delivery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object, **__: object) -> bytes:
+        monkeypatch.undo()
+        raise KeyError("canary")
+
+    monkeypatch.setattr(posthog_capture, "v0_body", fails)
+    monkeypatch.setattr(posthog_sink, "BACKOFF_MAX_S", 0.0)
+    async with scene(tmp_path) as s:
+        s.put("call")
+        running = asyncio.ensure_future(s.sink.run())
+        await s.posthog.wait_for(lambda posthog: len(posthog.events) == 1)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert await s.sink.drain(5.0)
+    assert "stumbled over KeyError" in caplog.text
+    assert "canary" not in caplog.text
 
 
 async def test_drain_ends_at_its_deadline_and_keeps_the_rest(tmp_path: Path) -> None:
@@ -376,9 +382,3 @@ async def test_neither_key_nor_event_is_logged(tmp_path: Path, caplog: pytest.Lo
     assert KEY not in caplog.text
     assert "canary-of-an-event" not in caplog.text
     assert KEY not in repr(PostHogSettings(host="h", api_key=KEY))
-
-
-async def test_the_app_address_is_taken_for_the_ingestion_host(tmp_path: Path) -> None:
-    async with scene(tmp_path) as s:
-        settings = PostHogSettings(host="https://eu.posthog.com/", api_key=KEY)
-        assert PostHogSink(s.journal, settings).host == "https://eu.i.posthog.com"
