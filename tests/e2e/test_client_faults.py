@@ -122,7 +122,7 @@ async def test_51_a_compressed_bomb_is_refused_in_little_memory(bed: Bed, encodi
 @pytest.mark.parametrize("encoding", _ENCODERS)
 async def test_51_a_compressed_body_passes_unchanged_and_is_understood(bed: Bed, encoding: str) -> None:
     body = _ENCODERS[encoding](chat(model="gpt-compressed"))
-    plan = Plan(body=body, headers=(("Content-Encoding", encoding),), script="wire:openai-chat-nonstream")
+    plan = Plan(body=body, headers=(("Content-Encoding", encoding),), script="set_cookie")
     outcome = await bed.outcome(plan)
     assert outcome.call.status == 200
     assert outcome.attempts[0].body == body

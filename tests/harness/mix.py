@@ -24,7 +24,7 @@ _GOOD = (
     Plan(kind="message", path="/v1/messages", body=message()),
     Plan(kind="message stream", path="/v1/messages", body=message(stream=True)),
     Plan(kind="compressed reply", body=chat(), script="encoded:gzip"),
-    Plan(kind="usage estimated", body=chat(stream=True), script="wire:openai-chat-stream-nousage"),
+    Plan(kind="usage estimated", body=chat(stream=True), script="no_usage"),
 )
 _BAD = (
     Plan(kind="429", body=chat(), script="status:429"),

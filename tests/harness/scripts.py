@@ -161,6 +161,13 @@ def words(count: str) -> Script:
     return script
 
 
+async def no_usage(call: Call) -> None:
+    """The path's usual stream, from a provider that takes the question for usage and does not answer it."""
+    whole = dialects.reply_to(await call.read_body(), call.record.target)
+    pieces = [piece for piece in whole.pieces if isinstance(piece, bytes) and b'"choices":[]' not in piece]
+    await replace(whole, pieces=pieces)(call)
+
+
 async def answer_then_close(call: Call) -> None:
     """Promise keep-alive and close: whoever reuses the connection meets the end of it."""
     await dialects.answer(call)
@@ -193,6 +200,7 @@ _FIXED: dict[str, Script] = {
     "reply_early": reply_early,
     "quote_credentials": quote_credentials,
     "answer_then_close": answer_then_close,
+    "no_usage": no_usage,
     "close_silently": raw(b"", End.FIN),
     "garbage": raw(b"\x00\x01\x02 this is not HTTP\r\n\r\n"),
     "length_too_long": raw(_sized(b"%d" % (len(_OK_JSON) + 10)), End.FIN),
