@@ -166,6 +166,17 @@ async def test_sigterm_lets_a_running_stream_end(tmp_path: Path) -> None:
         assert [event["event"] for event in events].count(COMPLETED) == 1
 
 
+async def test_sigterm_waits_for_a_reply_of_posthog_that_is_under_way(tmp_path: Path) -> None:
+    """Events are sent twice only where an acknowledgement was lost; here it was merely slow."""
+    async with Bed(tmp_path) as bed:
+        bed.posthog.default = slow
+        await bed.client.call(Plan(body=chat()))
+        await bed.posthog.wait_for(lambda posthog: len(posthog.posts) > 0)
+        verdict = await judged(bed, [])
+        assert read_kept(bed.served.data).events == []
+    assert verdict.resent == 0
+
+
 async def test_without_posthog_events_stay_here(tmp_path: Path) -> None:
     async with Bed(tmp_path, environment={"POSTHOG_API_KEY": ""}) as bed:
         await bed.client.run(
