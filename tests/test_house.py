@@ -243,6 +243,32 @@ def test_rule_on_loggers_bites() -> None:
     assert foreign_loggers("log = logging.getLogger('journal')\nlog = logging.getLogger(__name__)") == [1]
 
 
+LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical"}
+
+
+def variable_messages(source: str) -> list[int]:
+    """Lines that log anything but one constant message: `adapters.logs` prints no arguments, values go to `extra`."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in LOG_METHODS
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in {"log", "_log"}
+        and not (len(node.args) == 1 and isinstance(node.args[0], ast.Constant))
+    ]
+
+
+def test_log_messages_are_constant() -> None:
+    found = {relative(path): variable_messages(path.read_text()) for path in python_files("proxy")}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def test_rule_on_log_messages_bites() -> None:
+    assert variable_messages("log.info('%s', x)\n_log.error(f'{x}')\nlog.info('a', extra={'x': x})") == [1, 2]
+
+
 def tracked_texts() -> Iterator[tuple[str, str]]:
     listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listing.returncode != 0:

@@ -148,7 +148,7 @@ class PostHogSink:
             try:
                 pause_s = await self._whole_step() if is_wanted else GATHER_S
             except Exception as error:  # noqa: BLE001 - a bug must not end delivery; what was leased is sent again
-                _log.error("posthog: a sender stumbled over %s", type(error).__name__)
+                _log.error("delivery to PostHog stumbled; it goes on", extra={"error": type(error).__name__})
                 await self._start_afresh()
                 pause_s = BACKOFF_MAX_S
             await self._sleep(pause_s)
@@ -244,7 +244,9 @@ class PostHogSink:
             return 0.0
         self._refusals = 0
         self._stats = replace(self._stats, is_circuit_open=True, is_alarming=True, trouble=Trouble.REJECTED)
-        _log.error("posthog: refuses every event (status %s); all are kept, one is tried now and then", status)
+        _log.error(
+            "PostHog refuses every event: all are kept, one is tried now and then", extra={"http_status": status}
+        )
         await self._let_go(())
         return self._uniform(*PROBE_S)
 
@@ -263,7 +265,7 @@ class PostHogSink:
         await self._let_go(parcel.uuids)
         if self._capture.is_v1 and status == 404:
             self._capture.is_v1 = False
-            _log.warning("posthog: the host knows no %s; going on with %s", V1_PATH, V0_PATH)
+            _log.warning("the host does not know the v1 capture API: going on with v0", extra={"path": V0_PATH})
             return 0.0
         return self._uniform(*PROBE_S)
 
@@ -307,6 +309,9 @@ class PostHogSink:
             posts=before.posts + 1,
         )
         if trouble is not before.trouble and trouble is not None:
-            _log.warning("posthog: %s (status %s); events are kept", trouble, answer.status)
+            _log.warning(
+                "PostHog takes no events now: they are kept",
+                extra={"trouble": str(trouble), "http_status": answer.status},
+            )
         elif trouble is None and before.trouble is not None:
-            _log.info("posthog: delivering again")
+            _log.info("delivering to PostHog again")

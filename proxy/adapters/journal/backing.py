@@ -106,7 +106,7 @@ class Backing:
             self._begin_anew()
         if self.is_full and self._lay_ballast():
             self.is_full = False
-            _log.info("journal: there is room on the disk again")
+            _log.info("there is room on the disk again")
         try:
             self.file.vacuum()
         except apsw.Error:
@@ -117,7 +117,10 @@ class Backing:
         try:
             self.file.finish()
         except apsw.Error as error:
-            _log.warning("journal: closing failed with %s; the next start reads the log", type(error).__name__)
+            _log.warning(
+                "the journal was not closed cleanly; the next start reads its log",
+                extra={"error": type(error).__name__},
+            )
         if self.place is not None:
             self.place.release()
 
@@ -158,9 +161,8 @@ class Backing:
 
     def _memory(self, why: str) -> JournalFile:
         _log.error(
-            "journal: %s cannot be written (%s): events are kept in memory only and end with the process",
-            self._settings.directory,
-            why,
+            "the data folder cannot be written: events are kept in memory only and end with the process",
+            extra={"folder": str(self._settings.directory), "reason": why},
         )
         self._inode = None
         return JournalFile(schema.connect_memory(MEMORY_MAX_BYTES), self._settings, self._now_us)
@@ -181,7 +183,9 @@ class Backing:
     def _begin_anew(self) -> None:
         """Our file is gone from its name, and perhaps our lock with it: claim one as at the start."""
         assert self.place is not None
-        _log.error("journal: %s was removed: what it held is lost and a new one is begun", self.place.path.name)
+        _log.error(
+            "a journal file was removed: what it held is lost, a new one is begun", extra={"file": self.place.path.name}
+        )
         lost = self.file
         lost.abandon()
         self.place.release()
@@ -195,7 +199,7 @@ class Backing:
             with self.file.transaction():
                 self.file.tally.succeed(lost.tally)
         except apsw.Error as error:
-            _log.warning("journal: the counts of the old file are lost (%s)", type(error).__name__)
+            _log.warning("the counts of the old journal file are lost", extra={"error": type(error).__name__})
 
     def _put_aside(self, why: str) -> bool:
         assert self.place is not None
@@ -207,7 +211,10 @@ class Backing:
             target = self.place.quarantine(stamp)
         except OSError:
             return False
-        _log.error("journal: %s %s: it is kept as %s and a new one is begun", self.place.path.name, why, target.name)
+        _log.error(
+            "a journal file is unusable: it is put aside and a new one is begun",
+            extra={"file": self.place.path.name, "reason": why, "kept_as": target.name},
+        )
         return True
 
     def _found_inode(self) -> tuple[int, int] | None:
@@ -220,7 +227,7 @@ class Backing:
 
     def _make_room(self) -> None:
         self.is_full = True
-        _log.error("journal: the disk is full: what was written is still delivered, new rows are dropped and counted")
+        _log.error("the disk is full: what was written is still delivered, new rows are dropped and counted")
         if self.place is not None:
             self.place.drop_ballast()
 

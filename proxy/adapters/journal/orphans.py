@@ -78,7 +78,10 @@ class Orphans:
                 return False
             is_done = self._empty(path, take_over)
         except (apsw.Error, OSError, schema.Unusable) as error:
-            _log.warning("journal: %s has no owner and cannot be read (%s)", path.name, type(error).__name__)
+            _log.warning(
+                "a journal file has no owner and cannot be read",
+                extra={"file": path.name, "error": type(error).__name__},
+            )
             is_done = True
         finally:
             os.close(descriptor)
@@ -100,7 +103,10 @@ class Orphans:
                 with orphan.transaction():
                     orphan.outbox.hand_over([row.uuid for row in rows])
                 if rows:
-                    _log.info("journal: took over %d events of %s", len(rows), path.name)
+                    _log.info(
+                        "took over the events of a journal file without owner",
+                        extra={"file": path.name, "events": len(rows)},
+                    )
                 if not ended and not rows and swept < SWEEP_ROWS:
                     return True
             return False

@@ -197,7 +197,7 @@ class SqliteJournal:
             try:
                 self._turn()
             except Exception as error:  # noqa: BLE001 - a dead writer would lose everything that follows
-                _log.error("journal: the writer stumbled over %s", type(error).__name__)
+                _log.error("the journal's writer stumbled", extra={"error": type(error).__name__})
                 self._give_up.wait(BUSY_PAUSE_S)
         self._finish()
 
@@ -219,7 +219,7 @@ class SqliteJournal:
                 for item in group:
                     self._commit([item])
                 return
-            _log.error("journal: a row was dropped (%s)", type(error).__name__)
+            _log.error("a row that no table takes was dropped", extra={"error": type(error).__name__})
             is_written = False
         for item in group:
             if isinstance(item, Command):
@@ -279,7 +279,7 @@ class SqliteJournal:
                 return
             if not step.future.result():
                 requests.done(place.path)
-                _log.info("journal: carried out a %s", request.verb)
+                _log.info("carried out a request of the command line", extra={"verb": request.verb})
                 return
 
     def _look_after_orphans(self) -> None:
@@ -313,7 +313,7 @@ class SqliteJournal:
         try:
             self._on_events(events)
         except Exception as error:  # noqa: BLE001 - an onlooker must not stop the writer
-            _log.warning("journal: the onlooker failed with %s", type(error).__name__)
+            _log.warning("the journal's onlooker failed", extra={"error": type(error).__name__})
 
     def _finish(self) -> None:
         """Answer who still waits, and close the file."""

@@ -104,8 +104,8 @@ def test_an_unusable_file_is_put_aside_and_said_once(
     backing.write(end("b"))
     assert (exchanges(backing), backing.quarantined_files, backing.degraded) == (1, 1, ())
     assert (tmp_path / f"journal-0.db.corrupt-{STAMP}").read_bytes() == found
-    (line,) = [record.getMessage() for record in caplog.records]
-    assert f"journal-0.db.corrupt-{STAMP}" in line
+    (record,) = caplog.records
+    assert vars(record)["kept_as"] == f"journal-0.db.corrupt-{STAMP}"
     backing.finish()
 
 
