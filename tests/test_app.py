@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -127,14 +128,22 @@ async def test_after_stopping_nothing_is_left_open(
 
 
 async def test_a_running_stream_may_end_before_the_process_does(provider: ScriptedProvider, tmp_path: Path) -> None:
+    """Meanwhile nobody new is taken in, and who does nothing is sent away."""
     gate = asyncio.Event()
     provider.scripts.append(Reply(headers=STREAM, pieces=[b"data: 1\n\n", gate, b"data: [DONE]\n\n"]))
-    async with started(configured(tmp_path, provider), tmp_path) as made, RawClient(port_of(made)) as client:
+    async with (
+        started(configured(tmp_path, provider), tmp_path) as made,
+        RawClient(port_of(made)) as client,
+        RawClient(port_of(made)) as idle,
+    ):
+        await idle.send(asks("/healthz", method="GET"))
+        await idle.reply()
         await client.send(asks(body=chat(stream=True)))
         head = await client.head()
         assert head is not None
         stopping = asyncio.ensure_future(made.stop())
         await until_refused(made)
+        assert await idle.head() is None
         assert not stopping.done()
         gate.set()
         reply = await client.body(head)
@@ -236,16 +245,43 @@ async def test_without_a_key_events_stay_and_are_shown(provider: ScriptedProvide
     assert pending(tmp_path) == ["$ai_generation", COMPLETED, STARTED]
 
 
-async def test_tokens_that_nobody_reported_are_counted_before_the_end(
+async def test_settled_is_when_the_running_call_has_ended_and_is_on_disk(
     provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     kept: list[JournalEvent] = []
+    gate = asyncio.Event()
+    provider.scripts.append(Reply(headers=STREAM, pieces=[b"data: 1\n\n", gate, b"data: [DONE]\n\n"]))
+    async with (
+        started(configured(tmp_path, provider), tmp_path, on_events=kept.extend) as made,
+        RawClient(port_of(made)) as client,
+    ):
+        await client.send(asks(body=chat(stream=True)))
+        assert await client.head() is not None
+        settling = asyncio.ensure_future(made.settled())
+        await ask(made, "/healthz", method="GET")
+        assert not settling.done()
+        gate.set()
+        await settling
+        assert COMPLETED in {event.name for event in kept} or FAILED in {event.name for event in kept}
+
+
+async def test_tokens_that_nobody_reported_are_counted_before_the_end(
+    provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    """Elsewhere; the result comes back to the loop, as the journal takes rows from one thread alone."""
+    kept: list[JournalEvent] = []
+    threads: list[int] = []
     delta = b'data: {"choices":[{"index":0,"delta":{"content":"one two three"},"finish_reason":"stop"}]}\n\n'
     provider.scripts.append(Reply(headers=STREAM, pieces=[delta, b"data: [DONE]\n\n"]))
-    async with started(configured(tmp_path, provider), tmp_path, on_events=kept.extend) as made:
+
+    def note(_: Exchange) -> None:
+        threads.append(threading.get_ident())
+
+    async with started(configured(tmp_path, provider), tmp_path, on_events=kept.extend, on_exchange=note) as made:
         await ask(made, "/v1/chat/completions", body=chat(stream=True, stream_options={"include_usage": True}))
     (end,) = [orjson.loads(event.body)["properties"] for event in kept if event.name == COMPLETED]
     assert (end["usage_source"], end["output_tokens"]) == ("estimated", 3)
+    assert threads == [threading.get_ident()]
 
 
 async def test_operations_show_the_state_of_this_worker(provider: ScriptedProvider, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 What stock aiohttp does that a gateway must not (measured on 3.14.5): it writes the offending bytes of a malformed
 request, credentials and prompt included, into both its 400 reply and its error log; it gives a half-sent header block
 as long as an idle connection; it decompresses request bodies; it lets a handler wait for the rest of a body whose
-framing has broken. `tests/web/test_server.py` is the contract test.
+framing has broken; and while it drains, it leaves idle connections open and hears nothing on them.
+`tests/web/test_server.py` is the contract test.
 """
 
 from collections.abc import Awaitable, Callable
@@ -57,6 +58,13 @@ class HardenedRequestHandler(RequestHandler):
             self._next_keepalive_close_time = self._loop.time() + HEADER_DEADLINE_S
             self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
         self._head_begun = is_waiting
+
+    def close(self) -> None:
+        """Take no further request. A connection that waits for one ends now: aiohttp would leave it open and deaf."""
+        is_idle = self._waiter is not None
+        super().close()
+        if is_idle and self.transport is not None:
+            self.transport.close()
 
     def _end_broken_body(self) -> None:
         """Bytes that are no HTTP came where a body should go on: tell its reader, who would wait in vain."""

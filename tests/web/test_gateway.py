@@ -82,6 +82,14 @@ async def test_a_piece_reaches_the_client_before_the_next_one_exists() -> None:
     assert head.get("content-length") is None
 
 
+async def test_a_body_that_was_held_has_its_length() -> None:
+    made = world(ScriptedReply(steps=[b'{"id":', b'"x"}']))
+    async with listening(made.services) as served, RawClient(served.port) as client:
+        await client.send(asks(body=BODY))
+        reply = await client.reply()
+    assert (reply.body, reply.head.get_all("content-length")) == (b'{"id":"x"}', ["10"])
+
+
 async def test_a_head_has_the_length_of_the_body_that_it_stands_for() -> None:
     made = world(ScriptedReply(headers=(("Content-Length", "1234"),)))
     async with listening(made.services) as served, RawClient(served.port) as client:
@@ -135,6 +143,21 @@ async def test_a_reply_that_breaks_is_no_whole_one_under_http_1_0_either() -> No
         gate.set()
         with pytest.raises(ConnectionResetError):
             await client.read_some()
+
+
+async def test_a_client_s_connection_that_breaks_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
+    """A write to it says so, where the loop has not yet."""
+
+    async def breaks() -> None:
+        raise ConnectionResetError
+
+    made = world(ScriptedReply(headers=STREAM, steps=[b"data: 1\n\n", breaks]))
+    async with listening(made.services) as served, RawClient(served.port) as client:
+        await client.send(asks(body=BODY))
+        (reply,) = await client.replies_until_closed()
+    assert not reply.is_whole
+    assert [record for record in caplog.records if record.exc_info] == []
+    assert made.journal.end()["error_type"] == "client_disconnect"
 
 
 @pytest.mark.parametrize("is_begun", [False, True])
