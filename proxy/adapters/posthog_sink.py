@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from proxy.adapters.journal import Certainty, JournalUnavailable, OutboxRow, SqliteJournal
-from proxy.adapters.posthog_capture import V0_PATH, V1_PATH, Answer, Capture
+from proxy.adapters.posthog_capture import V0_PATH, Answer, Capture
 from proxy.adapters.posthog_capture import PostHogSettings as PostHogSettings
 from proxy.adapters.posthog_reply import Action, Outcome, Trouble
 

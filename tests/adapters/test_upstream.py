@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -51,8 +51,16 @@ def request(
     headers: Headers = (),
     body: bytes | AsyncIterator[bytes] | None = b"{}",
     connect_s: float = 5.0,
+    on_sent: Callable[[], None] = lambda: None,
 ) -> UpstreamRequest:
-    return UpstreamRequest(method=method, url=url, headers=headers, body=body, timeouts=Timeouts(connect_s=connect_s))
+    return UpstreamRequest(
+        method=method,
+        url=url,
+        headers=headers,
+        body=body,
+        timeouts=Timeouts(connect_s=connect_s),
+        on_sent=on_sent,
+    )
 
 
 async def read(upstream: AiohttpUpstream, asked: UpstreamRequest) -> tuple[AiohttpReply, bytes]:
@@ -365,3 +373,12 @@ async def test_many_streams_run_at_once(upstream: AiohttpUpstream) -> None:
         assert [await anext(reply.chunks()) for reply in replies] == [b"first"] * count
         assert provider.connections == count
         gate.set()
+
+
+async def test_it_says_when_the_head_has_been_sent_and_not_before(upstream: AiohttpUpstream) -> None:
+    sent: list[bool] = []
+    await failure(upstream, request(f"http://127.0.0.1:{unused_port()}/", on_sent=lambda: sent.append(True)))
+    assert sent == []
+    async with ScriptedProvider(Reply()) as provider:
+        await read(upstream, request(provider.url, on_sent=lambda: sent.append(True)))
+    assert sent == [True]
