@@ -61,7 +61,7 @@ class HardenedRequestHandler(RequestHandler):
 
     def close(self) -> None:
         """Take no further request. A connection that waits for one ends now: aiohttp would leave it open and deaf."""
-        is_idle = self._waiter is not None
+        is_idle = self._waiter is not None and not self._messages
         super().close()
         if is_idle and self.transport is not None:
             self.transport.close()
