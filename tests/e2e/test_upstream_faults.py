@@ -12,13 +12,10 @@ import pytest_asyncio
 
 from tests.harness.bed import MODEL, Bed, Outcome, chat, message
 from tests.harness.call import Call
-from tests.harness.certs import Authority
 from tests.harness.client import Ending, Plan, RawClient
 from tests.harness.oracle import FAILED
-from tests.harness.provider import ScriptedProvider
 from tests.harness.replies import End, Framing, Piece, Reply, json_reply, split, text_reply
 from tests.harness.scripts import built_in
-from tests.harness.toxic import ToxicProxy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -280,56 +277,6 @@ async def test_40_a_name_that_does_not_resolve(bed: Bed) -> None:
     outcome = await bed.outcome(Plan(body=chat(model="nowhere")))
     assert outcome.call.status == 502
     assert outcome.fate == ("error", "upstream_dns", "connect")
-
-
-@pytest.mark.parametrize(
-    ("fault", "fate"),
-    [
-        ("expired", ("error", "upstream_tls", "connect")),
-        ("wrong host", ("error", "upstream_tls", "connect")),
-        ("unknown authority", ("error", "upstream_tls", "connect")),
-        ("stalls", ("timeout", "timeout_connect", "connect")),
-    ],
-)
-async def test_41_tls_failures_send_nothing(tmp_path: Path, fault: str, fate: tuple[str, str, str]) -> None:
-    authority = Authority(tmp_path)
-    contexts = {
-        "expired": authority.server_context(is_expired=True),
-        "wrong host": authority.server_context(host="other.test"),
-        "unknown authority": authority.server_context(),
-        "stalls": None,
-    }
-    trust = {} if fault == "unknown authority" else {"SSL_CERT_FILE": str(authority.ca_file)}
-    async with ScriptedProvider(tls=contexts[fault]) as away:
-        secure = routing(away.url.replace("http://", "https://"))
-        async with Bed(tmp_path / "bed", environment=trust, routing=secure) as bed:
-            outcome = await bed.outcome(Plan(body=chat()))
-            assert outcome.call.status == (504 if fault == "stalls" else 502)
-            assert outcome.fate == fate
-    assert away.ledger == []
-
-
-async def test_41_a_trusted_certificate_works(tmp_path: Path) -> None:
-    authority = Authority(tmp_path)
-    async with ScriptedProvider(tls=authority.server_context()) as away:
-        environment = {
-            "OPENAI_UPSTREAM_URL": f"https://127.0.0.1:{away.port}/v1",
-            "SSL_CERT_FILE": str(authority.ca_file),
-        }
-        async with Bed(tmp_path / "bed", environment=environment) as bed:
-            assert (await bed.outcome(Plan(body=chat(stream=True)))).call.status == 200
-
-
-async def test_42_a_slow_and_sliced_way_changes_no_byte(tmp_path: Path) -> None:
-    async with ScriptedProvider() as away, ToxicProxy(away.port) as toxic:
-        toxic.down.slice_bytes = 100
-        toxic.down.rate_bytes_per_s = 40_000
-        async with Bed(tmp_path, environment={"OPENAI_UPSTREAM_URL": f"{toxic.url}/v1"}) as bed:
-            slow = await bed.client.call(Plan(body=chat(stream=True), script="words:40"))
-            toxic.down.slice_bytes = toxic.down.rate_bytes_per_s = None
-            fast = await bed.client.call(Plan(body=chat(stream=True), script="words:40"))
-    assert slow.ending is Ending.COMPLETE
-    assert (slow.body_sha256, slow.body_bytes) == (fast.body_sha256, fast.body_bytes)
 
 
 @pytest.mark.parametrize(

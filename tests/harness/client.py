@@ -117,9 +117,9 @@ class RawClient:
                 replies.append(await self.body(head, method))
         return replies
 
-    async def read_some(self) -> bytes:
+    async def read_some(self, *, patience_s: float = PATIENCE_S) -> bytes:
         """The next bytes as they come, framing and all; none at the end of the connection."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(patience_s):
             return await self._reader.read(1 << 16)
 
     @property
