@@ -27,7 +27,8 @@ class StreamedBody:
         self._limits = limits
         self.error: RequestError | None = None
         self.content_length = raw.content_length
-        self.on_end: Callable[[], None] = _nothing
+        self.on_turn: Callable[[bool], None] = nobody_waits
+        """Told whose turn it is: True when more is asked of the client, False when it, or the end, was handed on."""
         _refuse_declared(raw, limits.streamed_bytes)
         self._chunks = _bounded(raw, limits, limits.streamed_bytes)
         self._seen = b""
@@ -46,16 +47,19 @@ class StreamedBody:
         try:
             if self._seen:
                 yield self._seen
+            self.on_turn(True)
             async for chunk in self._chunks:
+                self.on_turn(False)
                 yield chunk
+                self.on_turn(True)
         except RequestError as error:
             self.error = error
             raise
-        self.on_end()
+        self.on_turn(False)
 
 
-def _nothing() -> None:
-    """What happens at the end of a body that nobody waits for."""
+def nobody_waits(_: bool) -> None:
+    """Whose turn it is matters to nobody."""
 
 
 async def read_whole(raw: RawRequest, limits: Limits) -> bytes:

@@ -9,10 +9,9 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from proxy.domain.errors import UpstreamError, UpstreamIdleTimeout, UpstreamTimeout, UpstreamTotalTimeout
 from proxy.domain.exchange import Attempt
 from proxy.domain.meter import Decoder
-from proxy.domain.routing import Timeouts
+from proxy.pipeline.patience import Patience
 from proxy.pipeline.ports import Clock
 from proxy.pipeline.services import SideDecompressor
 
@@ -36,7 +35,7 @@ class Pump:
         attempt: Attempt,
         decoder: Decoder,
         clock: Clock,
-        timeouts: Timeouts,
+        patience: Patience,
         *,
         editors: Sequence[Editor] = (),
         side: SideDecompressor | None = None,
@@ -47,14 +46,13 @@ class Pump:
         self._attempt = attempt
         self._decoder = decoder
         self._clock = clock
-        self._timeouts = timeouts
+        self._patience = patience
         self._editors = editors
         self._side = side
         self._unread: tuple[bytes, int] | None = None
-        self._ahead: list[bytes] = []
+        self._ahead = b""
         self._has_ended = False
         self._ended_ns: int | None = None
-        self._total_deadline_s = None if timeouts.total_s is None else _now_s() + timeouts.total_s
 
     def __aiter__(self) -> "Pump":
         return self
@@ -62,7 +60,8 @@ class Pump:
     async def __anext__(self) -> bytes:
         """The next piece for the client; never empty. Raises UpstreamError."""
         if self._ahead:
-            return self._ahead.pop(0)
+            piece, self._ahead = self._ahead, b""
+            return piece
         while not self._has_ended:
             self._meter()
             chunk = await self._receive()
@@ -74,22 +73,18 @@ class Pump:
 
     async def take(self, limit_bytes: int) -> bytes | None:
         """Read the whole rest of the body if it is at most `limit_bytes`; else None, and nothing is lost."""
-        held: list[bytes] = []
-        size_bytes = 0
+        held = bytearray()
         async for piece in self:
-            held.append(piece)
-            size_bytes += len(piece)
-            if size_bytes > limit_bytes:
-                self._ahead = held
+            held += piece
+            if len(held) > limit_bytes:
+                self._ahead = bytes(held)
                 return None
-        return b"".join(held)
+        return bytes(held)
 
     async def prime(self) -> bytes:
         """Wait for the first piece, so that nothing is promised to the client before; b"" for an empty body."""
-        piece = await anext(self, b"")
-        if piece:
-            self._ahead.insert(0, piece)
-        return piece
+        self._ahead = await anext(self, b"")
+        return self._ahead
 
     def finish(self, *, is_broken: bool) -> None:
         """Seal the reading; safe to call twice. `is_broken`: the body did not end by itself."""
@@ -111,37 +106,19 @@ class Pump:
 
     async def _receive(self) -> bytes:
         try:
-            async with asyncio.timeout(self._patience_s()):
+            async with asyncio.timeout_at(self._patience.until_s(is_begun=self._attempt.first_byte_ns is not None)):
                 chunk = await anext(self._chunks)
         except StopAsyncIteration:
             self._has_ended = True
             self._ended_ns = self._clock.monotonic_ns()
             return b""
         except TimeoutError:
-            raise self._timeout_error() from None
+            raise self._patience.error() from None
         now_ns = self._clock.monotonic_ns()
         if self._attempt.first_byte_ns is None:
             self._attempt.first_byte_ns = now_ns
         self._unread = (chunk, now_ns)
         return chunk
-
-    def _patience_s(self) -> float:
-        is_first = self._attempt.first_byte_ns is None
-        limit_s = self._timeouts.first_byte_s if is_first else self._timeouts.idle_s
-        if self._total_deadline_s is not None:
-            limit_s = min(limit_s, self._total_deadline_s - _now_s())
-        return limit_s
-
-    def _timeout_error(self) -> UpstreamError:
-        if self._total_deadline_s is not None and _now_s() >= self._total_deadline_s:
-            return UpstreamTotalTimeout("The provider's reply took longer than the total limit.")
-        if self._attempt.first_byte_ns is None:
-            return UpstreamTimeout("The provider sent no byte of a reply in time.")
-        return UpstreamIdleTimeout("The provider fell silent in the middle of its reply.")
-
-
-def _now_s() -> float:
-    return asyncio.get_running_loop().time()
 
 
 class KeyMask:

@@ -8,15 +8,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from proxy.domain.errors import UpstreamError, UpstreamTimeout
+from proxy.domain.errors import UpstreamError
 from proxy.domain.exchange import Attempt
 from proxy.domain.headers import header
 from proxy.domain.provider_errors import errors_of_provider
 from proxy.domain.retry import may_retry, retry_pause_s
 from proxy.domain.routing import Plan, Target
 from proxy.pipeline.call import Call
-from proxy.pipeline.client_body import StreamedBody
+from proxy.pipeline.client_body import StreamedBody, nobody_waits
+from proxy.pipeline.patience import Patience
 from proxy.pipeline.ports import UpstreamReply, UpstreamRequest
 from proxy.pipeline.pump import Editor, KeyMask, Pump
 from proxy.pipeline.reply import reply_of
@@ -100,10 +102,11 @@ async def _try(attempt: Attempt, call: Call, stack: AsyncExitStack, *, with_usag
     request = build_request(call, attempt, with_usage=with_usage)
     stack.callback(_seal, attempt, call)
     attempt.sent_ns = call.services.clock.monotonic_ns()
+    patience = Patience(request.timeouts)
     try:
-        reply = await _send(request, call, stack)
+        reply = await _send(request, patience, call, stack)
         attempt.http_status = reply.status
-        pump = _pump_of(reply, attempt, call, request, with_usage=with_usage)
+        pump = _pump_of(reply, attempt, call, patience, with_usage=with_usage)
         stack.callback(pump.finish, is_broken=True)
         await pump.prime()
     except UpstreamError as error:
@@ -114,20 +117,29 @@ async def _try(attempt: Attempt, call: Call, stack: AsyncExitStack, *, with_usag
     return _Trial(attempt=attempt, reply=reply, pump=pump)
 
 
-async def _send(request: UpstreamRequest, call: Call, stack: AsyncExitStack) -> UpstreamReply:
-    """Wait for the reply's head, at most `first_byte_s` after the last byte of the request."""
-    loop, limit_s = asyncio.get_running_loop(), request.timeouts.first_byte_s
-    is_streamed = isinstance(call.body, StreamedBody)
+async def _send(request: UpstreamRequest, patience: Patience, call: Call, stack: AsyncExitStack) -> UpstreamReply:
+    """Wait for the reply's head."""
+    body = call.body if isinstance(call.body, StreamedBody) else None
     try:
-        async with asyncio.timeout(None if is_streamed else limit_s) as limit:
-            if isinstance(call.body, StreamedBody):
-                call.body.on_end = lambda: limit.reschedule(loop.time() + limit_s)
+        async with asyncio.timeout_at(patience.until_s(is_begun=False)) as limit:
+            if body is not None:
+                body.on_turn = partial(_take_turns, patience, limit)
             return await stack.enter_async_context(call.services.upstream.send(request))
     except TimeoutError:
-        raise UpstreamTimeout("The provider sent no reply in time.") from None
+        raise patience.error() from None
+    finally:
+        if body is not None:  # a reply may begin before the request has ended; from here on it is awaited as any other
+            body.on_turn = nobody_waits
+            patience.on_turn(False)
 
 
-def _pump_of(reply: UpstreamReply, attempt: Attempt, call: Call, request: UpstreamRequest, *, with_usage: bool) -> Pump:
+def _take_turns(patience: Patience, limit: asyncio.Timeout, is_clients: bool) -> None:
+    patience.on_turn(is_clients)
+    if not limit.expired():
+        limit.reschedule(patience.until_s(is_begun=False))
+
+
+def _pump_of(reply: UpstreamReply, attempt: Attempt, call: Call, patience: Patience, *, with_usage: bool) -> Pump:
     endpoint = call.exchange.endpoint
     encoding = (header(reply.headers, "content-encoding") or "identity").lower()
     is_stream = "event-stream" in (header(reply.headers, "content-type") or "").lower()
@@ -140,7 +152,7 @@ def _pump_of(reply: UpstreamReply, attempt: Attempt, call: Call, request: Upstre
         attempt,
         decoder_for(endpoint.api, header(reply.headers, "content-type") or "", reply.status),
         call.services.clock,
-        request.timeouts,
+        patience,
         editors=editors,
         keeps_length=not strips_usage,
         side=None if encoding == "identity" else call.services.side_decompressor(encoding),

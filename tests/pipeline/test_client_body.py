@@ -36,11 +36,14 @@ async def test_a_client_that_falls_silent_is_timed_out() -> None:
         await read_whole(request(pieces=[b"a", hang]), SMALL)
 
 
-async def test_a_streamed_body_passes_and_says_when_it_ended() -> None:
-    body, ended = StreamedBody(request(pieces=[b"a", b"b"]), SMALL), []
-    body.on_end = lambda: ended.append(True)
-    assert [piece async for piece in body] == [b"a", b"b"]
-    assert ended == [True]
+async def test_a_streamed_body_passes_and_says_whose_turn_it_is() -> None:
+    body = StreamedBody(request(pieces=[b"a", b"b"]), SMALL)
+    seen: list[object] = []
+    body.on_turn = lambda is_clients: seen.append("client" if is_clients else "provider")
+    note = seen.append
+    async for piece in body:
+        note(piece)
+    assert seen == ["client", "provider", b"a", "client", "provider", b"b", "client", "provider"]
     assert body.error is None
 
 

@@ -10,6 +10,7 @@ from proxy.domain.errors import UpstreamIdleTimeout, UpstreamReset, UpstreamTota
 from proxy.domain.exchange import Attempt
 from proxy.domain.meter import Reading, StreamEnd
 from proxy.domain.routing import Target, Timeouts
+from proxy.pipeline.patience import Patience
 from proxy.pipeline.pump import Pump
 from tests.pipeline.fakes import OPENAI, SteppingClock
 
@@ -41,7 +42,7 @@ async def chunks_of(steps: Sequence[Any]) -> AsyncIterator[bytes]:
 def pump_of(*steps: Any, timeouts: Timeouts | None = None, **more: Any) -> tuple[Pump, list[Any], Attempt]:
     log: list[Any] = []
     attempt = Attempt(ordinal=0, target=Target(provider=OPENAI), started_ns=0)
-    pump = Pump(chunks_of(steps), attempt, Spy(log), SteppingClock(), timeouts or Timeouts(), **more)
+    pump = Pump(chunks_of(steps), attempt, Spy(log), SteppingClock(), Patience(timeouts or Timeouts()), **more)
     return pump, log, attempt
 
 
@@ -96,7 +97,7 @@ async def test_taking_a_short_body_holds_all_of_it_and_a_long_one_loses_nothing(
     long, _, _ = pump_of(b"ab", b"cd", b"ef")
     await long.prime()
     assert await long.take(3) is None
-    assert b"".join([piece async for piece in long]) == b"abcdef"
+    assert [piece async for piece in long] == [b"abcd", b"ef"]
 
 
 class Upper:

@@ -1,13 +1,26 @@
 """Attempts, fallback before commit, and the edits that a named rule makes."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.domain.errors import BadRequest, Forbidden, UpstreamReset, UpstreamTimeout, UpstreamUnreachable
+from proxy.domain.errors import (
+    BadRequest,
+    Forbidden,
+    UpstreamReset,
+    UpstreamTimeout,
+    UpstreamTotalTimeout,
+    UpstreamUnreachable,
+)
 from proxy.domain.routing import RetryPolicy, Route, Target, Timeouts
+from proxy.pipeline.ports import UpstreamRequest
 from proxy.pipeline.pump import KeyMask
+from tests.harness.call import PATIENCE_S
 from tests.pipeline.fakes import (
     CHAT,
     DONE,
@@ -173,16 +186,74 @@ def test_the_mask_hides_the_key_at_any_split_and_keeps_the_length(noise: bytes, 
 
 
 async def test_a_provider_that_sends_nothing_times_out_before_anything_is_promised() -> None:
-    async def hang() -> None:
-        import asyncio
-
-        await asyncio.Event().wait()
-
     made = world(ScriptedReply(headers=SSE, steps=[hang]), configured=snapshot(timeouts=Timeouts(first_byte_s=0.01)))
     with pytest.raises(UpstreamTimeout):
         await call(made, request(ASKS_NOT))
     end = made.journal.end()
     assert (end["status"], end["error_type"], end["failed_phase"]) == ("timeout", "timeout_first_byte", "first_byte")
+
+
+async def hang() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_request_without_a_body_is_answered_in_time_too() -> None:
+    made = world(ScriptedReply(before_head=hang), configured=snapshot(timeouts=Timeouts(first_byte_s=0.01)))
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(UpstreamTimeout):
+            await call(made, request(b"", method="GET", target="/v1/models"))
+
+
+async def test_the_total_limit_holds_before_the_head_too() -> None:
+    made = world(ScriptedReply(before_head=hang))
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(UpstreamTotalTimeout):
+            await call(made, request(headers=[("X-LLM-Timeout-Ms", "10")]))
+    end = made.journal.end()
+    assert (end["status"], end["error_type"], end["failed_phase"]) == ("timeout", "timeout_total", "first_byte")
+
+
+async def test_a_slow_upload_is_not_the_provider_s_silence() -> None:
+    async def pause() -> None:
+        await asyncio.sleep(0.03)
+
+    made = world(plain(), configured=snapshot(timeouts=Timeouts(first_byte_s=0.02)))
+    assert (await call(made, request(target="/v1/files", pieces=[b"a", pause, b"b"]))).status == 200
+
+
+async def test_a_provider_that_takes_no_more_of_an_upload_is_not_waited_for() -> None:
+    class Deaf:
+        @asynccontextmanager
+        async def send(self, asked: UpstreamRequest) -> AsyncIterator[ScriptedReply]:
+            assert isinstance(asked.body, AsyncIterator)
+            await anext(asked.body)
+            await hang()
+            yield ScriptedReply()
+
+    made = world(configured=snapshot(timeouts=Timeouts(first_byte_s=0.01)))
+    made.services.upstream = Deaf()
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(UpstreamTimeout):
+            await call(made, request(target="/v1/files", pieces=[b"a", b"b"]))
+
+
+async def test_a_reply_may_begin_before_the_request_has_ended() -> None:
+    class Echo:
+        @asynccontextmanager
+        async def send(self, asked: UpstreamRequest) -> AsyncIterator[ScriptedReply]:
+            assert isinstance(asked.body, AsyncIterator)
+            first = await anext(asked.body)
+            rest: list[bytes] = []
+
+            async def take_the_rest() -> None:
+                rest.extend([piece async for piece in asked.body])  # type: ignore[union-attr]
+
+            yield ScriptedReply(steps=[first, take_the_rest, b"!"])
+            assert rest == [b"b"]
+
+    made = world()
+    made.services.upstream = Echo()
+    assert (await call(made, request(target="/v1/files", pieces=[b"a", b"b"]))).body == b"a!"
 
 
 async def test_a_multipart_call_is_streamed_once_and_cannot_use_an_alias() -> None:
