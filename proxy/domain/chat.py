@@ -95,7 +95,7 @@ def with_path_facts(call: ModelCall, *, model: str | None, raw_path: str) -> Mod
     """Add what a Gemini path says: the model, and by its verb whether the reply is streamed. Raises BadRequest."""
     if model is not None:
         _check_model(model)
-    is_stream = raw_path.removesuffix("/").endswith(":streamGenerateContent")
+    is_stream = raw_path.removesuffix("/").endswith("streamGenerateContent")
     return replace(call, requested_model=model or call.requested_model, stream=is_stream or call.stream)
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 from proxy.domain.errors import BadRequest, Unauthenticated
 from proxy.domain.identity import VirtualKey
+from proxy.domain.paths import query_name
 
 PROXY_KEY_HEADER = "x-promptlane-key"
 PROXY_KEY_PREFIX = "plk_"
@@ -36,18 +37,14 @@ class Credentials:
 
 
 def _presented(headers: Sequence[tuple[str, str]], raw_query: str) -> Iterator[tuple[str, str]]:
+    """(place, token): each word of a credential counts, whatever its scheme, so that no spelling hides a proxy key."""
     for name, value in headers:
-        lower = name.lower()
-        if lower == "authorization":
-            scheme, _, token = value.strip().partition(" ")
-            if scheme.lower() == "bearer":
-                yield lower, token.strip()
-        elif lower == PROXY_KEY_HEADER or lower in CREDENTIAL_HEADERS:
-            yield lower, value.strip()
+        if (place := name.lower()) == PROXY_KEY_HEADER or place in CREDENTIAL_HEADERS:
+            yield from ((place, word) for word in value.split() or [""] if word.lower() != "bearer")
     for pair in raw_query.split("&"):
         name, _, value = pair.partition("=")
-        if name.lower() == "key":
-            yield "?key", unquote(value)
+        if query_name(name) == "key":
+            yield "?key", unquote_plus(value).strip()
 
 
 def authenticate(headers: Sequence[tuple[str, str]], raw_query: str, keyring: Keyring) -> Credentials:

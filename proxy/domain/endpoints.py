@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 
 class Dialect(StrEnum):
@@ -54,7 +54,7 @@ _POST: dict[str, Endpoint] = {
     "/v1/messages": Endpoint("messages", Dialect.ANTHROPIC, "messages", is_model_call=True, body=BodyKind.JSON),
     "/v1/complete": Endpoint("complete", Dialect.ANTHROPIC, "", is_model_call=True, body=BodyKind.JSON),
 }
-_GEMINI_VERB = re.compile(r"^/v1(?:beta)?/(?:models|tunedModels)/(?P<model>[^/:]+):(?P<verb>[A-Za-z]+)$")
+_GEMINI_VERB = re.compile(r"^/v1(?:beta)?/(?:models|tunedModels)/(?P<model>[^/:]+?)(?::|%3[aA])(?P<verb>[A-Za-z]+)/?$")
 _GEMINI_OPENAI = "/v1beta/openai/"
 
 
@@ -89,6 +89,14 @@ def gemini_model(raw_path: str) -> str | None:
     """The model that a Gemini path names, or None."""
     verb = _GEMINI_VERB.match(raw_path)
     return unquote(verb["model"]) if verb else None
+
+
+def with_gemini_model(raw_path: str, model: str) -> str:
+    """The path with the model that a Gemini path names replaced; any other path as it is."""
+    verb = _GEMINI_VERB.match(raw_path)
+    return (
+        f"{raw_path[: verb.start('model')]}{quote(model, safe='')}{raw_path[verb.end('model') :]}" if verb else raw_path
+    )
 
 
 def dialect_of(raw_path: str, header_names: frozenset[str], query_names: frozenset[str]) -> Dialect:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from proxy.domain.credentials import CREDENTIAL_HEADERS, PROXY_KEY_HEADER, Credentials
 from proxy.domain.errors import BadRequest
+from proxy.domain.paths import query_name
 from proxy.domain.routing import Provider
 
 Pairs = Sequence[tuple[str, str]]
@@ -103,4 +104,4 @@ def header(headers: Pairs, name: str) -> str | None:
 
 def without_key_query(raw_query: str) -> str:
     """The query less its `key=` members."""
-    return "&".join(pair for pair in raw_query.split("&") if pair.partition("=")[0].lower() != "key")
+    return "&".join(pair for pair in raw_query.split("&") if query_name(pair.partition("=")[0]) != "key")

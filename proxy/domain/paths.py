@@ -6,12 +6,15 @@ can disagree about what was asked for (CVE-2026-49468 was such a disagreement in
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from proxy.domain.errors import BadRequest
 
 _HOST = re.compile(r"^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$")
 _SAFE_PATH = re.compile(r"^(?:/[A-Za-z0-9\-._~!$&'()*+,=:@%]+)*/?$")
-_ENCODED_TRAP = re.compile(r"%(?![0-9A-Fa-f]{2})|%(?:2[eEfF]|5[cC]|00|0[dDaA]|25)")
+_ENCODED_TRAP = re.compile(r"%(?![0-9A-Fa-f]{2})|%(?:2[eEfF]|5[cC]|00|0[dDaA]|25|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA])")
+"""What no client needs to encode: separators of paths, a second encoding, and letters and digits, which would let
+`/v1/ch%61t/completions` be one endpoint here and another at the provider."""
 _GATEWAY_PREFIXES = ("/v1/", "/v1beta/")
 
 
@@ -53,6 +56,11 @@ def check_host(host: str | None) -> None:
         raise BadRequest("The Host header must be a host name with an optional port.", code="bad_host")
 
 
+def query_name(raw_name: str) -> str:
+    """The name of a query member as whoever decodes it reads it, in lower case."""
+    return unquote(raw_name).lower()
+
+
 def query_names(raw_query: str) -> frozenset[str]:
-    """The lower-cased names in a raw query."""
-    return frozenset(pair.partition("=")[0].lower() for pair in raw_query.split("&") if pair)
+    """The names in a raw query."""
+    return frozenset(query_name(pair.partition("=")[0]) for pair in raw_query.split("&") if pair)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import orjson
 
 from proxy.domain.analytics_headers import is_analytics_header
-from proxy.domain.endpoints import Dialect
+from proxy.domain.endpoints import Dialect, with_gemini_model
 from proxy.domain.errors import BadRequest
 from proxy.domain.exchange import Attempt
 from proxy.domain.headers import upstream_headers, without_key_query
@@ -66,25 +66,26 @@ def build_request(call: Call, attempt: Attempt, *, with_usage: bool) -> Upstream
 def _body(call: Call, target: Target, *, with_usage: bool) -> tuple[bytes | AsyncIterator[bytes] | None, bool]:
     """The body, and whether it differs from what the client sent."""
     body = call.body
-    renames = _renames(call, target)
+    new_name = _new_name(call, target)
     if isinstance(body, StreamedBody):
-        if renames:
+        if new_name is not None:
             raise BadRequest(
                 "A model alias cannot be used with a multipart body; name the provider's own model.",
                 code="alias_needs_json",
             )
         return (aiter(body) if call.raw.has_body else None), False
     data = body.decoded
-    if renames and call.exchange.endpoint.dialect is not Dialect.GEMINI:
-        data = replace_value(data, "model", orjson.dumps(target.model))
+    if new_name is not None and call.exchange.endpoint.dialect is not Dialect.GEMINI:
+        data = replace_value(data, "model", orjson.dumps(new_name))
     if with_usage:
         data = inject(data, body.parsed)
     return (body.raw, False) if data is body.decoded else (data, True)
 
 
-def _renames(call: Call, target: Target) -> bool:
+def _new_name(call: Call, target: Target) -> str | None:
+    """What the target calls the model, where that is not what the client called it."""
     requested = call.exchange.call.requested_model if call.exchange.call else None
-    return target.model is not None and target.model != requested
+    return target.model if target.model != requested else None
 
 
 def _url(call: Call, target: Target) -> str:
@@ -93,9 +94,8 @@ def _url(call: Call, target: Target) -> str:
     base = target.provider.base_url
     if target.provider.dialect is Dialect.OPENAI or base.endswith("/v1"):
         path = path.removeprefix("/v1")
-    if _renames(call, target) and call.exchange.endpoint.dialect is Dialect.GEMINI:
-        verb = path.rpartition(":")[2]
-        path = f"{path.rpartition('/models/')[0]}/models/{target.model}:{verb}"
+    if (new_name := _new_name(call, target)) is not None and call.exchange.endpoint.dialect is Dialect.GEMINI:
+        path = with_gemini_model(path, new_name)
     if call.credentials.spent_query or target.provider.api_key is not None:
         query = without_key_query(query)
     return f"{base}{path}?{query}" if query else f"{base}{path}"

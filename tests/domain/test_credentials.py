@@ -23,6 +23,9 @@ class Keys:
         ("x-api-key", "plk_web", "x-api-key"),
         ("api-key", "plk_web", "api-key"),
         ("x-goog-api-key", "plk_web", "x-goog-api-key"),
+        ("Authorization", "plk_web", "authorization"),
+        ("Authorization", "Bearer\tplk_web", "authorization"),
+        ("x-api-key", "Bearer plk_web", "x-api-key"),
     ],
 )
 def test_a_proxy_key_is_found_where_the_sdks_put_keys(header: str, value: str, place: str) -> None:
@@ -31,8 +34,9 @@ def test_a_proxy_key_is_found_where_the_sdks_put_keys(header: str, value: str, p
     assert found.spent_headers == {place}
 
 
-def test_a_proxy_key_in_the_query_is_found() -> None:
-    found = authenticate([], "alt=sse&key=plk%5Fweb", Keys())
+@pytest.mark.parametrize("query", ["alt=sse&key=plk%5Fweb", "%6Bey=plk_web", "KEY=+plk_web"])
+def test_a_proxy_key_in_the_query_is_found(query: str) -> None:
+    found = authenticate([], query, Keys())
     assert found.key is WEB
     assert found.spent_query
 
@@ -52,12 +56,22 @@ def test_a_proxy_key_may_stand_beside_a_provider_s() -> None:
 
 @pytest.mark.parametrize(
     "header",
-    [("X-Promptlane-Key", "anything"), ("Authorization", "Bearer plk_unknown"), ("x-api-key", "plk_unknown")],
+    [
+        ("X-Promptlane-Key", "anything"),
+        ("Authorization", "Bearer plk_unknown"),
+        ("x-api-key", "plk_unknown"),
+        ("Authorization", "Token plk_unknown"),
+    ],
 )
 def test_what_looks_like_a_proxy_key_and_is_not_known_is_refused(header: tuple[str, str]) -> None:
     with pytest.raises(Unauthenticated) as refused:
         authenticate([header], "", Keys())
     assert header[1].split()[-1] not in refused.value.public_message
+
+
+def test_an_empty_proxy_key_is_none() -> None:
+    with pytest.raises(Unauthenticated):
+        authenticate([("X-Promptlane-Key", " ")], "", Keys())
 
 
 def test_two_different_proxy_keys_are_ambiguous_and_one_twice_is_not() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from proxy.domain.endpoints import BodyKind, Dialect, classify, dialect_of, gemini_model
+from proxy.domain.endpoints import BodyKind, Dialect, classify, dialect_of, gemini_model, with_gemini_model
 
 NONE: frozenset[str] = frozenset()
 
@@ -74,3 +74,14 @@ def test_a_gemini_path_names_its_model() -> None:
     assert gemini_model("/v1beta/models/gemini-3.1-pro:generateContent") == "gemini-3.1-pro"
     assert gemini_model("/v1beta/models/a%20b:generateContent") == "a b"
     assert gemini_model("/v1beta/models") is None
+
+
+@pytest.mark.parametrize("path", ["/v1beta/models/g%3AgenerateContent", "/v1/models/g:generateContent/"])
+def test_another_spelling_of_a_gemini_path_is_the_same_call(path: str) -> None:
+    assert classify("POST", path, Dialect.GEMINI).is_model_call
+    assert gemini_model(path) == "g"
+
+
+def test_a_gemini_path_takes_another_model() -> None:
+    assert with_gemini_model("/v1/tunedModels/a%20b%3aembedContent", "c/d") == "/v1/tunedModels/c%2Fd%3aembedContent"
+    assert with_gemini_model("/v1beta/models", "c") == "/v1beta/models"

@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
+from proxy.domain.endpoints import Dialect
 from proxy.domain.routing import Route, Target
 from tests.pipeline.fakes import ANTHROPIC, CHAT, OURS, call, plain, request, snapshot, world
 
@@ -45,6 +48,17 @@ async def test_a_proxy_key_in_the_query_is_taken_out() -> None:
     made = world(plain(), configured=snapshot(Route(pattern="*", targets=(Target(provider=OURS),))))
     await call(made, request(CHAT, target="/v1/chat/completions?alt=1&key=plk_web"))
     assert made.upstream.requests[0].url == "http://u.test/v1/chat/completions?alt=1"
+
+
+async def test_an_alias_on_a_gemini_path_is_replaced_in_the_path() -> None:
+    google = replace(ANTHROPIC, name="google", kind="gemini", dialect=Dialect.GEMINI, base_url="http://g.test")
+    made = world(plain(), configured=snapshot(Route(pattern="*", targets=(Target(provider=google, model="gemini-3"),))))
+    body = b'{"contents":[]}'
+    await call(made, request(body, target="/v1beta/models/fast:streamGenerateContent?alt=sse&key=AIza"))
+    assert (
+        made.upstream.requests[0].url == "http://g.test/v1beta/models/gemini-3:streamGenerateContent?alt=sse&key=AIza"
+    )
+    assert made.upstream.bodies == [body]
 
 
 async def test_a_get_has_no_body_and_no_length() -> None:
