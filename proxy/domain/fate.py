@@ -44,14 +44,15 @@ def fate_of(exchange: Exchange, error: BaseException | None, *, is_cutting: bool
 
 
 def _was_delivered(exchange: Exchange) -> bool:
-    """The client left, but only after the reply was whole: its terminal marker had been handed on."""
-    attempt = exchange.final_attempt
-    return (
-        attempt is not None
-        and attempt.reading is not None
-        and attempt.reading.stream_end is StreamEnd.COMPLETE
-        and exchange.committed_ns is not None
-    )
+    """The client left, but only after the reply was whole: its terminal marker had been handed on.
+
+    A reply that ended before it was committed is handed on in one piece, and its client left before it had that.
+    """
+    attempt, committed_ns = exchange.final_attempt, exchange.committed_ns
+    if attempt is None or attempt.reading is None or committed_ns is None:
+        return False
+    was_held = attempt.ended_ns is not None and attempt.ended_ns <= committed_ns
+    return attempt.reading.stream_end is StreamEnd.COMPLETE and not was_held
 
 
 def _fate_of_proxy_error(error: ProxyError, exchange: Exchange) -> Fate:

@@ -68,18 +68,24 @@ async def _first_willing(plan: Plan, call: Call, stack: AsyncExitStack) -> _Tria
             if with_usage and await _refuses_usage(trial, call):
                 candidates.insert(0, target)
                 continue
-            if candidates and may_retry(plan.retries, status=trial.reply.status):
-                pause_s = _pause_s(trial, call) if candidates[0] is target else 0.0
-                if pause_s is not None:
-                    await asyncio.sleep(pause_s)
+            if may_retry(plan.retries, status=trial.reply.status):
+                candidates = await _still_worth_asking(candidates, trial, call)
+                if candidates:
                     continue
             await stack.enter_async_context(trial_stack.pop_all())
             return trial
 
 
-def _pause_s(trial: _Trial, call: Call) -> float | None:
-    draw = call.services.random_bytes(1)[0] / 256
-    return retry_pause_s(trial.attempt.ordinal, header(trial.reply.headers, "retry-after"), draw)
+async def _still_worth_asking(candidates: list[Target], trial: _Trial, call: Call) -> list[Target]:
+    """Pause before the same target is asked again; leave it out where it asks for more time than that."""
+    target, retry_after = trial.attempt.target, header(trial.reply.headers, "retry-after")
+    if candidates[:1] == [target]:
+        draw = call.services.random_bytes(1)[0] / 256
+        pause_s = retry_pause_s(trial.attempt.ordinal, retry_after, draw)
+        if pause_s is None:
+            return [candidate for candidate in candidates if candidate != target]
+        await asyncio.sleep(pause_s)
+    return candidates
 
 
 def _candidates(plan: Plan, call: Call) -> list[Target]:

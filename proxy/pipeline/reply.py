@@ -16,7 +16,7 @@ HELD_LIMIT_BYTES = 256 * 1024
 async def reply_of(reply: UpstreamReply, pump: Pump, attempt: Attempt, call: Call, *, held: bytes | None) -> Reply:
     """Build what the edge writes. `held` is the body where it was read already."""
     content_type = (header(reply.headers, "content-type") or "").lower()
-    if held is None and call.exchange.endpoint.api and "json" in content_type and await _is_at_hand(pump):
+    if held is None and call.exchange.endpoint.api and _is_json(content_type) and await _is_document(pump):
         held = await pump.take(HELD_LIMIT_BYTES)
     if held is not None:
         pump.finish(is_broken=False)
@@ -32,9 +32,14 @@ async def reply_of(reply: UpstreamReply, pump: Pump, attempt: Attempt, call: Cal
     )
 
 
-async def _is_at_hand(pump: Pump) -> bool:
-    """A JSON body whose first byte is no blank: providers that keep a slow call alive send blank lines first."""
-    return not (await pump.prime())[:1].isspace()
+def _is_json(content_type: str) -> bool:
+    """One document, and not a stream of them (`application/x-ndjson`)."""
+    return content_type.partition(";")[0].strip() == "application/json"
+
+
+async def _is_document(pump: Pump) -> bool:
+    """Its bytes say so too: some servers stream events under this type, or blank lines while a slow call goes on."""
+    return (await pump.prime())[:1] in (b"{", b"[", b"")
 
 
 def _own_headers(reply: UpstreamReply, attempt: Attempt, call: Call) -> list[tuple[str, str]]:
@@ -58,6 +63,7 @@ def _own_headers(reply: UpstreamReply, attempt: Attempt, call: Call) -> list[tup
         own.append(("X-LLM-Model", model))
     if caller.prompt_version_id is not None and caller.prompt_version_id.isascii():
         own.append(("X-Prompt-Version", caller.prompt_version_id))
+    own += [("X-Feature-Flag", f"{flag}={variant}") for flag, variant in caller.flags if variant.isascii()]
     if attempt.cost is not None and attempt.cost.total_usd is not None:
         own.append(("X-LLM-Cost-Usd", f"{attempt.cost.total_usd:f}"))
     return own

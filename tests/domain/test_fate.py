@@ -108,6 +108,13 @@ def test_a_whole_reply_that_never_went_out_is_still_cancelled() -> None:
     assert fate_of(made, asyncio.CancelledError(), is_cutting=False).status is Status.CANCELLED
 
 
+@pytest.mark.parametrize(("ended_ns", "status"), [(1, Status.CANCELLED), (2, Status.SUCCESS)])
+def test_a_reply_that_was_held_has_not_reached_a_client_that_leaves(ended_ns: int, status: Status) -> None:
+    made = exchange(http_status=200, committed=True, reading=reading())
+    made.attempts[0].ended_ns = ended_ns
+    assert fate_of(made, ConnectionResetError(), is_cutting=False).status is status
+
+
 def test_what_the_proxy_cuts_at_its_own_end_is_not_blamed_on_the_client() -> None:
     made = exchange(http_status=200, committed=True, reading=reading(StreamEnd.TRUNCATED, None))
     found = fate_of(made, asyncio.CancelledError(), is_cutting=True)

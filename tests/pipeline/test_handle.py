@@ -16,6 +16,7 @@ from proxy.domain.errors import (
     UpstreamUnreachable,
 )
 from proxy.domain.routing import Route, Target
+from proxy.pipeline.handle import handle
 from tests.pipeline.fakes import (
     ANTHROPIC,
     CHAT,
@@ -187,6 +188,15 @@ async def test_a_client_that_leaves_mid_stream_cancels_and_frees_the_provider(go
     assert (end["status"], end["error_type"], end["failed_phase"]) == ("cancelled", "client_disconnect", "client")
     assert made.upstream.replies[0].is_left
     assert made.upstream.replies[0].is_left_early
+
+
+async def test_a_client_that_is_gone_when_a_held_reply_is_ready_did_not_get_it() -> None:
+    made = world(plain())
+    with pytest.raises(ConnectionResetError):
+        async with handle(request(), made.services):
+            raise ConnectionResetError
+    end = made.journal.end()
+    assert (end["status"], end["output_tokens"]) == ("cancelled", 5)
 
 
 async def _cancelled_while(started: asyncio.Event, running: "asyncio.Task[Any]") -> None:

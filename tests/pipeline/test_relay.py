@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -100,9 +101,16 @@ async def test_a_caller_may_ask_for_fewer_retries() -> None:
 
 
 async def test_a_pause_that_the_provider_asks_for_is_kept_only_when_short() -> None:
-    made = world(failing(429, **{"Retry-After": "600"}), configured=snapshot(ALIAS))
+    alone = replace(ALIAS, fallback=())
+    made = world(failing(429, **{"Retry-After": "600"}), configured=snapshot(alone))
     answer = await call(made, request(FAST))
     assert (answer.status, answer.headers["retry-after"]) == (429, "600")
+
+
+async def test_a_target_that_asks_for_a_long_pause_gives_way_to_the_fallback() -> None:
+    made = world(failing(429, **{"Retry-After": "600"}), plain(), configured=snapshot(ALIAS))
+    answer = await call(made, request(FAST))
+    assert (answer.status, answer.headers["x-llm-target"]) == (200, "openai/gpt-4.1")
 
 
 async def test_without_a_route_there_is_one_attempt() -> None:

@@ -1,8 +1,10 @@
 """The head that the client gets, and which bodies are held for their cost."""
 
 import orjson
+import pytest
 
 from proxy.domain.context_token import verify
+from proxy.pipeline.handle import handle
 from proxy.pipeline.reply import HELD_LIMIT_BYTES
 from tests.pipeline.fakes import (
     CHAT,
@@ -34,6 +36,13 @@ async def test_a_whole_json_reply_carries_its_cost_and_context() -> None:
     assert (claims["trace_id"], claims["prompt_version_id"], claims["model"]) == ("t/1", "pv_7", "gpt-4.1-mini")
 
 
+async def test_the_flags_that_decided_are_told_again() -> None:
+    flags = [("X-Feature-Flag", "tone=warm, length=short"), ("X-Feature-Flag-Greeting", "gr\u00fc\u00df")]
+    async with handle(request(headers=flags), world(plain()).services) as reply:
+        told = [value for name, value in reply.headers if name == "X-Feature-Flag"]
+    assert told == ["tone=warm", "length=short"]
+
+
 async def test_the_provider_s_request_id_stays_and_ours_stands_beside_it() -> None:
     made = world(plain(headers=[JSON, ("x-request-id", "req_theirs")]))
     answer = await call(made)
@@ -62,6 +71,15 @@ async def test_a_json_body_that_begins_with_keep_alive_blanks_is_passed_on_at_on
     answer = await call(made)
     assert answer.pieces == [b"\n", b"\n", PLAIN_BODY]
     assert made.journal.end()["input_tokens"] == 10
+
+
+@pytest.mark.parametrize(
+    ("content_type", "first"),
+    [("application/json", b'data: {"id":1}\n\n'), ("application/x-ndjson", b'{"id":1}\n')],
+)
+async def test_a_stream_under_a_json_type_is_passed_on_at_once(content_type: str, first: bytes) -> None:
+    made = world(ScriptedReply(headers=[("Content-Type", content_type)], steps=[first, b"rest"]))
+    assert (await call(made)).pieces == [first, b"rest"]
 
 
 async def test_a_large_json_body_is_not_held() -> None:
