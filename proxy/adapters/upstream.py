@@ -124,6 +124,8 @@ class AiohttpUpstream:
                 timeout=limits,
             )
         try:
+            if response.status < 200:  # nobody asked to switch protocols
+                raise UpstreamProtocol("The provider's reply was not valid HTTP.")
             yield AiohttpReply(response)
         finally:
             if response.content.at_eof():

@@ -45,8 +45,8 @@ def upstream_headers(
 ) -> list[tuple[str, str]]:
     """The client's headers as the provider gets them, with the provider's own key where one is configured.
 
-    `is_ours` tells the analytics headers. `identity_encoding` asks for an uncompressed reply, so that a stream
-    can be read as it passes. Raises BadRequest for a value that is not UTF-8.
+    `is_ours` tells the analytics headers. `identity_encoding` asks for an uncompressed reply, so that it can be read,
+    or our key found in it, as it passes. Raises BadRequest for a value that is not UTF-8.
     """
     dropped = _NEVER_UPSTREAM | _named_by_connection(headers) | credentials.spent_headers
     if provider.api_key is not None:

@@ -13,7 +13,6 @@ class Limits:
 
     body_bytes: int = 64 * 1024 * 1024
     streamed_bytes: int = 512 * 1024 * 1024
-    header_block_bytes: int = 32 * 1024
     body_silence_s: float = 60.0
     """The longest pause of a client that is sending its body."""
 

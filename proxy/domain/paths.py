@@ -30,11 +30,6 @@ class RequestTarget:
         """True for the paths that are relayed to a provider."""
         return self.raw_path.startswith(_GATEWAY_PREFIXES)
 
-    @property
-    def path_and_query(self) -> str:
-        """As it goes upstream, byte for byte."""
-        return f"{self.raw_path}?{self.raw_query}" if self.raw_query else self.raw_path
-
 
 def parse_target(raw_target: str) -> RequestTarget:
     """Split an origin-form target. Raises BadRequest for absolute forms, dot segments and encoded traps."""

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from proxy.domain.errors import UpstreamError
+from proxy.domain.errors import RequestError, UpstreamError
 from proxy.domain.exchange import Attempt
 from proxy.domain.headers import header
 from proxy.domain.provider_errors import errors_of_provider
@@ -44,11 +44,21 @@ class _Trial:
 @asynccontextmanager
 async def relay(plan: Plan, call: Call) -> AsyncIterator[Reply]:
     """Yield the reply of the first willing target. Raises UpstreamError when the last one could not be reached."""
-    async with AsyncExitStack() as stack:
-        trial = await _first_willing(plan, call, stack)
-        reply = await reply_of(trial.reply, trial.pump, trial.attempt, call, held=trial.held)
-        call.exchange.committed_ns = call.services.clock.monotonic_ns()
-        yield reply
+    try:
+        async with AsyncExitStack() as stack:
+            trial = await _first_willing(plan, call, stack)
+            reply = await reply_of(trial.reply, trial.pump, trial.attempt, call, held=trial.held)
+            call.exchange.committed_ns = call.services.clock.monotonic_ns()
+            yield reply
+    except UpstreamError:
+        if (fault := _fault_of_client(call)) is not None:
+            raise fault from None
+        raise
+
+
+def _fault_of_client(call: Call) -> RequestError | None:
+    """What was wrong with a body that was passed on as it came; the HTTP client tells it as a broken connection."""
+    return call.body.error if isinstance(call.body, StreamedBody) else None
 
 
 async def _first_willing(plan: Plan, call: Call, stack: AsyncExitStack) -> _Trial:
@@ -116,9 +126,8 @@ async def _try(attempt: Attempt, call: Call, stack: AsyncExitStack, *, with_usag
         stack.callback(pump.finish, is_broken=True)
         await pump.prime()
     except UpstreamError as error:
-        if isinstance(call.body, StreamedBody) and call.body.error is not None:
-            raise call.body.error from None
-        attempt.error_type = error.error_type
+        if _fault_of_client(call) is None:
+            attempt.error_type = error.error_type
         raise
     return _Trial(attempt=attempt, reply=reply, pump=pump)
 
@@ -148,8 +157,7 @@ def _take_turns(patience: Patience, limit: asyncio.Timeout, is_clients: bool) ->
 def _pump_of(reply: UpstreamReply, attempt: Attempt, call: Call, patience: Patience, *, with_usage: bool) -> Pump:
     endpoint = call.exchange.endpoint
     encoding = (header(reply.headers, "content-encoding") or "identity").lower()
-    is_stream = "event-stream" in (header(reply.headers, "content-type") or "").lower()
-    strips_usage = with_usage and is_stream and encoding == "identity"
+    strips_usage = with_usage and reply.status < 300 and encoding == "identity"
     editors: list[Editor] = [UsageStripper()] if strips_usage else []
     if attempt.target.provider.api_key is not None and reply.status >= 400:
         editors.append(KeyMask(attempt.target.provider.api_key))

@@ -46,7 +46,7 @@ def build_request(call: Call, attempt: Attempt, *, with_usage: bool) -> Upstream
         provider=target.provider,
         credentials=call.credentials,
         is_ours=is_analytics_header,
-        identity_encoding=bool(call.exchange.endpoint.api),
+        identity_encoding=bool(call.exchange.endpoint.api) or target.provider.api_key is not None,
     )
     if is_edited:
         headers = [(name, value) for name, value in headers if name.lower() != "content-encoding"]

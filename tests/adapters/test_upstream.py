@@ -186,8 +186,9 @@ async def test_a_connection_that_breaks(upstream: AiohttpUpstream, script: Scrip
         b"HTTP/1.1 200 OK\r\nX: " + CANARY + b"\x00\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + CANARY + b"h" * 2 * HEADER_LIMIT_BYTES + b"\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + CANARY + b"\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + CANARY + b"\r\n\r\n",
     ],
-    ids=["garbage", "version", "length", "nul", "huge", "chunk"],
+    ids=["garbage", "version", "length", "nul", "huge", "chunk", "switch"],
 )
 async def test_a_reply_that_is_no_http_is_not_quoted(upstream: AiohttpUpstream, reply: bytes) -> None:
     async with ScriptedProvider(raw(reply)) as provider:
@@ -195,7 +196,7 @@ async def test_a_reply_that_is_no_http_is_not_quoted(upstream: AiohttpUpstream, 
     assert type(error) is UpstreamProtocol
     assert CANARY.decode() not in f"{error}{error.public_message}{error.code}"
     assert error.__cause__ is None
-    assert error.__suppress_context__
+    assert error.__suppress_context__ or error.__context__ is None
 
 
 async def test_no_error_quotes_the_address(upstream: AiohttpUpstream) -> None:

@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 
 from proxy.domain.errors import (
     BadRequest,
+    ErrorType,
     Forbidden,
+    TooLarge,
     UpstreamReset,
     UpstreamTimeout,
     UpstreamTotalTimeout,
     UpstreamUnreachable,
 )
+from proxy.domain.limits import Limits
 from proxy.domain.routing import RetryPolicy, Route, Target, Timeouts
-from proxy.pipeline.ports import UpstreamRequest
+from proxy.pipeline.ports import Headers, UpstreamRequest
 from proxy.pipeline.pump import KeyMask
 from tests.harness.call import PATIENCE_S
 from tests.pipeline.fakes import (
@@ -27,6 +30,7 @@ from tests.pipeline.fakes import (
     DONE,
     OPENAI,
     OURS,
+    PLAIN_BODY,
     SSE,
     USAGE,
     ScriptedReply,
@@ -158,6 +162,17 @@ async def test_a_provider_that_refuses_the_injection_is_asked_once_more_and_reme
     assert len(made.upstream.requests) == 3
 
 
+@pytest.mark.parametrize("headers", [(), (("Content-Type", "text/plain"),), (("Content-Type", "application/json"),)])
+async def test_what_the_injection_caused_goes_whatever_the_stream_is_called(headers: Headers) -> None:
+    made = world(ScriptedReply(headers=headers, steps=WITH))
+    assert (await call(made, request(ASKS_NOT))).body == b"".join(WITHOUT)
+
+
+async def test_a_document_in_reply_to_a_stream_passes_whole() -> None:
+    made = world(ScriptedReply(steps=[PLAIN_BODY[:20], PLAIN_BODY[20:]]))
+    assert (await call(made, request(ASKS_NOT))).body == PLAIN_BODY
+
+
 async def test_another_400_is_passed_on_whole() -> None:
     body = b'{"error":{"message":"max_tokens is too large"}}'
     made = world(ScriptedReply(status=400, steps=[body[:9], body[9:]]))
@@ -262,6 +277,27 @@ async def test_a_reply_may_begin_before_the_request_has_ended() -> None:
     made = world()
     made.services.upstream = Echo()
     assert (await call(made, request(target="/v1/files", pieces=[b"a", b"b"]))).body == b"a!"
+
+
+async def test_an_upload_that_goes_wrong_within_the_reply_is_not_the_provider_s_fault() -> None:
+    class Echo:
+        @asynccontextmanager
+        async def send(self, asked: UpstreamRequest) -> AsyncIterator[ScriptedReply]:
+            assert isinstance(asked.body, AsyncIterator)
+            body, first = asked.body, await anext(asked.body)
+
+            async def take_more() -> None:
+                with pytest.raises(TooLarge):
+                    await anext(body)
+
+            yield ScriptedReply(steps=[first, take_more, UpstreamReset("It broke, as it seemed.")])
+
+    made = world(configured=snapshot(limits=Limits(streamed_bytes=5)))
+    made.services.upstream = Echo()
+    with pytest.raises(TooLarge):
+        await call(made, request(target="/v1/files", pieces=[b"a", b"b" * 5]))
+    assert made.observed[0].fate is not None
+    assert made.observed[0].fate.error_type is ErrorType.TOO_LARGE
 
 
 async def test_a_multipart_call_is_streamed_once_and_cannot_use_an_alias() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from proxy.domain.endpoints import Dialect
 from proxy.domain.routing import Route, Target
-from tests.pipeline.fakes import ANTHROPIC, CHAT, OURS, call, plain, request, snapshot, world
+from tests.pipeline.fakes import ANTHROPIC, CHAT, OPENAI, OURS, call, plain, request, snapshot, world
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,16 @@ async def test_analytics_headers_stay_here() -> None:
     await call(made, request(headers=[*ours, ("X-Kept", "k")]))
     names = {name.lower() for name, _ in made.upstream.requests[0].headers}
     assert names == {"x-kept", "accept-encoding", "content-length"}
+
+
+@pytest.mark.parametrize(("key", "accepts"), [("plk_web", "identity"), ("sk-theirs", "gzip")])
+async def test_a_reply_in_which_our_key_may_stand_is_asked_for_uncompressed(key: str, accepts: str) -> None:
+    configured = snapshot()
+    ours = replace(configured.routing, defaults={Dialect.OPENAI: OURS if key == "plk_web" else OPENAI})
+    made = world(plain(), configured=replace(configured, routing=ours))
+    headers = [("Authorization", f"Bearer {key}"), ("Accept-Encoding", "gzip")]
+    await call(made, request(b"", method="GET", target="/v1/models", headers=headers))
+    assert dict(made.upstream.requests[0].headers)["Accept-Encoding"] == accepts
 
 
 async def test_a_proxy_key_in_the_query_is_taken_out() -> None:
