@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,23 +80,72 @@ class App:
         self._is_draining = False
 
     async def start(self) -> None:
-        """Recover what an earlier process left, then accept connections."""
-        settings, loop = self._settings, asyncio.get_running_loop()
-        self._journal = SqliteJournal(_journal_settings(self._configuration, settings), on_events=settings.on_events)
-        recovered = await loop.run_in_executor(None, self._journal.recover, events.interrupted)
+        """Recover what an earlier process left, then accept connections. What fails half-way is undone."""
+        async with AsyncExitStack() as leaving:
+            leaving.callback(self._socket.close)
+            self._upstream = AiohttpUpstream()
+            leaving.push_async_callback(self._upstream.close)
+            await self._open_journal()
+            leaving.push_async_callback(asyncio.to_thread, self._journal.close_journal, DELIVERY_S)
+            self._start_shipping()
+            leaving.push_async_callback(self._end_shipping)
+            self._estimator = Estimator(Tokenizer())
+            await asyncio.to_thread(self._estimator.load)  # later it would hold the interpreter for 0.2 s
+            leaving.push_async_callback(self._end_estimates)
+            await self._accept()
+            leaving.push_async_callback(self._end_calls)
+            self._leaving = leaving.pop_all()
+
+    async def stop(self) -> None:
+        """Leave in the opposite order; see the module's text. Each step is taken even when one before it failed."""
+        await self._leaving.aclose()
+        log.info("stopped", extra={"pending_events": self._journal.stats().pending})
+
+    async def settled(self) -> None:
+        """Wait until every call that has ended is on disk."""
+        await self._edge.wait_idle(self._configuration.drain_s)
+        await asyncio.to_thread(self._journal.flush, DELIVERY_S)
+
+    async def _open_journal(self) -> None:
+        settings = _journal_settings(self._configuration, self._settings)
+        self._journal = SqliteJournal(settings, on_events=self._settings.on_events)
+        recovered = await asyncio.to_thread(self._journal.recover, events.interrupted)
         if recovered:
             log.warning("calls that an earlier process left open were closed", extra={"calls": recovered})
         self._journal.start()
-        self._sink, self._shipping = self._start_shipping()
-        self._upstream = AiohttpUpstream()
-        self._estimator = Estimator(Tokenizer())
-        await loop.run_in_executor(None, self._estimator.load)  # later it would hold the interpreter for 0.2 s
+
+    def _start_shipping(self) -> None:
+        destination = self._configuration.destination
+        self._sink: PostHogSink | None = None
+        if destination.api_key is None:
+            return
+        settings = PostHogSettings(
+            host=destination.host, api_key=destination.api_key, capture=destination.capture, gzip=destination.gzip
+        )
+        self._sink = PostHogSink(self._journal, settings)
+        self._shipping = asyncio.ensure_future(_ship(self._sink))
+
+    async def _end_shipping(self) -> None:
+        """Deliver what can be delivered now: some disks do not survive the process."""
+        if self._sink is None:
+            return
+        await asyncio.to_thread(self._journal.flush, DELIVERY_S)
+        self._shipping.cancel()
+        await asyncio.wait([self._shipping])
+        await self._sink.drain(DELIVERY_S)
+        await self._sink.close()
+
+    async def _end_estimates(self) -> None:
+        await asyncio.to_thread(self._estimator.close, DELIVERY_S)
+        await asyncio.sleep(0)  # the last estimates arrive on this loop
+
+    async def _accept(self) -> None:
         self._metrics = CallMetrics(self._gauges)
         self._services = Services(
             snapshot=lambda: self._snapshot,
             upstream=self._upstream,
             journal=self._journal,
-            estimator=_OnLoop(self._estimator, loop),
+            estimator=_OnLoop(self._estimator, asyncio.get_running_loop()),
             clock=SystemClock(),
             random_bytes=os.urandom,
             decode_copy=decode_copy,
@@ -110,13 +159,8 @@ class App:
         self._site = web.SockSite(self._runner, self._socket, backlog=BACKLOG)
         await self._site.start()
 
-    async def settled(self) -> None:
-        """Wait until every call that has ended is on disk."""
-        await self._edge.wait_idle(self._configuration.drain_s)
-        await asyncio.to_thread(self._journal.flush, DELIVERY_S)
-
-    async def stop(self) -> None:
-        """Leave in order; see the module's text."""
+    async def _end_calls(self) -> None:
+        """Let running calls finish within the limit, and cut the rest."""
         self._is_draining = True
         await self._site.stop()
         self._server.pre_shutdown()
@@ -124,33 +168,6 @@ class App:
             self._services.is_cutting = True
             await self._edge.cut()
         await self._runner.cleanup()
-        await asyncio.to_thread(self._estimator.close, DELIVERY_S)
-        await asyncio.sleep(0)  # the last estimates arrive on this loop
-        await asyncio.to_thread(self._journal.flush, DELIVERY_S)
-        if self._sink is not None and self._shipping is not None:
-            self._shipping.cancel()
-            await asyncio.wait([self._shipping])
-            await self._sink.drain(DELIVERY_S)
-            await self._sink.close()
-        pending = self._journal.stats().pending
-        await asyncio.to_thread(self._journal.close_journal, DELIVERY_S)
-        await self._upstream.close()
-        log.info("stopped", extra={"pending_events": pending})
-
-    def _start_shipping(self) -> tuple[PostHogSink | None, "asyncio.Task[None] | None"]:
-        destination = self._configuration.destination
-        if destination.api_key is None:
-            return None, None
-        sink = PostHogSink(
-            self._journal,
-            PostHogSettings(
-                host=destination.host,
-                api_key=destination.api_key,
-                capture=destination.capture,
-                gzip=destination.gzip,
-            ),
-        )
-        return sink, asyncio.ensure_future(_ship(sink))
 
     def _observer(self) -> Callable[[Exchange], None]:
         unpriced, extra = UnpricedModels(), self._settings.on_exchange

@@ -34,6 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--port", type=int, help=f"port to listen on; 0 takes a free one (default: {DEFAULT_PORT})")
     parser.add_argument("--calls", type=int, default=24, help="how many sample calls to make (default: 24)")
     parser.add_argument("--once", action="store_true", help="end after the sample traffic instead of serving on")
+    parser.add_argument("--posthog", action="store_true", help="send the invented events to POSTHOG_API_KEY's project")
     parser.set_defaults(run=demo)
 
 
@@ -53,7 +54,14 @@ def demo(args: argparse.Namespace) -> int:
 async def _demo(args: argparse.Namespace, folder: Path) -> int:
     view, in_colour = EventView(), sys.stdout.isatty()
     async with _provider() as provider_url:
-        env = {**os.environ, "OPENAI_UPSTREAM_URL": f"{provider_url}/v1", "ANTHROPIC_UPSTREAM_URL": provider_url}
+        env = {
+            **os.environ,
+            "OPENAI_UPSTREAM_URL": f"{provider_url}/v1",
+            "ANTHROPIC_UPSTREAM_URL": provider_url,
+            "GEMINI_UPSTREAM_URL": provider_url,
+        }
+        if not args.posthog:
+            env.pop("POSTHOG_API_KEY", None)  # invented calls would spoil a real project
         configuration = load(folder / "no-config", folder / "no-pricing.yaml", env)
         settings = Settings(
             host=DEFAULT_HOST,

@@ -7,7 +7,6 @@ from proxy.domain.credentials import Credentials, authenticate, may_use
 from proxy.domain.endpoints import Endpoint, classify, dialect_of
 from proxy.domain.errors import Forbidden, Unauthenticated
 from proxy.domain.exchange import Exchange
-from proxy.domain.ids import new_exchange_id
 from proxy.domain.limits import narrowed_retries
 from proxy.domain.paths import query_names
 from proxy.domain.routing import Plan, plan
@@ -23,7 +22,7 @@ from proxy.pipeline.settle import begin, settle
 async def handle(raw: RawRequest, services: Services) -> AsyncIterator[Reply]:
     """Carry one request through the house; leaving settles it exactly once, without an await, whoever failed."""
     snapshot = services.snapshot()
-    exchange = _open(raw, services)
+    exchange = _open(raw)
     body = error = None
     try:
         credentials = authenticate(raw.headers, raw.target.raw_query, snapshot.keyring)
@@ -50,9 +49,9 @@ def endpoint_of(raw: RawRequest) -> Endpoint:
     return classify(raw.method, path, dialect_of(path, header_names, query_names(raw.target.raw_query)))
 
 
-def _open(raw: RawRequest, services: Services) -> Exchange:
+def _open(raw: RawRequest) -> Exchange:
     return Exchange(
-        exchange_id=new_exchange_id(raw.received_unix_us, services.random_bytes(10)),
+        exchange_id=raw.exchange_id,
         received_unix_us=raw.received_unix_us,
         received_ns=raw.received_ns,
         endpoint=endpoint_of(raw),

@@ -61,6 +61,8 @@ class Services:
 class RawRequest:
     """A request whose head has been read. `body` yields its bytes as they come and can be read once."""
 
+    exchange_id: str
+    """Ours, random and time-ordered: the name of the call in events, records and logs."""
     method: str
     target: RequestTarget
     headers: Headers = field(repr=False)

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestPayloadError
 
-from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import BadRequest, NotFound, ProxyError
+from proxy.domain.ids import new_exchange_id
 from proxy.domain.paths import RequestTarget
 from proxy.pipeline.handle import endpoint_of, handle
 from proxy.pipeline.services import RawRequest, Reply, Services
@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 async def relay_call(request: web.BaseRequest, target: RequestTarget, services: Services) -> web.StreamResponse:
     """Carry one call to its provider and back."""
     raw = _raw_request(request, target, services)
-    dialect = endpoint_of(raw).dialect
     response: web.StreamResponse | None = None
     try:
         async with handle(raw, services) as reply:
@@ -33,18 +32,20 @@ async def relay_call(request: web.BaseRequest, target: RequestTarget, services: 
     except ConnectionError:
         return _broken(response, request)
     except ProxyError as error:
-        return _failed(error, response, request, dialect)
+        return _failed(error, response, request, raw)
     except Exception:
-        log.exception("a bug while relaying a call")
+        log.exception("a bug while relaying a call", extra={"exchange_id": raw.exchange_id})
         public = ProxyError("The proxy failed to handle the request. Quote the incident id to its operator.")
-        return _failed(public, response, request, dialect)
+        return _failed(public, response, request, raw)
     assert response is not None
     return response
 
 
 def _raw_request(request: web.BaseRequest, target: RequestTarget, services: Services) -> RawRequest:
     headers = tuple(request.headers.items())
+    received_unix_us = services.clock.unix_us()
     return RawRequest(
+        exchange_id=new_exchange_id(received_unix_us, services.random_bytes(10)),
         method=request.method,
         target=target,
         headers=headers,
@@ -52,7 +53,7 @@ def _raw_request(request: web.BaseRequest, target: RequestTarget, services: Serv
         has_body=request.body_exists,
         content_length=request.content_length,
         received_ns=services.clock.monotonic_ns(),
-        received_unix_us=services.clock.unix_us(),
+        received_unix_us=received_unix_us,
     )
 
 
@@ -93,14 +94,15 @@ async def _write(response: web.StreamResponse, reply: Reply, request: web.BaseRe
 
 
 def _failed(
-    error: ProxyError, response: web.StreamResponse | None, request: web.BaseRequest, dialect: Dialect
+    error: ProxyError, response: web.StreamResponse | None, request: web.BaseRequest, raw: RawRequest
 ) -> web.StreamResponse:
     """Answer with an envelope while that is possible; once the reply has begun, break the connection."""
     incident_id = new_incident_id()
-    log.info("call failed", extra={"incident_id": incident_id, "code": error.code, "http_status": error.http_status})
+    said = {"incident_id": incident_id, "exchange_id": raw.exchange_id, "code": error.code}
+    log.info("call failed", extra={**said, "http_status": error.http_status})
     if response is not None and response.prepared:
         return _broken(response, request)
-    answer = error_response(error, dialect, incident_id)
+    answer = error_response(error, endpoint_of(raw).dialect, incident_id)
     if not request.content.at_eof():
         answer.force_close()
     return answer

@@ -11,8 +11,9 @@ from aiohttp import web
 from proxy.domain.credentials import Keyring, authenticate
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ProxyError, Unauthenticated
+from proxy.domain.identity import VirtualKey
 from proxy.web.errors import error_response
-from proxy.web.trace_page import PAGE_HEADERS, render
+from proxy.web.trace_page import PAGE_HEADERS, alias_of, render
 
 _LOCAL_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?", re.IGNORECASE)
 """A page that bound its own name to loopback sends that name, and is refused."""
@@ -61,25 +62,30 @@ def version(_: web.BaseRequest, ops: Operations) -> web.Response:
 
 
 async def trace(request: web.BaseRequest, ops: Operations, trace_id: str) -> web.Response:
-    """What is known of one trace. Off loopback it needs a proxy key or the admin token."""
+    """What is known of one trace. Off loopback it needs the admin token, or a proxy key, which sees its own calls."""
     try:
-        _authorize(request, ops)
+        key = _authorize(request, ops)
     except ProxyError as error:
         return error_response(error, Dialect.OPENAI)
     records = await asyncio.to_thread(ops.records_of_trace, trace_id)
+    if key is not None:
+        records = [record for record in records if alias_of(record) == key.alias]
     return web.Response(status=200 if records else 404, body=render(trace_id, records), headers=PAGE_HEADERS)
 
 
-def _authorize(request: web.BaseRequest, ops: Operations) -> None:
+def _authorize(request: web.BaseRequest, ops: Operations) -> VirtualKey | None:
+    """The proxy key that let the request in; None where it is the operator's. Raises Unauthenticated."""
     if ops.is_loopback and _LOCAL_HOST.fullmatch(request.headers.get("Host", "")):
-        return
+        return None
     token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
     if ops.admin_token and hmac.compare_digest(_raw(token), _raw(ops.admin_token)):
-        return
-    if authenticate(tuple(request.headers.items()), "", ops.keyring()).key is None:
+        return None
+    key = authenticate(tuple(request.headers.items()), "", ops.keyring()).key
+    if key is None:
         raise Unauthenticated(
             "Send a proxy key, or the token in PROMPTLANE_ADMIN_TOKEN, as a bearer token.", code="token_required"
         )
+    return key
 
 
 def _raw(token: str) -> bytes:

@@ -51,6 +51,12 @@ def render(trace_id: str, records: Sequence[bytes]) -> bytes:
     return page.encode()
 
 
+def alias_of(record: bytes) -> str | None:
+    """The proxy key with which the call of a record was made."""
+    alias: str | None = orjson.loads(record)["properties"].get("key_alias")
+    return alias
+
+
 def _row(properties: Mapping[str, Any]) -> str:
     cells = (escape(str(properties.get(name, "–"))) for name, _ in _COLUMNS)
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"

@@ -71,7 +71,7 @@ def test_a_setting_that_cannot_be_meant_is_told(
     name: str, value: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    assert main(["demo"]) == 2
+    assert main(["demo", "--posthog"]) == 2
     told = capsys.readouterr()
     assert told.out == ""
     assert name in told.err

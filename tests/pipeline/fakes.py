@@ -14,6 +14,7 @@ from proxy.domain.estimate import Estimate, TextToCount
 from proxy.domain.events import EventPolicy
 from proxy.domain.exchange import Exchange
 from proxy.domain.identity import IdentityPolicy, VirtualKey
+from proxy.domain.ids import new_exchange_id
 from proxy.domain.journal_rows import Closing, Opening
 from proxy.domain.limits import Limits
 from proxy.domain.paths import parse_target
@@ -215,6 +216,9 @@ def world(*replies: ScriptedReply, configured: Snapshot | None = None) -> World:
     return World(services, upstream, journal, estimator, observed)
 
 
+_IDS = (new_exchange_id(1_795_000_000_000_000, count.to_bytes(10)) for count in range(1, 1_000_000))
+
+
 def request(
     body: Any = CHAT,
     *,
@@ -236,6 +240,7 @@ def request(
                 await piece()
 
     return RawRequest(
+        exchange_id=next(_IDS),
         method=method,
         target=parse_target(target),
         headers=tuple(headers),

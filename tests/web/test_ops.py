@@ -17,13 +17,14 @@ KEY = HashedKey(
     digest=bytes.fromhex(key_hash("plk_known", SECRET).partition(":")[2]),
     key=VirtualKey(alias="web-app", allow=("*",)),
 )
-RECORD = b'{"properties": {"model": "gpt-4.1-mini"}}'
+RECORD = b'{"properties": {"model": "gpt-4.1-mini", "key_alias": "web-app"}}'
+FOREIGN = b'{"properties": {"model": "gpt-4.1-mini", "key_alias": "batch"}}'
 OPERATIONS = Operations(
     version="1.2.3",
     config_digest=lambda: "abc",
     problems=lambda: (),
     render_metrics=lambda: b"promptlane_calls_total 1\n",
-    records_of_trace=lambda trace_id: [RECORD] if trace_id == "trace_1" else [],
+    records_of_trace=lambda trace_id: {"trace_1": [RECORD], "trace_9": [FOREIGN]}.get(trace_id, []),
     keyring=lambda: HashedKeys([KEY], SECRET),
     admin_token="an-admin-token",
     is_loopback=False,
@@ -119,3 +120,9 @@ async def test_a_trace_is_hidden_from_who_holds_no_key() -> None:
     hidden = await ops.trace(request(), OPERATIONS, "trace_1")
     shown = await ops.trace(request(Authorization="Bearer plk_known"), OPERATIONS, "trace_1")
     assert (hidden.status, shown.status) == (401, 200)
+
+
+async def test_a_key_sees_its_own_calls_and_the_operator_all() -> None:
+    foreign = await ops.trace(request(Authorization="Bearer plk_known"), OPERATIONS, "trace_9")
+    operator = await ops.trace(request(Authorization="Bearer an-admin-token"), OPERATIONS, "trace_9")
+    assert (foreign.status, operator.status) == (404, 200)

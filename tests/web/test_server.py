@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
+from aiohttp.http_parser import HttpRequestParserPy
 
 from proxy.web import server
 from proxy.web.server import HardenedServer
@@ -133,6 +134,6 @@ async def test_a_client_that_leaves_cancels_its_handler() -> None:
 
 
 async def test_the_python_parser_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HttpRequestParser", server.HttpRequestParserPy)
+    monkeypatch.setattr(server, "HttpRequestParser", HttpRequestParserPy)
     with pytest.raises(RuntimeError, match="C parser"):
         HardenedServer(echo)
