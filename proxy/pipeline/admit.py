@@ -1,6 +1,7 @@
 """Admission: the body is read and understood as far as needed, and the caller is known."""
 
 import asyncio
+from typing import Any
 
 from proxy.domain import chat
 from proxy.domain.endpoints import BodyKind, Dialect, gemini_model
@@ -22,12 +23,13 @@ async def admit(
     raw: RawRequest, exchange: Exchange, key: VirtualKey | None, snapshot: Snapshot, services: Services
 ) -> Body:
     """Take the body and fill `exchange.call` and `exchange.caller`; the caller is known even when this raises."""
+    body: Body
     try:
         if exchange.endpoint.body is BodyKind.STREAMED:
-            body: Body = await _streamed_body(raw, exchange, snapshot)
+            body = await _streamed_body(raw, exchange, snapshot)
         else:
-            body = whole = await _whole_body(raw, exchange, snapshot, services)
-            exchange.call = _read_call(raw, exchange, whole)
+            body, parsed = await _whole_body(raw, exchange, snapshot, services)
+            exchange.call = _read_call(raw, exchange, parsed)
         exchange.admitted_ns = services.clock.monotonic_ns()
         return body
     finally:
@@ -41,7 +43,10 @@ async def _streamed_body(raw: RawRequest, exchange: Exchange, snapshot: Snapshot
     return body
 
 
-async def _whole_body(raw: RawRequest, exchange: Exchange, snapshot: Snapshot, services: Services) -> WholeBody:
+async def _whole_body(
+    raw: RawRequest, exchange: Exchange, snapshot: Snapshot, services: Services
+) -> tuple[WholeBody, dict[str, Any]]:
+    """The body, and what it says: parsed it is larger than the bytes, so a stream does not keep it."""
     encoding = (header(raw.headers, "content-encoding") or "identity").strip().lower()
     if "," in encoding:
         raise UnsupportedEncoding("Send the body with at most one Content-Encoding.", code="unsupported_encoding")
@@ -53,7 +58,8 @@ async def _whole_body(raw: RawRequest, exchange: Exchange, snapshot: Snapshot, s
     parsed = chat.parse(decoded)
     if "model" in parsed:
         _refuse_second_model(decoded)
-    return WholeBody(raw=data, decoded=decoded, parsed=parsed)
+    options = {name: parsed[name] for name in ("stream_options",) if name in parsed}
+    return WholeBody(raw=data, decoded=decoded, options=options), parsed
 
 
 def _refuse_second_model(body: bytes) -> None:
@@ -68,8 +74,8 @@ def _refuse_second_model(body: bytes) -> None:
         raise BadRequest("The body names `model` more than once.", code="duplicate_model")
 
 
-def _read_call(raw: RawRequest, exchange: Exchange, body: WholeBody) -> chat.ModelCall:
-    call = chat.admit(body.parsed, exchange.endpoint)
+def _read_call(raw: RawRequest, exchange: Exchange, parsed: dict[str, Any]) -> chat.ModelCall:
+    call = chat.admit(parsed, exchange.endpoint)
     if exchange.endpoint.dialect is Dialect.GEMINI:
         return chat.with_path_facts(call, model=gemini_model(raw.target.raw_path), raw_path=raw.target.raw_path)
     return call

@@ -12,11 +12,14 @@ from proxy.pipeline.services import RawRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeBody:
-    """A body that was read. `raw` is what the client sent, `decoded` the same without its Content-Encoding."""
+    """A body that was read. `raw` is what the client sent, `decoded` the same without its Content-Encoding.
+
+    `options` is what an edit has to know of it: `stream_options`, where the client sent that.
+    """
 
     raw: bytes = field(repr=False)
     decoded: bytes = field(repr=False)
-    parsed: dict[str, Any] = field(repr=False)
+    options: dict[str, Any] = field(repr=False)
 
 
 class StreamedBody:

@@ -78,7 +78,7 @@ def _body(call: Call, target: Target, *, with_usage: bool) -> tuple[bytes | Asyn
     if new_name is not None and call.exchange.endpoint.dialect is not Dialect.GEMINI:
         data = replace_value(data, "model", orjson.dumps(new_name))
     if with_usage:
-        data = inject(data, body.parsed)
+        data = inject(data, body.options)
     return (body.raw, False) if data is body.decoded else (data, True)
 
 
