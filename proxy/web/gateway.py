@@ -1,6 +1,5 @@
 """Every provider-facing path: aiohttp's request → RawRequest; Reply → the client's bytes. Decides nothing."""
 
-import asyncio
 import logging
 import socket
 import struct
@@ -27,8 +26,6 @@ async def relay_call(request: web.BaseRequest, target: RequestTarget, services: 
         async with handle(raw, services) as reply:
             response = _response(reply)
             await _write(response, reply, request)
-    except asyncio.CancelledError:
-        raise
     except ConnectionError:
         return _broken(response, request)
     except ProxyError as error:
@@ -61,8 +58,9 @@ async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
     """The request's body pieces. A body that is no valid chunked encoding is the client's fault.
 
     A client that asked whether to go on is told so here, when its body is wanted, and not before it was let in.
+    HTTP/1.0 knows no interim replies.
     """
-    if request.headers.get("Expect", "").lower() == "100-continue":
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
     try:

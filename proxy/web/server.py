@@ -7,6 +7,9 @@ framing has broken; and while it drains, it leaves idle connections open and hea
 `tests/web/test_server.py` is the contract test.
 """
 
+import asyncio
+import socket
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -23,6 +26,8 @@ HEADER_BLOCK_BYTES = 32_768
 HEADER_COUNT = 128
 HEADER_DEADLINE_S = 10.0
 """From the first byte of a request to the end of its header block."""
+CLIENT_SILENCE_S = 600.0
+"""How long a client may leave bytes lying that were sent to it: as long as a silent provider is borne by default."""
 KEEPALIVE_S = 75.0
 """How long an idle connection is kept: nginx's default."""
 
@@ -47,6 +52,13 @@ class HardenedRequestHandler(RequestHandler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_begun = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let the kernel end the connection of a client that no longer reads; nothing here would ever notice it."""
+        super().connection_made(transport)
+        if sys.platform == "linux":
+            silence_ms = int(CLIENT_SILENCE_S * 1_000)
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence_ms)
 
     def data_received(self, data: bytes) -> None:
         """Parse; when a request has begun but its head is not whole, start the header deadline."""

@@ -139,7 +139,8 @@ async def test_a_reply_that_breaks_is_no_whole_one_under_http_1_0_either() -> No
         await client.send(asks(body=BODY).replace(b"HTTP/1.1", b"HTTP/1.0"))
         received = b""
         while not received.endswith(b"data: 1\n\n"):
-            received += await client.read_some()
+            received += (piece := await client.read_some())
+            assert piece
         gate.set()
         with pytest.raises(ConnectionResetError):
             await client.read_some()
@@ -227,6 +228,15 @@ async def test_go_on_is_said_when_the_body_is_wanted() -> None:
         assert interim.start_line == "HTTP/1.1 100 Continue"
         await client.send(BODY + body)
         assert (await client.reply()).status == 200
+
+
+async def test_go_on_is_not_said_under_http_1_0() -> None:
+    made = world(ScriptedReply(steps=[b"{}"]))
+    async with listening(made.services) as served, RawClient(served.port) as client:
+        await client.send(asks("/v1/chat/completions", BODY, b"Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0"))
+        head = await client.head()
+    assert head is not None
+    assert head.status == 200
 
 
 async def test_go_on_is_not_said_to_who_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from aiohttp.http_parser import HttpRequestParserPy
 
 from proxy.web import server
 from proxy.web.server import HardenedServer
+from tests.harness.call import PATIENCE_S
 
 CANARY = b"CANARY-3f9a"
 
@@ -131,6 +133,27 @@ async def test_a_client_that_leaves_cancels_its_handler() -> None:
         await asyncio.wait_for(entered.wait(), 5)
         writer.close()
         await asyncio.wait_for(cancelled.wait(), 5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel knows no such limit")
+async def test_a_client_that_reads_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "CLIENT_SILENCE_S", 0.1)
+    given_up = asyncio.Event()
+
+    async def floods(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(bytes(1 << 16))
+        finally:
+            given_up.set()
+
+    async with listening(floods) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.wait_for(given_up.wait(), PATIENCE_S)
+        writer.transport.abort()
 
 
 async def test_the_python_parser_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
