@@ -74,26 +74,29 @@ async def _first_willing(plan: Plan, call: Call, stack: AsyncExitStack) -> _Tria
             except UpstreamError as error:
                 if not candidates or not may_retry(plan.retries, error=error):
                     raise
+                candidates = await _still_worth_asking(candidates, attempt, None, call)
                 continue
             if with_usage and await _refuses_usage(trial, call):
                 candidates.insert(0, target)
                 continue
             if may_retry(plan.retries, status=trial.reply.status):
-                candidates = await _still_worth_asking(candidates, trial, call)
+                retry_after = header(trial.reply.headers, "retry-after")
+                candidates = await _still_worth_asking(candidates, attempt, retry_after, call)
                 if candidates:
                     continue
             await stack.enter_async_context(trial_stack.pop_all())
             return trial
 
 
-async def _still_worth_asking(candidates: list[Target], trial: _Trial, call: Call) -> list[Target]:
+async def _still_worth_asking(
+    candidates: list[Target], failed: Attempt, retry_after: str | None, call: Call
+) -> list[Target]:
     """Pause before the same target is asked again; leave it out where it asks for more time than that."""
-    target, retry_after = trial.attempt.target, header(trial.reply.headers, "retry-after")
-    if candidates[:1] == [target]:
+    if candidates[:1] == [failed.target]:
         draw = call.services.random_bytes(1)[0] / 256
-        pause_s = retry_pause_s(trial.attempt.ordinal, retry_after, draw)
+        pause_s = retry_pause_s(failed.ordinal, retry_after, draw)
         if pause_s is None:
-            return [candidate for candidate in candidates if candidate != target]
+            return [candidate for candidate in candidates if candidate != failed.target]
         await asyncio.sleep(pause_s)
     return candidates
 

@@ -86,6 +86,22 @@ async def test_an_unreachable_target_falls_back() -> None:
     assert len(made.journal.events("$ai_generation")) == 1
 
 
+@pytest.mark.parametrize("first", [ScriptedReply(error=UpstreamUnreachable("gone")), failing(503)])
+async def test_a_target_is_given_a_pause_and_a_fallback_is_asked_at_once(
+    first: ScriptedReply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    async def pause(pause_s: float) -> None:
+        pauses.append(pause_s)
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    made = world(first, failing(503), plain(), configured=snapshot(ALIAS))
+    made.services.random_bytes = lambda count: b"\x80" * count
+    assert (await call(made, request(FAST))).status == 200
+    assert pauses == [0.125]
+
+
 async def test_a_broken_connection_is_not_repeated_since_the_call_may_have_run() -> None:
     made = world(ScriptedReply(error=UpstreamReset("broke")), plain(), configured=snapshot(ALIAS))
     with pytest.raises(UpstreamReset):
