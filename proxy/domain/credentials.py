@@ -37,10 +37,12 @@ class Credentials:
 
 
 def _presented(headers: Sequence[tuple[str, str]], raw_query: str) -> Iterator[tuple[str, str]]:
-    """(place, token): each word of a credential counts, whatever its scheme, so that no spelling hides a proxy key."""
+    """(place, token): the last word of a credential, whatever its scheme, and any other that shows itself as ours."""
     for name, value in headers:
         if (place := name.lower()) == PROXY_KEY_HEADER or place in CREDENTIAL_HEADERS:
-            yield from ((place, word) for word in value.split() or [""] if word.lower() != "bearer")
+            words = [word for word in value.split() if word.lower() != "bearer"] or [""]
+            yield from ((place, word) for word in words[:-1] if word.startswith(PROXY_KEY_PREFIX))
+            yield place, words[-1]
     for pair in raw_query.split("&"):
         name, _, value = pair.partition("=")
         if query_name(name) == "key":

@@ -42,11 +42,13 @@ def upstream_headers(
     credentials: Credentials,
     is_ours: Callable[[str], bool],
     identity_encoding: bool,
+    is_openai_surface: bool = False,
 ) -> list[tuple[str, str]]:
     """The client's headers as the provider gets them, with the provider's own key where one is configured.
 
     `is_ours` tells the analytics headers. `identity_encoding` asks for an uncompressed reply, so that it can be read,
-    or our key found in it, as it passes. Raises BadRequest for a value that is not UTF-8.
+    or our key found in it, as it passes. `is_openai_surface`: whatever the host's own way, the key goes as OpenAI's
+    does. Raises BadRequest for a value that is not UTF-8.
     """
     dropped = _NEVER_UPSTREAM | _named_by_connection(headers) | credentials.spent_headers
     if provider.api_key is not None:
@@ -64,7 +66,7 @@ def upstream_headers(
     if identity_encoding:
         kept.append(("Accept-Encoding", "identity"))
     if provider.api_key is not None:
-        header = _KEY_HEADER[provider.kind]
+        header = _KEY_HEADER["openai" if is_openai_surface else provider.kind]
         kept.append((header, f"Bearer {provider.api_key}" if header == "Authorization" else provider.api_key))
     return kept
 

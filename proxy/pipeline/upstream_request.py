@@ -47,6 +47,7 @@ def build_request(call: Call, attempt: Attempt, *, with_usage: bool) -> Upstream
         credentials=call.credentials,
         is_ours=is_analytics_header,
         identity_encoding=bool(call.exchange.endpoint.api) or target.provider.api_key is not None,
+        is_openai_surface=call.exchange.endpoint.host is not None,
     )
     if is_edited:
         headers = [(name, value) for name, value in headers if name.lower() != "content-encoding"]

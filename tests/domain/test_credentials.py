@@ -61,6 +61,7 @@ def test_a_proxy_key_may_stand_beside_a_provider_s() -> None:
         ("Authorization", "Bearer plk_unknown"),
         ("x-api-key", "plk_unknown"),
         ("Authorization", "Token plk_unknown"),
+        ("Authorization", "plk_unknown, and more"),
     ],
 )
 def test_what_looks_like_a_proxy_key_and_is_not_known_is_refused(header: tuple[str, str]) -> None:

@@ -6,6 +6,8 @@ from proxy.domain.endpoints import Dialect
 from proxy.domain.routing import Route, Target
 from tests.pipeline.fakes import ANTHROPIC, CHAT, OPENAI, OURS, call, plain, request, snapshot, world
 
+GOOGLE = replace(ANTHROPIC, name="google", kind="gemini", dialect=Dialect.GEMINI, base_url="http://g.test")
+
 
 @pytest.mark.parametrize(
     ("target", "url"),
@@ -61,14 +63,23 @@ async def test_a_proxy_key_in_the_query_is_taken_out() -> None:
 
 
 async def test_an_alias_on_a_gemini_path_is_replaced_in_the_path() -> None:
-    google = replace(ANTHROPIC, name="google", kind="gemini", dialect=Dialect.GEMINI, base_url="http://g.test")
-    made = world(plain(), configured=snapshot(Route(pattern="*", targets=(Target(provider=google, model="gemini-3"),))))
+    made = world(plain(), configured=snapshot(Route(pattern="*", targets=(Target(provider=GOOGLE, model="gemini-3"),))))
     body = b'{"contents":[]}'
     await call(made, request(body, target="/v1beta/models/fast:streamGenerateContent?alt=sse&key=AIza"))
     assert (
         made.upstream.requests[0].url == "http://g.test/v1beta/models/gemini-3:streamGenerateContent?alt=sse&key=AIza"
     )
     assert made.upstream.bodies == [body]
+
+
+async def test_gemini_s_openai_surface_takes_the_key_as_openai_does() -> None:
+    google = replace(GOOGLE, api_key="AIza-ours")
+    made = world(plain(), configured=snapshot(Route(pattern="*", targets=(Target(provider=google),))))
+    headers = [("Authorization", "Bearer plk_web")]
+    await call(made, request(target="/v1beta/openai/chat/completions", headers=headers))
+    (sent,) = made.upstream.requests
+    assert sent.url == "http://g.test/v1beta/openai/chat/completions"
+    assert [field for field in sent.headers if "AIza-ours" in field[1]] == [("Authorization", "Bearer AIza-ours")]
 
 
 async def test_a_get_has_no_body_and_no_length() -> None:
