@@ -129,10 +129,7 @@ def of_end(exchange: Exchange) -> Properties:
 
 def latency_ns(exchange: Exchange) -> int:
     """Request received → last byte handed to the client; where that never was, until the call ended."""
-    ended_ns = exchange.ended_ns or exchange.received_ns
-    if exchange.fate is not None and exchange.fate.is_completed and exchange.last_byte_ns is not None:
-        ended_ns = exchange.last_byte_ns
-    return max(0, ended_ns - exchange.received_ns)
+    return max(0, (exchange.ended_ns or exchange.received_ns) - exchange.received_ns)
 
 
 def attempt_ns(exchange: Exchange, attempt: Attempt) -> int:

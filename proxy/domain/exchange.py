@@ -68,7 +68,6 @@ class Exchange:
     call: ModelCall | None = None
     attempts: list[Attempt] = field(default_factory=list)
     committed_ns: int | None = None
-    last_byte_ns: int | None = None
     ended_ns: int | None = None
     fate: Fate | None = None
     is_started: bool = False

@@ -17,6 +17,8 @@ from proxy.pipeline.relay import relay
 from proxy.pipeline.services import RawRequest, Reply, Services, Snapshot
 from proxy.pipeline.settle import begin, settle
 
+_SPENDING_NOTHING = frozenset({"GET", "HEAD", "DELETE"})
+
 
 @asynccontextmanager
 async def handle(raw: RawRequest, services: Services) -> AsyncIterator[Reply]:
@@ -82,6 +84,6 @@ def _route(
     chosen = plan(snapshot.routing, model, dialect, draw)
     if credentials.key is None and any(target.provider.api_key is not None for target in chosen.targets):
         raise _no_proxy_key()
-    if credentials.key is not None and not may_use(credentials.key, model):
+    if credentials.key is not None and raw.method not in _SPENDING_NOTHING and not may_use(credentials.key, model):
         raise Forbidden("The proxy key may not use this model; its `allow` list says which.", code="model_not_allowed")
     return Plan(targets=chosen.targets, retries=narrowed_retries(chosen.retries, raw.headers))

@@ -85,6 +85,7 @@ def test_allow_globs_decide_the_models_of_a_key() -> None:
     key = VirtualKey(alias="a", allow=("gpt-4*", "fast"))
     assert may_use(key, "gpt-4.1")
     assert may_use(key, "fast")
-    assert may_use(key, None)
+    assert not may_use(key, None)
+    assert may_use(VirtualKey(alias="a", allow=("*",)), None)
     assert not may_use(key, "claude-opus-5")
     assert not may_use(key, "GPT-4.1")

@@ -117,6 +117,14 @@ async def test_a_key_may_use_only_its_models() -> None:
     assert made.journal.end()["status"] == "blocked"
 
 
+async def test_a_key_for_some_models_reads_but_starts_nothing_that_names_no_model() -> None:
+    keyed = [("Authorization", "Bearer plk_web")]
+    made = world(plain())
+    assert (await call(made, request(b"", method="GET", target="/v1/batches", headers=keyed))).status == 200
+    with pytest.raises(Forbidden):
+        await call(made, request({"input_file_id": "f"}, target="/v1/batches", headers=keyed))
+
+
 async def test_a_model_routed_to_another_dialect_is_refused() -> None:
     made = world(configured=snapshot(Route(pattern="gpt-4.1-mini", targets=(Target(provider=ANTHROPIC),))))
     with pytest.raises(UnknownModel):
