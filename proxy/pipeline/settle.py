@@ -1,8 +1,8 @@
 """The end of an exchange: measurement → cost → events → journal. Once, without an await, never raising.
 
 `settle` runs when `handle` is left, whoever failed, so nothing here may wait: no shield is needed against a client
-that leaves. Where the provider reported no usage and there is something to count, the estimator finishes the job
-on its own thread; from there on the exchange is read only.
+that leaves. Where the provider reported no usage and there is something to count, the estimator counts elsewhere and
+the end is written when it answers; until then nobody touches the exchange.
 """
 
 import logging
@@ -106,7 +106,7 @@ def _estimate_job(exchange: Exchange, body: WholeBody | None) -> TextToCount | N
 
 
 def _estimated(exchange: Exchange, found: Estimate, snapshot: Snapshot, services: Services) -> None:
-    """Put the counts where the provider gave none; runs on the estimator's thread."""
+    """Put the counts where the provider gave none; runs when it answers."""
     try:
         attempt = exchange.final_attempt
         if attempt is not None and attempt.reading is not None:
