@@ -99,6 +99,11 @@ def test_times_are_told_from_the_receipt_of_the_request() -> None:
     assert told["tokens_per_second"] == pytest.approx(312 / 1.8, abs=0.001)
 
 
+def test_a_call_lasts_until_its_end_and_so_does_an_attempt_left_open() -> None:
+    assert latency_ns(finished(fate=CANCELLED)) == 1_840 * MS
+    assert attempt_ns(finished(), attempt(ended_ns=None)) == 1_840 * MS
+
+
 def test_time_to_first_token_is_of_streams_only() -> None:
     whole = finished(call=ModelCall(requested_model="m", stream=False))
     assert of_end(whole)["ttft_ms"] is None
