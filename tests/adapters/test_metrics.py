@@ -47,7 +47,7 @@ def samples(metrics: CallMetrics, name: str) -> dict[tuple[str, ...], float]:
 def test_a_good_call_is_counted_timed_and_priced() -> None:
     metrics = metrics_of(finished(admitted_ns=START_NS + 2 * MS))
     assert samples(metrics, "promptlane_calls_total") == {("chat", "none", "success", "openai"): 1}
-    assert samples(metrics, "promptlane_call_seconds_sum") == {("openai",): pytest.approx(1.85)}
+    assert samples(metrics, "promptlane_call_seconds_sum") == {("openai",): pytest.approx(1.84)}
     assert samples(metrics, "promptlane_first_token_seconds_sum") == {("openai",): pytest.approx(0.3)}
     assert samples(metrics, "promptlane_overhead_seconds_sum") == {(): pytest.approx(0.01)}
     assert samples(metrics, "promptlane_tokens_total") == {

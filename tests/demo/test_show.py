@@ -14,7 +14,7 @@ from tests.harness.exchanges import PRICED, READING, attempt, caller, finished, 
 
 def test_a_good_call_on_one_line_under_its_heading() -> None:
     line = call_line(finished(caller=caller(prompt_version_id="pv_2026_05_21_001")), in_colour=False)
-    assert line == ("pv_2026_05_21_001    gpt-4.1-mini-2025-04-14    300 ms  1850 ms    1284→312  $0.004800  success")
+    assert line == ("pv_2026_05_21_001    gpt-4.1-mini-2025-04-14    300 ms  1840 ms    1284→312  $0.004800  success")
     assert [line.index(word) for word in ("gpt", "success")] == [HEADING.index(word) for word in ("model", "status")]
 
 
@@ -26,7 +26,7 @@ def test_what_is_not_known_is_a_dash() -> None:
 def test_an_unknown_count_is_a_question_mark() -> None:
     reading = replace(READING, usage=Usage(output_tokens=7), first_token_ns=None, model=None)
     line = call_line(finished(attempt(reading=reading, cost=None)), in_colour=False)
-    assert line.split() == ["-", "gpt-4.1-mini", "-", "1850", "ms", "?→7", "-", "success"]
+    assert line.split() == ["-", "gpt-4.1-mini", "-", "1840", "ms", "?→7", "-", "success"]
 
 
 def test_a_failure_is_named() -> None:
@@ -51,7 +51,7 @@ def test_long_names_and_great_numbers_stay_in_their_columns() -> None:
     line = call_line(
         finished(attempt(cost=cost, reading=reading), caller=caller(prompt_version_id="v" * 99)), in_colour=False
     )
-    assert line.split() == ["v" * 20, "m" * 24, "300", "ms", "1850", "ms", "1284→312", "$12.345679", "success"]
+    assert line.split() == ["v" * 20, "m" * 24, "300", "ms", "1840", "ms", "1284→312", "$12.345679", "success"]
     assert line.index("success") == HEADING.index("status")
 
 
