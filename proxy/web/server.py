@@ -64,7 +64,7 @@ class HardenedRequestHandler(RequestHandler):
         """Parse; when a request has begun but its head is not whole, start the header deadline."""
         super().data_received(data)
         self._end_broken_body()
-        is_waiting = not self._messages and self._waiter is not None and not self._request_in_progress
+        is_waiting = not self._messages and self._current_request is None
         if is_waiting and not self._head_begun and self._keepalive_handle is not None:
             self._keepalive_handle.cancel()
             self._next_keepalive_close_time = self._loop.time() + HEADER_DEADLINE_S

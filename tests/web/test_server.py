@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from unittest.mock import Mock
 
 import pytest
 from aiohttp import web
@@ -98,6 +99,18 @@ async def test_a_header_block_that_does_not_end_is_cut_off(monkeypatch: pytest.M
     monkeypatch.setattr(server, "HEADER_DEADLINE_S", 0.05)
     async with listening() as port:
         assert await exchange(port, b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ") == b""
+
+
+async def test_bytes_that_come_with_the_connection_start_the_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEADER_DEADLINE_S", 0.05)
+    closed = asyncio.Event()
+    transport = Mock(spec=asyncio.Transport)
+    transport.close.side_effect = closed.set
+    protocol = HardenedServer(echo)()
+    protocol.connection_made(transport)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow:")  # before the connection's task has had a turn
+    await asyncio.wait_for(closed.wait(), 5)
+    protocol.connection_lost(None)
 
 
 async def test_drip_feeding_does_not_lengthen_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
