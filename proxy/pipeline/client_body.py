@@ -22,6 +22,10 @@ class WholeBody:
     options: dict[str, Any] = field(repr=False)
 
 
+SLOWEST_BODY_BYTES_PER_S = 1_024
+"""A body that drips more slowly than this, after the first `body_silence_s`, is given up."""
+
+
 class StreamedBody:
     """A body that passes through. `error` holds what ended it early, since the HTTP client would hide it."""
 
@@ -82,16 +86,24 @@ def _too_large(limit_bytes: int) -> TooLarge:
 
 
 async def _bounded(raw: RawRequest, limits: Limits, limit_bytes: int) -> AsyncIterator[bytes]:
-    total_bytes = 0
+    """Pieces within the size limit. Time counts only while the client is waited for: a slow provider is not its fault.
+
+    Beyond the silence that is allowed at any moment, all waiting together may take no longer than the slowest rate.
+    """
+    total_bytes, waited_s = 0, 0.0
+    loop = asyncio.get_running_loop()
     chunks = raw.body.__aiter__()
     while True:
+        began_s = loop.time()
+        spare_s = total_bytes / SLOWEST_BODY_BYTES_PER_S - waited_s
         try:
-            async with asyncio.timeout(limits.body_silence_s):
+            async with asyncio.timeout(limits.body_silence_s + min(0.0, spare_s)):
                 chunk = await anext(chunks)
         except StopAsyncIteration:
             return
         except TimeoutError:
             raise BodyTimeout("The request body did not arrive in time.", code="body_timeout") from None
+        waited_s += loop.time() - began_s
         total_bytes += len(chunk)
         if total_bytes > limit_bytes:
             raise _too_large(limit_bytes)

@@ -36,6 +36,19 @@ async def test_a_client_that_falls_silent_is_timed_out() -> None:
         await read_whole(request(pieces=[b"a", hang]), SMALL)
 
 
+async def test_a_body_that_drips_is_given_up_though_it_never_falls_silent() -> None:
+    handed: list[int] = []
+
+    async def drip() -> None:
+        handed.append(1)
+        await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.004)
+
+    pieces = [piece for _ in range(1_000) for piece in (drip, b"a")]
+    with pytest.raises(BodyTimeout):
+        await read_whole(request(pieces=pieces), Limits(body_bytes=10_000, body_silence_s=0.02))
+    assert len(handed) < 1_000
+
+
 async def test_a_streamed_body_passes_and_says_whose_turn_it_is() -> None:
     body = StreamedBody(request(pieces=[b"a", b"b"]), SMALL)
     seen: list[object] = []
