@@ -65,7 +65,7 @@ class Estimator(Protocol):
     def submit(self, job: TextToCount, done: Callable[[Estimate], None]) -> bool:
         """Queue one count; False, at once, when the queue is full: `done` is then never called.
 
-        Else `done` is called exactly once, on the estimator's thread.
+        Else `done` is called exactly once, later; `app` sees to it that this is on the event loop.
         """
 
 

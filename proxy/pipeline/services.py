@@ -50,7 +50,7 @@ class Services:
     """(body, Content-Encoding, limit in bytes) → the decoded body; raises RequestError."""
     side_decompressor: Callable[[str], SideDecompressor]
     observe: Callable[[Exchange], None]
-    """Called once for each settled exchange, from any thread; must not raise."""
+    """Called once for each settled exchange, on the event loop; must not raise."""
     refuses_usage: set[str] = field(default_factory=set)
     """Names of providers that answered an injected `stream_options` with an error, remembered until restart."""
     is_cutting: bool = False
