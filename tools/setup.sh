@@ -20,6 +20,6 @@ fi
 
 pip=("$venv/bin/python" -m pip --disable-pip-version-check install --quiet)
 # Wheels only: nothing that a package's own set-up code might do runs here.
-"${pip[@]}" --require-hashes --only-binary :all: -r requirements/dev.txt
+"${pip[@]}" --no-deps --require-hashes --only-binary :all: -r requirements/dev.txt
 # `compat` makes a plain path entry, not an import hook that runs at every interpreter start.
 "${pip[@]}" --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
