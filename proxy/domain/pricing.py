@@ -33,7 +33,7 @@ _STANDARD_REGIONS = frozenset({"", "global", "not_available"})
 
 
 class CostStatus(StrEnum):
-    """`PARTIAL`: some counted part had no price, or was estimated away; `UNKNOWN`: no usage to price."""
+    """`PARTIAL`: some counted part had no price, or was estimated; `UNKNOWN`: nothing was counted, or it cannot be."""
 
     PRICED = "priced"
     PARTIAL = "partial"
@@ -65,6 +65,9 @@ class Cost:
     source: str = ""
     pricing_version: str | None = None
     reason: str = ""
+
+
+NOTHING_COUNTED = Cost(status=CostStatus.UNKNOWN, reason="no usage")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,8 @@ class PriceBook:
             return reported
         price = self.find(provider_label, provider_name, model, on)
         if price is None:
+            if not is_counted(usage):  # a name alone has no cost: the provider may never have heard of it
+                return NOTHING_COUNTED
             return Cost(status=CostStatus.UNPRICED, reason="no price for the model")
         return cost_of(usage, price, self.version)
 
@@ -214,8 +219,8 @@ def cost_of(usage: Usage, price: Price, pricing_version: str) -> Cost:
     _charge_calls(bill, usage, rates)
     reason = ", ".join(bill.gaps)
     if not bill.parts:
-        if usage.input_tokens is None and usage.output_tokens is None and usage.audio_seconds is None:
-            return Cost(status=CostStatus.UNKNOWN, reason="no usage")
+        if not is_counted(usage):
+            return NOTHING_COUNTED
         if bill.gaps:
             return Cost(status=CostStatus.UNPRICED, reason=reason)
     return Cost(
@@ -346,6 +351,11 @@ def _cache_writes(usage: Usage) -> tuple[int, int]:
 
 
 _counts = attrgetter(*(entry.name for entry in fields(Usage) if entry.name.endswith(("_tokens", "_calls"))))
+
+
+def is_counted(usage: Usage) -> bool:
+    """True where the reply told a quantity that money could be asked for, be it zero."""
+    return usage.audio_seconds is not None or any(count is not None for count in _counts(usage))
 
 
 def _is_length(seconds: Decimal | None) -> bool:

@@ -15,8 +15,8 @@ from proxy.domain.estimate import Estimate, TextToCount
 from proxy.domain.exchange import Attempt, Exchange
 from proxy.domain.fate import fate_of
 from proxy.domain.journal_rows import Closing, Opening
-from proxy.domain.meter import Reading
-from proxy.domain.pricing import Cost, CostStatus
+from proxy.domain.meter import Reading, StreamEnd
+from proxy.domain.pricing import NOTHING_COUNTED, Cost, CostStatus, is_counted
 from proxy.domain.routing import Target
 from proxy.domain.usage import UsageSource
 from proxy.pipeline.client_body import WholeBody
@@ -74,8 +74,8 @@ def price(attempt: Attempt, exchange: Exchange, snapshot: Snapshot) -> None:
     reading, target = attempt.reading, attempt.target
     requested = exchange.call.requested_model if exchange.call else None
     model = reading.model or target.model or requested
-    if model is None:
-        attempt.cost = Cost(status=CostStatus.UNKNOWN)
+    if model is None or _is_refusal(reading):
+        attempt.cost = NOTHING_COUNTED
         return
     attempt.cost = snapshot.prices.price(
         reading.usage,
@@ -84,6 +84,12 @@ def price(attempt: Attempt, exchange: Exchange, snapshot: Snapshot) -> None:
         model=model,
         on=datetime.fromtimestamp(exchange.received_unix_us / 1e6, UTC).date(),
     )
+
+
+def _is_refusal(reading: Reading) -> bool:
+    """An error that counted nothing costs nothing that we know of, also where each call has a price."""
+    usage = reading.usage
+    return reading.stream_end is StreamEnd.ERROR and usage.provider_cost_usd is None and not is_counted(usage)
 
 
 def _estimate_job(exchange: Exchange, body: WholeBody | None) -> TextToCount | None:

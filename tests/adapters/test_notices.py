@@ -56,18 +56,39 @@ def test_each_model_is_named_once_a_day(said: Said) -> None:
     assert [record["model"] for record in said()] == ["a", "b", "a"]
 
 
-def test_the_model_is_what_answered_else_what_was_routed_else_what_was_asked(said: Said) -> None:
+def test_the_model_is_what_answered_else_what_was_routed_but_never_what_was_asked(said: Said) -> None:
     unpriced = UnpricedModels()
     unpriced.observe(call_to("answered"))
     unpriced.observe(finished(attempt(cost=UNPRICED, reading=None, target=replace(OPENAI, model="routed"))))
     unpriced.observe(finished(attempt(cost=UNPRICED, reading=None)))
-    assert [record["model"] for record in said()] == ["answered", "routed", "gpt-4.1-mini"]
+    assert [record.get("model") for record in said()] == ["answered", "routed", None]
+    assert "withheld" in said()[2]["msg"]
 
 
-@pytest.mark.parametrize("model", ["my secret prompt", "a\nb", 'x"}], prices: []', "", "m" * 101, "*", "é"])
-def test_a_name_that_may_be_anything_is_not_repeated(said: Said, model: str) -> None:
-    UnpricedModels().observe(replace(call_to(model), call=None))
-    assert said() == []
+@pytest.mark.parametrize(
+    "model",
+    [
+        "my secret prompt",
+        "a\nb",
+        'x"}], prices: []',
+        "",
+        "m" * 101,
+        "*",
+        "é",
+        "sk-proj-4f9a8b7c6d5e4f3a2b1c",
+        "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+        "xai-grok-4-1-fast-reasoning",
+    ],
+)
+def test_a_name_that_may_be_anything_is_withheld(said: Said, model: str) -> None:
+    unpriced = UnpricedModels()
+    for _ in range(2):
+        unpriced.observe(call_to(model))
+    (record,) = said()
+    assert record["provider"] == "openai"
+    assert "withheld" in record["msg"]
+    assert not {"model", "yaml"} & set(record)
+    assert not model or model not in {text for text in record.values() if isinstance(text, str)}
 
 
 @pytest.mark.parametrize(

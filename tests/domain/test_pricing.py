@@ -267,6 +267,25 @@ def test_a_model_without_a_price_is_unpriced_and_a_free_one_costs_nothing() -> N
 
 
 @pytest.mark.parametrize(
+    "usage",
+    [Usage(), Usage(service_tier="default", speed="fast", inference_geo="us"), Usage(provider_cost_usd=D(-1))],
+)
+def test_a_name_that_counted_nothing_is_not_unpriced_but_unknown(usage: Usage) -> None:
+    cost = book().price(usage, provider_label="openai", provider_name="openai", model="nobody", on=TODAY)
+    assert cost == Cost(status=CostStatus.UNKNOWN, reason="no usage")
+
+
+@pytest.mark.parametrize(
+    "counted",
+    [{"input_tokens": 0}, {"output_tokens": 5}, {"audio_seconds": D(3)}, {"web_search_calls": 1}],
+)
+def test_whatever_was_counted_wants_a_price(counted: dict[str, object]) -> None:
+    usage = Usage(**counted)  # type: ignore[arg-type]
+    cost = book().price(usage, provider_label="openai", provider_name="openai", model="nobody", on=TODAY)
+    assert cost.status is CostStatus.UNPRICED
+
+
+@pytest.mark.parametrize(
     ("on", "amount"),
     [(date(2025, 1, 1), 9), (date(2025, 6, 1), 1), (date(2026, 5, 31), 1), (date(2026, 6, 1), 2), (TODAY, 2)],
 )

@@ -15,10 +15,10 @@ from tests.harness.serve import SECRET
 
 ALLOWED = {
     "output_model": frozenset({"model", "$ai_model", "log"}),
-    "requested_model": frozenset({"model", "requested_model", "$ai_model", "log"}),
+    "requested_model": frozenset({"model", "requested_model", "$ai_model"}),
     "tool_name": frozenset({"tools_called", "$ai_tools_called"}),
 }
-"""Slots whose token has documented places; the warning about an unpriced model names it."""
+"""Slots whose token has documented places; the warning about an unpriced model names the one that answered."""
 
 
 def routing_with_keys(canaries: Canaries, provider_url: str) -> object:

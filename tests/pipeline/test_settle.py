@@ -1,13 +1,17 @@
 """What the end says when the provider did not say it all."""
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
 from proxy.domain.errors import UpstreamReset
 from proxy.domain.estimate import Estimate
 from proxy.domain.meter import Reading
+from proxy.domain.pricing import Price, PriceBook, RateCard, Rates
 from proxy.domain.usage import Usage, UsageSource
 from proxy.pipeline.settle import with_estimate
-from tests.pipeline.fakes import CHAT, DONE, call, request, stream_chunk, streamed, world
+from tests.pipeline.fakes import CHAT, DONE, ScriptedReply, call, request, snapshot, stream_chunk, streamed, world
 
 STREAM = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
 SILENT = (stream_chunk("Hel"), stream_chunk("lo.", finish_reason="stop"), DONE)
@@ -73,3 +77,16 @@ def test_an_estimate_fills_only_what_is_unknown() -> None:
     filled = with_estimate(partial, Estimate(input_tokens=7, output_tokens=3))
     assert (filled.usage.input_tokens, filled.usage.output_tokens) == (100, 3)
     assert filled.usage_source is UsageSource.MIXED
+
+
+@pytest.mark.parametrize("status", [404, 500])
+async def test_a_refused_call_is_of_unknown_cost_under_any_name_and_price(status: int) -> None:
+    per_call = Price(card=RateCard(standard=Rates(usd_per_call=Decimal(1))))
+    refused = ScriptedReply(status=status, steps=[b'{"error":{"code":"model_not_found"}}'])
+    for prices in ({}, {"gpt-4.1-mini": per_call}):
+        configured = replace(snapshot(), prices=PriceBook(table={"openai": prices}, version="test"))
+        made = world(refused, configured=configured)
+        await call(made, request(CHAT))
+        end = made.journal.end()
+        assert end["cost_status"] == "unknown"
+        assert "estimated_cost_usd" not in end
