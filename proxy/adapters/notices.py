@@ -21,7 +21,7 @@ class UnpricedModels:
         self._said: set[tuple[str, str, str | None]] = set()
 
     def observe(self, exchange: Exchange) -> None:
-        """Look at one settled call. A name that is not plain, could be a key, or came from the client alone is withheld."""
+        """Look at one settled call. A name that is not plain, may be a key, or only the client gave is withheld."""
         attempt = exchange.final_attempt
         if attempt is None or attempt.cost is None or attempt.cost.status is not CostStatus.UNPRICED:
             return
