@@ -10,7 +10,8 @@ from proxy.config.analytics import AnalyticsFile, compile_destination, compile_p
 from proxy.config.document import MAX_FILE_BYTES, Document, parse_document
 from proxy.config.prices import BaseTable, PricingFile, compile_rules, load_base_table
 from proxy.config.problems import ConfigError, Problem
-from proxy.config.routing import RoutingFile, compile_keys, compile_limits, compile_routing
+from proxy.config.routing import RoutingFile
+from proxy.config.routing_table import compile_keys, compile_limits, compile_routing
 from proxy.config.schema import check_document
 from proxy.domain.keys import HashedKey
 from proxy.domain.limits import Limits

@@ -7,7 +7,8 @@ import pytest
 
 from proxy.cli import keys
 from proxy.config.document import parse_document
-from proxy.config.routing import RoutingFile, compile_keys
+from proxy.config.routing import RoutingFile
+from proxy.config.routing_table import compile_keys
 from proxy.config.schema import check_document
 from proxy.config.secret import load_secret
 from proxy.domain.keys import HashedKeys, key_hash

@@ -1,7 +1,8 @@
 import pytest
 
 from proxy.config.document import Document, parse_document
-from proxy.config.routing import RoutingFile, compile_keys, compile_limits, compile_routing
+from proxy.config.routing import RoutingFile
+from proxy.config.routing_table import compile_keys, compile_limits, compile_routing
 from proxy.config.schema import check_document
 from proxy.domain.endpoints import Dialect
 from proxy.domain.identity import VirtualKey
