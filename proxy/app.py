@@ -19,14 +19,15 @@ from aiohttp import web
 from proxy import __version__
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.decompress import StreamDecompressor, decode_copy
-from proxy.adapters.journal import JournalReader, JournalSettings, SqliteJournal, journal_files
+from proxy.adapters.journal import JournalReader, JournalSettings, JournalStats, SqliteJournal, journal_files
 from proxy.adapters.journal.schema import Unusable
-from proxy.adapters.metrics import CallMetrics, Gauges
+from proxy.adapters.journal_metrics import JournalMetrics
+from proxy.adapters.metrics import CallMetrics, Vitals
 from proxy.adapters.notices import UnpricedModels
 from proxy.adapters.posthog_sink import PostHogSettings, PostHogSink
 from proxy.adapters.tokenizer import Estimator, Tokenizer
 from proxy.adapters.upstream import AiohttpUpstream
-from proxy.config import Configuration
+from proxy.config import Changes, Configuration, Refused
 from proxy.domain import events
 from proxy.domain.estimate import Estimate, TextToCount
 from proxy.domain.exchange import Exchange
@@ -49,6 +50,11 @@ DELIVERY_S = 5.0
 DELIVERY_PAUSE_S = 5.0
 """After a bug in delivery, so that it does not spin."""
 
+LOOK_S = 0.25
+"""Between two looks at the configuration's files; a change is taken up after two or three."""
+TOLD_PROBLEMS = 20
+"""Of a refused configuration, in the log; `promptlane check` lists all."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -64,14 +70,21 @@ class Settings:
     on_exchange: Callable[[Exchange], None] | None = None
     on_events: Callable[[Sequence[JournalEvent]], None] | None = None
     """Called in the journal's thread with events that became durable."""
+    on_configuration: Callable[[Configuration], None] | None = None
+    """Called with each configuration that is taken up while running."""
+    metrics_dir: Path | None = None
+    """Where the workers count together; None with one alone."""
 
 
 class App:
     """One worker: `await start()`, then `await stop()`. `address` is known once it has started."""
 
-    def __init__(self, configuration: Configuration, settings: Settings) -> None:
+    def __init__(self, configuration: Configuration, settings: Settings, changes: Changes | None = None) -> None:
+        """With `changes`, the configuration is reloaded while the worker runs."""
         self._configuration = configuration
         self._settings = settings
+        self._changes = changes
+        self._is_reload_asked = asyncio.Event()
         self._socket = _listen(settings)
         port = self._socket.getsockname()[1]
         shown_host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -85,6 +98,11 @@ class App:
             leaving.callback(self._socket.close)
             self._upstream = AiohttpUpstream()
             leaving.push_async_callback(self._upstream.close)
+            self._metrics = CallMetrics(
+                JournalMetrics(self._all_stats, lambda: self._configuration.analytics.outbox.max_bytes),
+                self._settings.metrics_dir,
+            )
+            self._metrics.configuration.runs(self._snapshot.digest, is_reload=False)
             await self._open_journal()
             leaving.push_async_callback(asyncio.to_thread, self._journal.close_journal, DELIVERY_S)
             self._start_shipping()
@@ -94,12 +112,18 @@ class App:
             leaving.push_async_callback(self._end_estimates)
             await self._accept()
             leaving.push_async_callback(self._end_calls)
+            self._house = asyncio.ensure_future(self._keep_house())
+            leaving.push_async_callback(self._end_house)
             self._leaving = leaving.pop_all()
 
     async def stop(self) -> None:
         """Leave in the opposite order; see the module's text. Each step is taken even when one before it failed."""
         await self._leaving.aclose()
         log.info("stopped", extra={"pending_events": self._journal.stats().pending})
+
+    def ask_reload(self) -> None:
+        """Read the configuration's files now, without waiting for a change to show."""
+        self._is_reload_asked.set()
 
     async def settled(self) -> None:
         """Wait until every call that has ended is on disk."""
@@ -108,22 +132,19 @@ class App:
 
     async def _open_journal(self) -> None:
         settings = _journal_settings(self._configuration, self._settings)
-        self._journal = SqliteJournal(settings, on_events=self._settings.on_events)
+        self._journal = SqliteJournal(
+            settings, on_events=self._settings.on_events, on_commit=self._metrics.observe_commit
+        )
         recovered = await asyncio.to_thread(self._journal.recover, events.interrupted)
         if recovered:
             log.warning("calls that an earlier process left open were closed", extra={"calls": recovered})
         self._journal.start()
 
     def _start_shipping(self) -> None:
-        destination = self._configuration.destination
         self._sink: PostHogSink | None = None
-        if destination.api_key is None:
-            return
-        settings = PostHogSettings(
-            host=destination.host, api_key=destination.api_key, capture=destination.capture, gzip=destination.gzip
-        )
-        self._sink = PostHogSink(self._journal, settings)
-        self._shipping = asyncio.ensure_future(_ship(self._sink))
+        if (settings := _posthog_settings(self._configuration)) is not None:
+            self._sink = PostHogSink(self._journal, settings)
+            self._shipping = asyncio.ensure_future(_ship(self._sink))
 
     async def _end_shipping(self) -> None:
         """Deliver what can be delivered now: some disks do not survive the process."""
@@ -140,7 +161,6 @@ class App:
         await asyncio.sleep(0)  # the last estimates arrive on this loop
 
     async def _accept(self) -> None:
-        self._metrics = CallMetrics(self._gauges)
         self._services = Services(
             snapshot=lambda: self._snapshot,
             upstream=self._upstream,
@@ -192,23 +212,79 @@ class App:
             is_loopback=self._settings.host in ("127.0.0.1", "::1", "localhost"),
         )
 
+    async def _keep_house(self) -> None:
+        """Look at the configuration's files, and publish the worker's vital signs, until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._is_reload_asked.wait()
+            is_asked = self._is_reload_asked.is_set()
+            self._is_reload_asked.clear()
+            try:
+                await self._look(is_asked=is_asked)
+                self._metrics.publish(self._vitals())
+            except Exception:
+                log.exception("housekeeping stumbled; it goes on")
+
+    async def _end_house(self) -> None:
+        self._house.cancel()
+        await asyncio.wait([self._house])
+
+    async def _look(self, *, is_asked: bool) -> None:
+        """Take up a changed configuration whole, or keep the one that runs and say why, once."""
+        if self._changes is None:
+            return
+        news = await asyncio.to_thread(self._changes.look, is_asked=is_asked)
+        if isinstance(news, Configuration):
+            self._take_up(news)
+        elif isinstance(news, Refused):
+            self._metrics.configuration.refused()
+            if self._settings.worker == 0:
+                problems = [str(problem) for problem in news.problems]
+                log.error(
+                    "the configuration on disk cannot be used: the one that runs is kept; run `promptlane check`",
+                    extra={"problems": problems[:TOLD_PROBLEMS], "problem_count": len(problems)},
+                )
+        elif is_asked:
+            log.info("asked to reload: the configuration has not changed")
+
+    def _take_up(self, configuration: Configuration) -> None:
+        """From here on new calls find this configuration; running ones keep theirs."""
+        before, self._configuration = self._snapshot.digest, configuration
+        self._snapshot = _snapshot(configuration, self._settings.secret, self.address)
+        self._journal.keep_within(_journal_settings(configuration, self._settings))
+        if self._sink is not None and (settings := _posthog_settings(configuration)) is not None:
+            self._sink.take_up(settings)
+        self._metrics.configuration.runs(configuration.digest, is_reload=True)
+        if self._settings.on_configuration is not None:
+            self._settings.on_configuration(configuration)
+        log.info("a changed configuration was taken up", extra={"digest": configuration.digest, "before": before})
+
     def _problems(self) -> Sequence[str]:
         draining = ("draining",) if self._is_draining else ()
-        alarming = ("delivery",) if self._sink is not None and self._sink.stats().is_alarming else ()
-        return (*draining, *alarming, *self._journal.stats().degraded)
+        return (*draining, *self._vitals().degraded)
 
-    def _gauges(self) -> Gauges:
+    def _vitals(self) -> Vitals:
         stats = self._journal.stats()
-        oldest_us = stats.oldest_pending_unix_us
-        return Gauges(
-            pending_events=stats.pending,
-            pending_bytes=stats.pending_bytes,
-            oldest_age_s=0.0 if oldest_us is None else max(0.0, (SystemClock().unix_us() - oldest_us) / 1e6),
-            delivered=sum(stats.delivered.values()),
-            delivered_unverified=stats.delivered.get("unverified", 0),
-            dead=stats.dead,
-            drops=stats.dropped,
+        delivery = self._sink.stats() if self._sink is not None else None
+        alarming = ("delivery",) if delivery is not None and delivery.is_alarming else ()
+        return Vitals(
+            calls_running=self._edge.running,
+            queued_rows=stats.queued_rows,
+            queued_bytes=stats.queued_bytes,
+            retried_events=delivery.retried_events if delivery is not None else 0,
+            degraded=(*alarming, *stats.degraded),
         )
+
+    def _all_stats(self) -> list[JournalStats]:
+        """Of our own journal as we know it, of all other files in the folder as they say."""
+        own = self._journal.path
+        found = [self._journal.stats()]
+        for path in journal_files(self._settings.data_dir):
+            if path != own:
+                with suppress(Unusable, apsw.Error), JournalReader(path) as reader:
+                    found.append(reader.stats())
+        return found
 
 
 async def _ship(sink: PostHogSink) -> None:
@@ -255,6 +331,15 @@ def _snapshot(configuration: Configuration, secret: bytes, address: str) -> Snap
         limits=configuration.limits,
         secret=secret,
         digest=configuration.digest,
+    )
+
+
+def _posthog_settings(configuration: Configuration) -> PostHogSettings | None:
+    destination = configuration.destination
+    if destination.api_key is None:
+        return None
+    return PostHogSettings(
+        host=destination.host, api_key=destination.api_key, capture=destination.capture, gzip=destination.gzip
     )
 
 

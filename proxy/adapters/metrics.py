@@ -1,72 +1,113 @@
-"""Prometheus metrics of calls. Labels come from closed lists and from configuration only, never from a request."""
+"""Prometheus metrics of calls and of this process. Labels come from closed lists and from configuration only, never
+from a request.
 
-from collections.abc import Callable, Iterable, Mapping
+Several workers count into one folder of shared memory maps, prometheus_client's multi-process mode, so that whichever
+worker answers a scrape tells the sums of all, and what a dead worker has counted stays counted. The library decides
+at import: whoever starts the workers sets `PROMETHEUS_MULTIPROC_DIR` for them. What is read at a scrape, as the
+journal's numbers are, is a collector in a registry of its own.
+"""
+
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from proxy import __version__
 from proxy.domain.exchange import Exchange
 from proxy.domain.pricing import CostStatus
 
 _LATENCY_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _OVERHEAD_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
+_COMMIT_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+PARTS = ("memory", "disk_full", "delivery")
+"""What may be degraded: the journal has no file, the journal has no room, events cannot be delivered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gauges:
-    """What is read from elsewhere at each scrape. Keys of `drops` are reasons."""
+class Vitals:
+    """What one worker says of itself from time to time. `degraded` holds some of `PARTS`."""
 
-    pending_events: int
-    pending_bytes: int
-    oldest_age_s: float
-    delivered: int
-    delivered_unverified: int
-    dead: Mapping[str, int]
-    drops: Mapping[str, int]
+    calls_running: int = 0
+    queued_rows: int = 0
+    queued_bytes: int = 0
+    retried_events: int = 0
+    """Since the worker started."""
+    degraded: tuple[str, ...] = ()
 
 
 class CallMetrics:
     """Counts settled exchanges; `observe` may be called from any thread and never raises."""
 
-    def __init__(self, read_gauges: Callable[[], Gauges]) -> None:
+    def __init__(self, journal: Collector, shared_dir: Path | None = None) -> None:
+        """`journal` is read at each scrape. `shared_dir` is where the workers count, None with one alone."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
+        self._own = CollectorRegistry()
+        self._shown = self._own if shared_dir is None else CollectorRegistry()
+        if shared_dir is not None:
+            MultiProcessCollector(self._shown, str(shared_dir))  # type: ignore[no-untyped-call]
+        self._shown.register(journal)
+        self.configuration = ConfigurationMetrics(self._own)
+        self._shown.register(self.configuration)
         by_call = ("endpoint", "target", "status", "error_type")
-        self._calls = Counter("promptlane_calls", "Calls by their end.", by_call, registry=self.registry)
-        self._latency = _histogram("promptlane_call_seconds", "From request to last byte.", self.registry)
-        self._ttft = _histogram("promptlane_first_token_seconds", "From request to first token.", self.registry)
-        self._overhead = Histogram(
-            "promptlane_overhead_seconds",
-            "Time added before the request went upstream.",
-            buckets=_OVERHEAD_BUCKETS_S,
-            registry=self.registry,
+        self._calls = self._counter("promptlane_calls", "Calls by their end.", *by_call)
+        self._latency = self._seconds(
+            "promptlane_call_seconds", "From request to last byte.", _LATENCY_BUCKETS_S, "target"
         )
-        self._tokens = Counter(
-            "promptlane_tokens",
-            "Tokens by direction and source.",
-            ("target", "direction", "source"),
-            registry=self.registry,
+        self._ttft = self._seconds(
+            "promptlane_first_token_seconds", "From request to first token.", _LATENCY_BUCKETS_S, "target"
         )
-        self._cost = Counter("promptlane_cost_usd", "Cost of priced calls.", ("target",), registry=self.registry)
-        self._cost_status = Counter(
-            "promptlane_cost_status",
-            "Calls by whether they could be priced.",
-            ("target", "cost_status"),
-            registry=self.registry,
+        self._overhead = self._seconds(
+            "promptlane_overhead_seconds", "Time added before the request went upstream.", _OVERHEAD_BUCKETS_S
         )
-        self._warnings = Counter(
-            "promptlane_analytics_warnings",
-            "Malformed analytics values dropped.",
-            ("value", "reason"),
-            registry=self.registry,
+        self._tokens = self._counter(
+            "promptlane_tokens", "Tokens by direction and source.", "target", "direction", "source"
         )
-        self.registry.register(_GaugeCollector(read_gauges))
+        self._cost = self._counter("promptlane_cost_usd", "Cost of priced calls.", "target")
+        self._cost_status = self._counter(
+            "promptlane_cost_status", "Calls by whether they could be priced.", "target", "cost_status"
+        )
+        self._warnings = self._counter(
+            "promptlane_analytics_warnings", "Malformed analytics values dropped.", "value", "reason"
+        )
+        self._commits = self._seconds(
+            "promptlane_journal_commit_seconds", "Time of one commit of the journal.", _COMMIT_BUCKETS_S
+        )
+        self._retried = self._counter("promptlane_outbox_retried", "Events sent again after a failure.")
+        self._retried_events = 0
+        self._running = self._gauge("promptlane_calls_running", "Calls that run now.")
+        self._queued_rows = self._gauge("promptlane_journal_queued_rows", "Rows that wait for the journal's writer.")
+        self._queued_bytes = self._gauge("promptlane_journal_queued_bytes", "Bytes of these rows.")
+        self._degraded = Gauge(
+            "promptlane_degraded",
+            "1 where a part of the analytics is in trouble; calls go on.",
+            ("part",),
+            registry=self._own,
+            multiprocess_mode="livemax",
+        )
+        self._gauge("promptlane_workers", "Processes that serve.").set(1)
 
     def render(self) -> bytes:
-        """Prometheus text exposition."""
-        return generate_latest(self.registry)
+        """Prometheus text exposition. Reads the disk."""
+        return generate_latest(self._shown)
+
+    def publish(self, vitals: Vitals) -> None:
+        """Take in what the worker says of itself, for its own scrapes and the other workers'."""
+        self._running.set(vitals.calls_running)
+        self._queued_rows.set(vitals.queued_rows)
+        self._queued_bytes.set(vitals.queued_bytes)
+        self._retried.inc(vitals.retried_events - self._retried_events)
+        self._retried_events = vitals.retried_events
+        for part in PARTS:
+            self._degraded.labels(part).set(part in vitals.degraded)
+
+    def observe_commit(self, duration_s: float) -> None:
+        """Note one commit of the journal."""
+        self._commits.observe(duration_s)
 
     def observe(self, exchange: Exchange) -> None:
         """Count one settled exchange."""
@@ -103,33 +144,56 @@ class CallMetrics:
             if cost.status is not CostStatus.UNKNOWN and cost.total_usd is not None:
                 self._cost.labels(target).inc(float(cost.total_usd))
 
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self._own)
 
-def _histogram(name: str, text: str, registry: CollectorRegistry) -> Histogram:
-    return Histogram(name, text, ("target",), buckets=_LATENCY_BUCKETS_S, registry=registry)
+    def _seconds(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self._own)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        """Summed over the workers that live."""
+        return Gauge(name, text, registry=self._own, multiprocess_mode="livesum")
 
 
-class _GaugeCollector(Collector):
-    """Reads the journal's numbers when a scrape asks for them."""
+class ConfigurationMetrics(Collector):
+    """Which code and configuration run. The digest is that of the worker that answers."""
 
-    def __init__(self, read: Callable[[], Gauges]) -> None:
-        self._read = read
-
-    def collect(self) -> Iterable[Metric]:
-        """Yield the families of one scrape."""
-        gauges = self._read()
-        yield GaugeMetricFamily("promptlane_outbox_pending_events", "Events not yet delivered.", gauges.pending_events)
-        yield GaugeMetricFamily("promptlane_outbox_bytes", "Bytes of pending events.", gauges.pending_bytes)
-        yield GaugeMetricFamily("promptlane_outbox_oldest_age_seconds", "Age of the oldest.", gauges.oldest_age_s)
-        yield CounterMetricFamily("promptlane_outbox_delivered", "Accepted by PostHog.", gauges.delivered)
-        yield CounterMetricFamily(
-            "promptlane_outbox_delivered_unverified", "Accepted without a verdict.", gauges.delivered_unverified
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._digest = ""
+        self._reloads = Counter(
+            "promptlane_config_reloads", "Changes of the configuration.", ("result",), registry=registry
         )
-        yield _by_reason("promptlane_outbox_dead", "Events PostHog refused, kept for replay.", gauges.dead)
-        yield _by_reason("promptlane_outbox_dropped", "Events lost, by reason.", gauges.drops)
+        self._is_current = Gauge(
+            "promptlane_config_last_reload_successful",
+            "0 where what lies on disk cannot be used and an earlier configuration runs.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self._loaded = Gauge(
+            "promptlane_config_loaded_timestamp_seconds",
+            "When the configuration that runs was taken up.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
 
+    def runs(self, digest: str, *, is_reload: bool) -> None:
+        """This configuration runs from now on."""
+        self._digest = digest
+        self._is_current.set(1)
+        self._loaded.set(time.time())
+        if is_reload:
+            self._reloads.labels("applied").inc()
 
-def _by_reason(name: str, text: str, counts: Mapping[str, int]) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, text, labels=("reason",))
-    for reason, count in sorted(counts.items()):
-        family.add_metric((reason,), count)
-    return family
+    def refused(self) -> None:
+        """What lies on disk cannot be used."""
+        self._is_current.set(0)
+        self._reloads.labels("refused").inc()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families of one scrape."""
+        build = GaugeMetricFamily("promptlane_build_info", "The code that runs.", labels=("version",))
+        build.add_metric((__version__,), 1)
+        yield build
+        config = GaugeMetricFamily("promptlane_config_info", "The configuration that runs.", labels=("digest",))
+        config.add_metric((self._digest,), 1)
+        yield config

@@ -63,6 +63,12 @@ class Capture:
         self._now_s = wall_unix_s
         self._session: aiohttp.ClientSession | None = None
 
+    def take_up(self, settings: PostHogSettings) -> None:
+        """Send like this from now on; the host stays what it was."""
+        if settings != self._settings:
+            self._settings = settings
+            self.is_v1 = settings.capture == "v1"
+
     async def post(self, rows: Sequence[OutboxRow], *, is_historical: bool, attempt: int) -> Answer:
         """Send a batch; `attempt` counts from 1."""
         is_v1 = self.is_v1

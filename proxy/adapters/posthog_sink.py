@@ -100,6 +100,10 @@ class PostHogSink:
         """How delivery goes."""
         return self._stats
 
+    def take_up(self, settings: PostHogSettings) -> None:
+        """Send like this from now on; the host stays what it was."""
+        self._capture.take_up(settings)
+
     async def run(self) -> None:
         """Deliver until cancelled."""
         await self._start_afresh()

@@ -113,9 +113,6 @@ def _stats(args: argparse.Namespace) -> int:
 _OF_THE_PROCESS = (
     "queued_rows",
     "queued_bytes",
-    "commits",
-    "commit_s",
-    "commit_buckets",
     "quarantined_files",
     "degraded",
 )

@@ -2,23 +2,27 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import uvloop
 
 from proxy.adapters import logs
 from proxy.app import App, Settings
-from proxy.cli.workers import Supervisor
-from proxy.config import ConfigError, Configuration, Places, Problem, find_places, load, load_secret
+from proxy.cli.workers import KeptConfiguration, Supervisor
+from proxy.config import Changes, ConfigError, Configuration, Places, Problem, find_places, load, load_secret
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 4000
 PORTS = range(65_536)
 WORKERS = range(1, 65)
 LOG_LEVELS = ("debug", "info", "warning", "error")
+
+log = logging.getLogger(__name__)
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,6 +35,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--port", type=int, help=f"port to listen on; 0 takes a free one (default: {DEFAULT_PORT})")
     parser.add_argument("--workers", type=int, help="processes that share the port (default: 1)")
     parser.add_argument("--worker-number", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--runtime-dir", type=Path, help=argparse.SUPPRESS)
     parser.set_defaults(run=serve)
 
 
@@ -40,15 +45,16 @@ def serve(args: argparse.Namespace) -> int:
     try:
         configure_logs(env, default="info")
         places = find_places(env, config=args.config, pricing=args.pricing, data=args.data)
-        configuration = load(places.config_dir, places.pricing_file, env)
-        settings = _settings(args, env, places)
+        kept = KeptConfiguration(args.runtime_dir) if args.runtime_dir else None
+        configuration = _load(places, env, kept)
+        settings = _settings(args, env, places, kept)
     except ConfigError as error:
         return show_problems(error)
-    is_child = args.worker_number is not None
+    is_child = kept is not None
     try:
         if settings.worker_count > 1 and not is_child:
-            return Supervisor(settings.host, settings.port, settings.worker_count).run()
-        app = App(configuration, settings)
+            return Supervisor(settings.host, settings.port, settings.worker_count, configuration).run()
+        app = App(configuration, settings, Changes(places, env, configuration))
     except OSError as error:
         print(cannot_listen(settings, error), file=sys.stderr)
         return 1
@@ -57,10 +63,23 @@ def serve(args: argparse.Namespace) -> int:
     return 0
 
 
+def _load(places: Places, env: Mapping[str, str], kept: KeptConfiguration | None) -> Configuration:
+    """What lies on disk; for a worker that is started again, else what the other workers run. Raises ConfigError."""
+    try:
+        return load(places.config_dir, places.pricing_file, env)
+    except ConfigError:
+        configuration = kept.load(env) if kept is not None else None
+        if configuration is None:
+            raise
+    log.error("the configuration on disk cannot be used: this worker starts with the one that the others run")
+    return configuration
+
+
 async def _until_signal(app: App, greet: Callable[[], None], *, is_child: bool) -> None:
-    """Serve. A child of the supervisor also stops when its standard input ends: its parent has died."""
+    """Serve; SIGHUP reloads. A child of the supervisor also stops when its standard input ends: its parent has died."""
     await app.start()
     stop = stop_signal()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.ask_reload)
     if is_child:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
     greet()
@@ -120,7 +139,9 @@ def cannot_listen(settings: Settings, error: OSError) -> str:
     return f"cannot listen on {settings.host}:{settings.port}: {reason}; choose another --port"
 
 
-def _settings(args: argparse.Namespace, env: Mapping[str, str], places: Places) -> Settings:
+def _settings(
+    args: argparse.Namespace, env: Mapping[str, str], places: Places, kept: KeptConfiguration | None
+) -> Settings:
     return Settings(
         host=args.host or env.get("PROMPTLANE_HOST") or DEFAULT_HOST,
         port=chosen_number(args.port, env, "PROMPTLANE_PORT", DEFAULT_PORT, PORTS),
@@ -129,6 +150,8 @@ def _settings(args: argparse.Namespace, env: Mapping[str, str], places: Places) 
         worker=args.worker_number or 0,
         worker_count=chosen_number(args.workers, env, "PROMPTLANE_WORKERS", 1, WORKERS),
         admin_token=env.get("PROMPTLANE_ADMIN_TOKEN") or None,
+        on_configuration=kept.keep if kept is not None else None,
+        metrics_dir=args.runtime_dir,
     )
 
 

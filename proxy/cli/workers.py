@@ -1,93 +1,144 @@
-"""Several workers on one port: child processes of `promptlane serve`, restarted when they die.
+"""Several workers on one port: child processes of `promptlane serve`, started again when they die.
 
 The parent holds a bound but never listening socket, so that `--port 0` means one port for all. Each child has a
-journal file of its own, by its number: a restarted one picks up where its predecessor was killed.
+journal file of its own, by its number: one that is started again picks up where its predecessor was killed, and while
+it cannot start the others take over what waits in its outbox. All share a folder that lasts as long as the parent:
+there they count their metrics together, and keep the configuration that runs, so that a worker which dies while a
+broken file lies on the disk comes back with what the others run.
 """
 
+import asyncio
 import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
+
+import orjson
+from prometheus_client.multiprocess import mark_process_dead
 
 import proxy
+from proxy.config import ConfigError, Configuration, compile_files
 
-RESTART_PAUSE_S = 0.5
-"""So that a child that cannot start does not spin."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+"""Before a worker is started again; doubled each time, so that one which cannot start does not spin."""
+SETTLED_S = 60.0
+"""A worker that has lived so long died of something new."""
 
 log = logging.getLogger(__name__)
+
+
+class KeptConfiguration:
+    """The files of the configuration that the workers run, in their common folder."""
+
+    def __init__(self, runtime_dir: Path) -> None:
+        self._path = runtime_dir / "configuration.json"
+
+    def keep(self, configuration: Configuration) -> None:
+        """Replace what is kept, at once and whole."""
+        text = {str(path): raw.decode("utf-8", "surrogateescape") for path, raw in configuration.files.items()}
+        draft = self._path.with_suffix(f".{os.getpid()}")
+        draft.write_bytes(orjson.dumps(text))
+        draft.replace(self._path)
+
+    def load(self, env: Mapping[str, str]) -> Configuration | None:
+        """What is kept; None where nothing usable is."""
+        try:
+            text = orjson.loads(self._path.read_bytes())
+            return compile_files({Path(path): raw.encode() for path, raw in text.items()}, env)
+        except (OSError, ValueError, ConfigError):
+            return None
 
 
 class Supervisor:
     """Owns the children. Raises OSError when the address cannot be had."""
 
-    def __init__(self, host: str, port: int, count: int) -> None:
+    def __init__(self, host: str, port: int, count: int, configuration: Configuration) -> None:
         _bound(host, port, shares=False).close()  # whose port it is already must be refused, not shared with
         self._reserved = _bound(host, port, shares=True)
         self._count = count
-        self._children: dict[int, subprocess.Popen[bytes]] = {}
-        self._is_stopping = False
+        self._configuration = configuration
+        self._children: dict[int, asyncio.subprocess.Process] = {}
+        self._stopping = asyncio.Event()
+        self._runtime_dir: Path
 
     def run(self) -> int:
-        """Run the children until SIGTERM or SIGINT, which is passed on; returns 0 when all ended well, else 1."""
+        """Run the children until SIGTERM or SIGINT; returns 0 when all ended well, else 1."""
+        with tempfile.TemporaryDirectory(prefix="promptlane-") as folder:
+            self._runtime_dir = Path(folder)
+            KeptConfiguration(self._runtime_dir).keep(self._configuration)
+            try:
+                return asyncio.run(self._run())
+            finally:
+                self._reserved.close()
+
+    async def _run(self) -> int:
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._pass_on)
-        for worker in range(self._count):
-            self._start(worker)
-        while not self._is_stopping:
-            self._replace(self._next_death())
-        codes = [child.wait() for child in self._children.values()]
-        self._reserved.close()
+            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._signal, signal.SIGHUP)
+        codes = await asyncio.gather(*(self._keep_alive(worker) for worker in range(self._count)))
         return int(any(codes))
 
-    def _next_death(self) -> int | None:
-        """Wait until a child has ended; the number of the worker that is to be started again, after a pause."""
-        pid, status = os.waitpid(-1, 0)
-        worker = next((worker for worker, child in self._children.items() if child.pid == pid), None)
-        if worker is None:
-            return None
-        exit_code = os.waitstatus_to_exitcode(status)
-        self._children[worker].returncode = exit_code
-        if self._is_stopping:
-            return None
-        del self._children[worker]
-        log.error("a worker died and is started again", extra={"worker": worker, "exit_code": exit_code})
-        time.sleep(RESTART_PAUSE_S)
-        return worker
+    def _stop(self) -> None:
+        """The first signal is passed on; a second one ends all at once, and what has ended is on disk already."""
+        self._signal(signal.SIGKILL if self._stopping.is_set() else signal.SIGTERM)
+        self._stopping.set()
 
-    def _replace(self, worker: int | None) -> None:
-        if worker is not None and not self._is_stopping:
-            self._start(worker)
+    def _signal(self, number: int) -> None:
+        for child in self._children.values():
+            if child.returncode is None:
+                with suppress(ProcessLookupError):
+                    child.send_signal(number)
 
-    def _start(self, worker: int) -> None:
+    async def _keep_alive(self, worker: int) -> int:
+        """Run one worker, again and again, until it is asked to end; returns its last exit code."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            began_s = time.monotonic()
+            child = await self._start(worker)
+            exit_code = await child.wait()
+            mark_process_dead(child.pid, str(self._runtime_dir))  # type: ignore[no-untyped-call]
+            if self._stopping.is_set():
+                return exit_code
+            log.error("a worker died and is started again", extra={"worker": worker, "exit_code": exit_code})
+            if time.monotonic() - began_s > SETTLED_S:
+                pause_s = FIRST_PAUSE_S
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._stopping.wait()
+                    return 0
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _start(self, worker: int) -> asyncio.subprocess.Process:
         port = str(self._reserved.getsockname()[1])
-        own = ["--worker-number", str(worker), "--port", port]
-        child = subprocess.Popen(  # noqa: S603 - our own command line, no shell
-            [sys.executable, "-P", "-m", "proxy.cli", *sys.argv[1:], *own],
-            env=_environment(),
-            stdin=subprocess.PIPE,  # its end tells the child that this process is gone
+        own = ["--worker-number", str(worker), "--port", port, "--runtime-dir", str(self._runtime_dir)]
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "proxy.cli", *sys.argv[1:], *own),
+            env=self._environment(),
+            stdin=asyncio.subprocess.PIPE,  # its end tells the child that this process is gone
             start_new_session=True,  # a terminal's Ctrl-C reaches the children once, through this process
         )
         self._children[worker] = child
-        if self._is_stopping:  # the signal came before there was a child to pass it on to
+        if self._stopping.is_set():  # the signal came before there was a child to pass it on to
             child.terminate()
+        return child
 
-    def _pass_on(self, number: int, _: FrameType | None) -> None:
-        self._is_stopping = True
-        for child in self._children.values():
-            if child.poll() is None:
-                child.send_signal(number)
-
-
-def _environment() -> Mapping[str, str]:
-    """Children find this very package, also where the current folder has another one of its name."""
-    paths = (str(Path(proxy.__file__).parents[1]), os.environ.get("PYTHONPATH", ""))
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    def _environment(self) -> Mapping[str, str]:
+        """Children count their metrics together, and find this very package, also where the current folder has
+        another one of its name.
+        """
+        paths = (str(Path(proxy.__file__).parents[1]), os.environ.get("PYTHONPATH", ""))
+        return {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "PROMETHEUS_MULTIPROC_DIR": str(self._runtime_dir),
+        }
 
 
 def _bound(host: str, port: int, *, shares: bool) -> socket.socket:

@@ -4,8 +4,20 @@ Start at `load`. A file becomes a `Document` (values with their places), a `Sect
 `compile_…` function makes domain values of it and reports what only the whole can show.
 """
 
-from proxy.config.load import Configuration, Places, find_places, load
+from proxy.config.changes import Changes, Refused
+from proxy.config.load import Configuration, Places, compile_files, find_places, load
 from proxy.config.problems import ConfigError, Problem
 from proxy.config.secret import load_secret
 
-__all__ = ["ConfigError", "Configuration", "Places", "Problem", "find_places", "load", "load_secret"]
+__all__ = [
+    "Changes",
+    "ConfigError",
+    "Configuration",
+    "Places",
+    "Problem",
+    "Refused",
+    "compile_files",
+    "find_places",
+    "load",
+    "load_secret",
+]

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +27,8 @@ DEFAULT_CONFIG_DIR, DEFAULT_PRICING_FILE, DEFAULT_DATA_DIR = Path("config"), Pat
 class Configuration:
     """All that the files and the environment say. `digest` names the files' bytes, not the environment's values."""
 
+    files: Mapping[Path, bytes] = field(repr=False)
+    """What it was made of; b"" stands for a file that is absent."""
     routing: RoutingTable
     keys: tuple[HashedKey, ...]
     limits: Limits
@@ -71,33 +73,50 @@ def find_places(
 
 def load(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> Configuration:
     """Read and check everything. Files may be absent. Raises ConfigError with all problems."""
-    files = {path: _read(path) for path in (config_dir / ROUTING, config_dir / ANALYTICS, pricing_file)}
+    misplaced = _misplaced(config_dir)
+    try:
+        configuration = compile_files(read_files(config_dir, pricing_file), env)
+    except ConfigError as error:
+        raise ConfigError([*error.problems, *misplaced]) from None
+    if misplaced:
+        raise ConfigError(misplaced)
+    return configuration
+
+
+def read_files(config_dir: Path, pricing_file: Path) -> dict[Path, bytes]:
+    """The bytes of routing, analytics and prices, in this order. Raises ConfigError for one that cannot be read."""
+    return {path: _read(path) for path in (config_dir / ROUTING, config_dir / ANALYTICS, pricing_file)}
+
+
+def compile_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> Configuration:
+    """Check what `read_files` gave, without looking at the disk. Raises ConfigError with all problems."""
     routing_doc, analytics_doc, pricing_doc = (parse_document(str(path), raw, env) for path, raw in files.items())
+    *_, pricing_bytes = files.values()
     environment = Document(file="environment")
     routing = check_document(routing_doc, RoutingFile) or RoutingFile(version=1)
     analytics = check_document(analytics_doc, AnalyticsFile) or AnalyticsFile(version=1)
     pricing = check_document(pricing_doc, PricingFile) or PricingFile(version=1)
-    base = _base_table()
-    pricing_digest = hashlib.sha256(files[pricing_file]).hexdigest()
     configuration = Configuration(
+        files=files,
         routing=compile_routing(routing_doc, routing, env),
         keys=compile_keys(routing_doc, routing),
         limits=compile_limits(routing),
         drain_s=float(routing.limits.drain_s),
         analytics=compile_policy(analytics_doc, analytics, env),
         destination=compile_destination(analytics.posthog, environment, env),
-        prices=PriceBook(
-            rules=compile_rules(pricing_doc, pricing),
-            table=base.models,
-            version=f"{base.version}+{pricing_digest[:8]}" if pricing.models else base.version,
-        ),
+        prices=_price_book(pricing_doc, pricing, pricing_bytes),
         digest=_digest(files.values()),
     )
     documents = (routing_doc, analytics_doc, pricing_doc, environment)
-    problems = [problem for document in documents for problem in document.problems] + _misplaced(config_dir)
-    if problems:
+    if problems := [problem for document in documents for problem in document.problems]:
         raise ConfigError(problems)
     return configuration
+
+
+def _price_book(document: Document, pricing: PricingFile, raw: bytes) -> PriceBook:
+    base = _base_table()
+    version = f"{base.version}+{hashlib.sha256(raw).hexdigest()[:8]}" if pricing.models else base.version
+    return PriceBook(rules=compile_rules(document, pricing), table=base.models, version=version)
 
 
 @cache

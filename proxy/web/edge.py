@@ -1,7 +1,7 @@
 """The URL table, and the one request handler behind it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -15,7 +15,7 @@ from proxy.web.errors import error_response
 from proxy.web.gateway import not_found, relay_call
 from proxy.web.server import HEADER_BLOCK_BYTES, HeadersTooLarge
 
-OPERATIONS: dict[str, Callable[[web.BaseRequest, ops.Operations], web.Response]] = {
+OPERATIONS: dict[str, Callable[[web.BaseRequest, ops.Operations], Awaitable[web.Response]]] = {
     "/healthz": ops.health,
     "/readyz": ops.ready,
     "/metrics": ops.metrics,
@@ -50,6 +50,11 @@ class Edge:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @property
+    def running(self) -> int:
+        """How many calls run now."""
+        return len(self._running)
+
     async def wait_idle(self, limit_s: float) -> bool:
         """Wait until no call runs; False when some still do after the limit."""
         try:
@@ -81,7 +86,7 @@ class Edge:
                 raise not_found(target)
             if request.method not in ("GET", "HEAD"):
                 raise MethodRefused("Use GET.", code="method_not_allowed")
-            return operation(request, self._operations)
+            return await operation(request, self._operations)
         except ProxyError as error:
             response = error_response(error, Dialect.OPENAI)
             response.force_close()

@@ -27,6 +27,7 @@ class Operations:
     config_digest: Callable[[], str]
     problems: Callable[[], Sequence[str]]
     render_metrics: Callable[[], bytes]
+    """Reads the disk."""
     records_of_trace: Callable[[str], Sequence[bytes]]
     """Records of the calls of a trace that have ended; reads the disk."""
     keyring: Callable[[], Keyring]
@@ -34,12 +35,12 @@ class Operations:
     is_loopback: bool
 
 
-def health(_: web.BaseRequest, ops: Operations) -> web.Response:
+async def health(_: web.BaseRequest, ops: Operations) -> web.Response:
     """The process answers."""
     return web.json_response({"status": "ok", "version": ops.version})
 
 
-def ready(_: web.BaseRequest, ops: Operations) -> web.Response:
+async def ready(_: web.BaseRequest, ops: Operations) -> web.Response:
     """200 while calls are taken; 503 while draining. Degraded analytics is told, and still ready (law 3)."""
     problems = list(ops.problems())
     is_draining = "draining" in problems
@@ -47,16 +48,17 @@ def ready(_: web.BaseRequest, ops: Operations) -> web.Response:
     return web.json_response({"status": state}, status=503 if is_draining else 200)
 
 
-def metrics(request: web.BaseRequest, ops: Operations) -> web.Response:
+async def metrics(request: web.BaseRequest, ops: Operations) -> web.Response:
     """Prometheus text. Off loopback it needs a proxy key or the admin token."""
     try:
         _authorize(request, ops)
     except ProxyError as error:
         return error_response(error, Dialect.OPENAI)
-    return web.Response(body=ops.render_metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+    body = await asyncio.to_thread(ops.render_metrics)
+    return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
-def version(_: web.BaseRequest, ops: Operations) -> web.Response:
+async def version(_: web.BaseRequest, ops: Operations) -> web.Response:
     """Which code and which configuration run."""
     return web.json_response({"version": ops.version, "config": ops.config_digest()})
 

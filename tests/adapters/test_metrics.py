@@ -1,12 +1,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.adapters.metrics import CallMetrics, Gauges
+from proxy import __version__
+from proxy.adapters.metrics import CallMetrics, Vitals
 from proxy.domain.endpoints import Dialect, classify
 from proxy.domain.errors import ErrorType, Status
 from proxy.domain.exchange import Exchange, Fate
@@ -14,20 +15,11 @@ from proxy.domain.pricing import Cost, CostStatus
 from proxy.domain.usage import Usage
 from tests.harness.exchanges import MS, READING, SPARE, START_NS, attempt, caller, finished, running
 
-NO_GAUGES = Gauges(
-    pending_events=0,
-    pending_bytes=0,
-    oldest_age_s=0.0,
-    delivered=0,
-    delivered_unverified=0,
-    dead={},
-    drops={},
-)
 CANARY = "CANARY-e19d"
 
 
 def metrics_of(*exchanges: Exchange) -> CallMetrics:
-    metrics = CallMetrics(lambda: NO_GAUGES)
+    metrics = CallMetrics(CollectorRegistry())
     for exchange in exchanges:
         metrics.observe(exchange)
     return metrics
@@ -130,23 +122,43 @@ def test_nothing_that_a_client_or_provider_said_is_a_label() -> None:
     assert CANARY not in metrics_of(exchange).render().decode()
 
 
-def test_the_journal_is_read_at_each_scrape() -> None:
-    state: dict[str, Any] = {"pending_events": 1}
-    metrics = CallMetrics(lambda: replace(NO_GAUGES, **state))
-    assert samples(metrics, "promptlane_outbox_pending_events") == {(): 1}
-    state.update(
-        pending_events=2,
-        pending_bytes=30,
-        oldest_age_s=4.5,
-        delivered=6,
-        delivered_unverified=5,
-        dead={"poison": 7},
-        drops={"queue_full": 8, "expired": 9},
-    )
-    assert samples(metrics, "promptlane_outbox_pending_events") == {(): 2}
-    assert samples(metrics, "promptlane_outbox_bytes") == {(): 30}
-    assert samples(metrics, "promptlane_outbox_oldest_age_seconds") == {(): 4.5}
-    assert samples(metrics, "promptlane_outbox_delivered_total") == {(): 6}
-    assert samples(metrics, "promptlane_outbox_delivered_unverified_total") == {(): 5}
-    assert samples(metrics, "promptlane_outbox_dead_total") == {("poison",): 7}
-    assert samples(metrics, "promptlane_outbox_dropped_total") == {("queue_full",): 8, ("expired",): 9}
+def test_the_journal_is_shown_as_it_is_at_the_scrape() -> None:
+    journal = CollectorRegistry()
+    Gauge("promptlane_store_calls", "", registry=journal).set(3)
+    assert samples(CallMetrics(journal), "promptlane_store_calls") == {(): 3}
+
+
+def test_vital_signs_are_those_of_the_last_time_and_resends_add_up() -> None:
+    metrics = metrics_of()
+    metrics.publish(Vitals(calls_running=3, queued_rows=2, queued_bytes=100, retried_events=5, degraded=("memory",)))
+    metrics.publish(Vitals(calls_running=1, retried_events=7, degraded=("delivery",)))
+    assert samples(metrics, "promptlane_calls_running") == {(): 1}
+    assert samples(metrics, "promptlane_journal_queued_rows") == {(): 0}
+    assert samples(metrics, "promptlane_journal_queued_bytes") == {(): 0}
+    assert samples(metrics, "promptlane_outbox_retried_total") == {(): 7}
+    assert samples(metrics, "promptlane_degraded") == {("memory",): 0, ("disk_full",): 0, ("delivery",): 1}
+    assert samples(metrics, "promptlane_workers") == {(): 1}
+
+
+def test_commits_of_the_journal_are_timed() -> None:
+    metrics = metrics_of()
+    metrics.observe_commit(0.004)
+    assert samples(metrics, "promptlane_journal_commit_seconds_sum") == {(): 0.004}
+
+
+def test_code_and_configuration_are_named() -> None:
+    metrics = metrics_of()
+    metrics.configuration.runs("first", is_reload=False)
+    assert samples(metrics, "promptlane_build_info") == {(__version__,): 1}
+    assert samples(metrics, "promptlane_config_info") == {("first",): 1}
+    assert samples(metrics, "promptlane_config_last_reload_successful") == {(): 1}
+    assert samples(metrics, "promptlane_config_reloads_total") == {}
+    metrics.configuration.refused()
+    assert samples(metrics, "promptlane_config_info") == {("first",): 1}
+    assert samples(metrics, "promptlane_config_last_reload_successful") == {(): 0}
+    metrics.configuration.runs("second", is_reload=True)
+    assert samples(metrics, "promptlane_config_info") == {("second",): 1}
+    assert samples(metrics, "promptlane_config_last_reload_successful") == {(): 1}
+    assert samples(metrics, "promptlane_config_reloads_total") == {("applied",): 1, ("refused",): 1}
+    (loaded,) = samples(metrics, "promptlane_config_loaded_timestamp_seconds").values()
+    assert loaded > 1.7e9

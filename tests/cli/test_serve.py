@@ -9,6 +9,7 @@ import pytest
 from proxy.adapters import logs
 from proxy.cli import main, serve
 from proxy.cli.serve import chosen_number
+from proxy.cli.workers import KeptConfiguration
 from proxy.config import ConfigError, Places, load
 from tests.harness.bed import chat
 from tests.harness.client import Plan, RawClient
@@ -121,13 +122,15 @@ def test_variables_say_where_and_how_to_serve(monkeypatch: pytest.MonkeyPatch, t
         "PROMPTLANE_SECRET": "0123456789abcdef",
     }
     places = Places(config_dir=tmp_path, pricing_file=tmp_path, data_dir=tmp_path / "d")
-    unsaid = argparse.Namespace(host=None, port=None, workers=None, worker_number=None)
-    settings = serve._settings(unsaid, env, places)
+    unsaid = argparse.Namespace(host=None, port=None, workers=None, worker_number=None, runtime_dir=None)
+    settings = serve._settings(unsaid, env, places, None)
     assert (settings.host, settings.port, settings.worker_count) == ("0.0.0.0", 4100, 3)
     assert (settings.admin_token, settings.secret, settings.worker) == ("token", b"0123456789abcdef", 0)
-    said = argparse.Namespace(host="127.0.0.1", port=0, workers=2, worker_number=1)
-    settings = serve._settings(said, env, places)
+    said = argparse.Namespace(host="127.0.0.1", port=0, workers=2, worker_number=1, runtime_dir=tmp_path)
+    kept = KeptConfiguration(tmp_path)
+    settings = serve._settings(said, env, places, kept)
     assert (settings.host, settings.port, settings.worker_count, settings.worker) == ("127.0.0.1", 0, 2, 1)
+    assert (settings.metrics_dir, settings.on_configuration) == (tmp_path, kept.keep)
 
 
 def test_the_greeting_tells_providers_and_delivery_and_no_secret(tmp_path: Path) -> None:

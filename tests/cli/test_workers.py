@@ -3,9 +3,8 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,13 @@ from pathlib import Path
 import orjson
 import pytest
 
-from proxy.cli import workers
-from tests.harness.client import RawClient
+from proxy.adapters.journal import journal_files
+from proxy.cli.workers import KeptConfiguration
+from proxy.config import load
+from tests.harness.bed import Bed, chat
+from tests.harness.client import Ending, Plan, RawClient, RawReply
 from tests.harness.http1 import Broken
+from tests.harness.serve import Served, posthog_environment, until_refused, upstream_environment
 
 PATIENCE_S = 20.0
 _ROOT = Path(__file__).parents[2]
@@ -60,14 +63,19 @@ class Supervised:
 
 
 @asynccontextmanager
-async def supervised(folder: Path) -> AsyncIterator[Supervised]:
+async def supervised(folder: Path, **environment: str) -> AsyncIterator[Supervised]:
     """Two workers, in a folder that has a package of the same name as ours."""
     (folder / "proxy").mkdir()
     (folder / "proxy" / "__init__.py").write_text("raise ImportError('not this one')")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "proxy.cli", "serve", "--port", "0", "--workers", "2"),
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(_ROOT), "PROMPTLANE_SECRET": "0123456789abcdef"},
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(_ROOT),
+            "PROMPTLANE_SECRET": "0123456789abcdef",
+            **environment,
+        },
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -83,13 +91,27 @@ async def supervised(folder: Path) -> AsyncIterator[Supervised]:
         await process.communicate()
 
 
-async def is_healthy(port: int) -> bool:
+async def told(port: int, path: str, method: str = "GET") -> RawReply:
+    """The answer on a fresh connection, which any of the workers may take."""
     async with RawClient(port) as client:
-        await client.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-        try:
-            return (await client.reply("GET")).status == 200
-        except (Broken, ConnectionError):
-            return False
+        await client.send(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
+        return await client.reply(method)
+
+
+async def seen(port: int, metric: bytes) -> set[float]:
+    """The sums over all labels that several scrapes found."""
+    found = set()
+    for _ in range(6):
+        lines = (await told(port, "/metrics")).body.splitlines()
+        found.add(sum(float(line.split()[-1]) for line in lines if line.startswith(metric)))
+    return found
+
+
+async def is_healthy(port: int) -> bool:
+    try:
+        return (await told(port, "/healthz")).status == 200
+    except (Broken, ConnectionError):
+        return False
 
 
 async def test_a_worker_that_was_killed_is_started_again_and_all_end_together(tmp_path: Path) -> None:
@@ -117,77 +139,78 @@ async def test_workers_do_not_outlive_their_supervisor(tmp_path: Path) -> None:
         made.process.kill()
         await made.silence()
         with pytest.raises(ConnectionRefusedError):
-            await is_healthy(made.port)
+            await told(made.port, "/healthz")
 
 
-@dataclass
-class Child:
-    """A child that does nothing; its signals are noted."""
-
-    pid: int = 4242
-    returncode: int | None = None
-    signals: list[int] | None = None
-
-    def poll(self) -> int | None:
-        return self.returncode
-
-    def wait(self) -> int:
-        return self.returncode or 0
-
-    def send_signal(self, number: int) -> None:
-        self.signals = [*(self.signals or []), number]
-
-    def terminate(self) -> None:
-        self.send_signal(signal.SIGTERM)
+async def test_a_worker_that_dies_beside_a_broken_file_comes_back_with_what_the_others_run(tmp_path: Path) -> None:
+    analytics = tmp_path / "config" / "analytics.yaml"
+    analytics.parent.mkdir()
+    analytics.write_text("version: 1\nenvironment: first\n")
+    async with supervised(tmp_path) as made:
+        analytics.write_text("version: 1\nenvironment: second\n")
+        for _ in range(2):
+            second = orjson.loads(await made.line(made.process.stderr, b"was taken up"))["digest"]
+        analytics.write_text("version: 1\nenviroment: third\n")
+        await made.line(made.process.stderr, b"the one that runs is kept")
+        os.kill(made.children()[0], signal.SIGKILL)
+        await made.line(made.process.stderr, b"this worker starts with the one that the others run")
+        await made.listening()
+        assert {(await told(made.port, "/version")).json()["config"] for _ in range(8)} == {second}
 
 
-@pytest.fixture
-def supervisor(monkeypatch: pytest.MonkeyPatch) -> workers.Supervisor:
-    monkeypatch.setattr(workers, "RESTART_PAUSE_S", 0.0)
-    return workers.Supervisor("127.0.0.1", 0, 1)
+async def test_a_hangup_reaches_every_worker(tmp_path: Path) -> None:
+    async with supervised(tmp_path) as made:
+        made.process.send_signal(signal.SIGHUP)
+        for _ in range(2):
+            await made.line(made.process.stderr, b"asked to reload")
 
 
-def test_a_signal_while_a_child_is_being_started_reaches_it(
-    supervisor: workers.Supervisor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    child = Child()
-
-    def started(*_: object, **__: object) -> Child:
-        supervisor._pass_on(signal.SIGTERM, None)
-        return child
-
-    monkeypatch.setattr(subprocess, "Popen", started)
-    supervisor._start(0)
-    assert child.signals == [signal.SIGTERM]
-    supervisor._reserved.close()
+async def test_a_second_signal_ends_all_at_once(tmp_path: Path) -> None:
+    """The first one lets a running call end, which this one never would."""
+    async with Bed(tmp_path, arguments=("--workers", "2")) as bed:
+        running = asyncio.ensure_future(bed.client.call(Plan(body=chat(), script="hang")))
+        await bed.provider.arrival()
+        bed.served.send_signal(signal.SIGTERM)
+        await until_refused(bed.served.port)
+        bed.served.send_signal(signal.SIGTERM)
+        assert await bed.served.wait() == 1
+        assert (await running).ending is Ending.BROKEN
 
 
-@pytest.mark.parametrize(
-    ("of", "stopping", "restarted"),
-    [(lambda child: child.pid, False, 0), (lambda child: child.pid, True, None), (lambda child: 1, False, None)],
-    ids=["died", "asked-to", "adopted"],
-)
-def test_only_a_worker_that_was_not_asked_to_end_is_started_again(
-    of: Callable[[Child], int],
-    stopping: bool,
-    restarted: int | None,
-    supervisor: workers.Supervisor,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    child = Child()
-    supervisor._children[0] = child  # type: ignore[assignment]
-    supervisor._is_stopping = stopping
-    monkeypatch.setattr(os, "waitpid", lambda *_: (of(child), 3 << 8))
-    assert supervisor._next_death() == restarted
-    assert child.returncode == (None if of(child) == 1 else 3)
-    supervisor._reserved.close()
+async def test_whichever_worker_answers_a_scrape_tells_the_calls_of_all_also_of_the_dead(tmp_path: Path) -> None:
+    async with supervised(tmp_path, **upstream_environment("http://127.0.0.1:1")) as made:
+        for _ in range(20):
+            assert (await told(made.port, "/v1/models")).status == 502
+        for _ in range(2):
+            assert await seen(made.port, b"promptlane_calls_total") == {20.0}
+            assert await seen(made.port, b"promptlane_workers") == {2.0}
+            os.kill(made.children()[0], signal.SIGKILL)
+            await made.listening()
 
 
-def test_the_exit_code_tells_whether_all_ended_well(
-    supervisor: workers.Supervisor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr(supervisor, "_start", lambda worker: None)
-    supervisor._is_stopping = True
-    supervisor._children = {0: Child(returncode=0), 1: Child(returncode=-9)}  # type: ignore[dict-item]
-    assert supervisor.run() == 1
+async def test_what_waits_in_the_outbox_of_a_worker_that_is_no_more_is_delivered_by_another(tmp_path: Path) -> None:
+    """Worker 1 left its file; worker 0 starts, and has 10 s."""
+    async with Bed(tmp_path, arguments=("--worker-number", "1")) as bed:
+        await bed.posthog.refuse()
+        await bed.client.run([Plan(body=chat()) for _ in range(10)], concurrency=2)
+        await bed.served.terminate()
+        assert [path.name for path in journal_files(bed.served.data)] == ["journal-1.db"]
+        await bed.posthog.listen()
+        alone = Served(tmp_path, {**upstream_environment(bed.provider.url), **posthog_environment(bed.posthog.url)})
+        async with alone, asyncio.timeout(10):
+            for call in bed.client.ledger:
+                await bed.posthog.wait_for_end(call.call_id)
+
+
+def test_the_kept_configuration_is_the_one_that_was_kept_last(tmp_path: Path) -> None:
+    kept = KeptConfiguration(tmp_path)
+    assert kept.load({}) is None
+    for environment in ("first", "second"):
+        (tmp_path / "analytics.yaml").write_text(f"version: 1\nenvironment: {environment}\n")
+        kept.keep(load(tmp_path, tmp_path / "pricing.yaml", {}))
+    (tmp_path / "analytics.yaml").unlink()
+    configuration = kept.load({})
+    assert configuration is not None
+    assert configuration.analytics.environment == "second"
+    (tmp_path / "configuration.json").write_text("{")
+    assert kept.load({}) is None

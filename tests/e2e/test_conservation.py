@@ -4,19 +4,18 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.harness.bed import Bed, chat
-from tests.harness.call import PATIENCE_S
-from tests.harness.client import Ending, Leave, Plan, RawClient
+from tests.harness.client import Ending, Leave, Plan
 from tests.harness.mix import mixed
 from tests.harness.oracle import COMPLETED, Evidence, Verdict, verify
 from tests.harness.outbox import read_kept
 from tests.harness.posthog import LOST, Answer, Post, Script, always, refuse_over
-from tests.harness.replies import Piece, Reply
+from tests.harness.scripts import gated
+from tests.harness.serve import until_refused
 
 CALLS = 2_000
 SOAK_CALLS = int(os.environ.get("PROMPTLANE_SOAK_CALLS", "10000"))
@@ -186,19 +185,3 @@ async def test_without_posthog_events_stay_here(tmp_path: Path) -> None:
         verdict = await judged(bed, [])
         assert bed.posthog.posts == []
     assert verdict.admitted == 2
-
-
-def gated(gate: asyncio.Event) -> Reply:
-    """A stream whose end waits for the gate."""
-    pieces: list[Piece] = [b'data: {"choices":[{"index":0,"delta":{"content":"w"}}]}\n\n', gate]
-    end = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
-    return Reply(headers=(("Content-Type", "text/event-stream"),), pieces=[*pieces, end])
-
-
-async def until_refused(port: int) -> None:
-    """Connect until nobody listens any more."""
-    async with asyncio.timeout(PATIENCE_S):
-        with suppress(ConnectionRefusedError):
-            while True:
-                async with RawClient(port):
-                    await asyncio.sleep(0.01)

@@ -4,6 +4,7 @@ A script of a test is a `Reply` or any function of a `Call`. The built-in ones h
 some with an argument: `reset_after:3`, `status:429`, `words:200`, `wire:openai-chat-stream-usage`.
 """
 
+import asyncio
 import gzip
 import zlib
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ import zstandard
 from tests.harness import dialects
 from tests.harness.call import Call, Script
 from tests.harness.http1 import encode_chunk
-from tests.harness.replies import End, Framing, Reply, json_reply, split, text_reply
+from tests.harness.replies import End, Framing, Piece, Reply, json_reply, split, text_reply
 from tests.harness.wire import sample
 
 
@@ -29,6 +30,13 @@ def wire_reply(name: str, sizes: Sequence[int] = (7, 1, 64, 3, 1024)) -> Reply:
         pieces=split(found.body, sizes),
         framing=Framing.CHUNKED if found.is_stream else Framing.LENGTH,
     )
+
+
+def gated(gate: asyncio.Event) -> Reply:
+    """A stream whose end waits for the gate."""
+    pieces: list[Piece] = [b'data: {"choices":[{"index":0,"delta":{"content":"w"}}]}\n\n', gate]
+    end = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    return Reply(headers=(("Content-Type", "text/event-stream"),), pieces=[*pieces, end])
 
 
 async def reset(call: Call) -> None:

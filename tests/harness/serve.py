@@ -17,6 +17,9 @@ from typing import Self
 import orjson
 import yaml
 
+from tests.harness.call import PATIENCE_S
+from tests.harness.client import RawClient
+
 START_PATIENCE_S = 20.0
 STOP_PATIENCE_S = 40.0
 SECRET = "a secret that only tests know"
@@ -196,3 +199,12 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
         "PROMPTLANE_SECRET": SECRET,
         **extra,
     }
+
+
+async def until_refused(port: int) -> None:
+    """Connect until nobody listens any more."""
+    async with asyncio.timeout(PATIENCE_S):
+        with suppress(ConnectionRefusedError):
+            while True:
+                async with RawClient(port):
+                    await asyncio.sleep(0.01)

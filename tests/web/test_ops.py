@@ -40,8 +40,8 @@ def told(response: web.Response) -> Any:
     return orjson.loads(response.body)
 
 
-def test_health_is_that_the_process_answers() -> None:
-    response = ops.health(request(), replace(OPERATIONS, problems=lambda: ("draining",)))
+async def test_health_is_that_the_process_answers() -> None:
+    response = await ops.health(request(), replace(OPERATIONS, problems=lambda: ("draining",)))
     assert (response.status, told(response)) == (200, {"status": "ok", "version": "1.2.3"})
 
 
@@ -54,21 +54,21 @@ def test_health_is_that_the_process_answers() -> None:
         (("delivery", "draining"), 503, "draining"),
     ],
 )
-def test_ready_is_that_calls_are_taken(problems: Sequence[str], status: int, state: str) -> None:
-    response = ops.ready(request(), replace(OPERATIONS, problems=lambda: problems))
+async def test_ready_is_that_calls_are_taken(problems: Sequence[str], status: int, state: str) -> None:
+    response = await ops.ready(request(), replace(OPERATIONS, problems=lambda: problems))
     assert (response.status, told(response)) == (status, {"status": state})
 
 
-def test_version_names_the_code_and_the_configuration_of_the_moment() -> None:
+async def test_version_names_the_code_and_the_configuration_of_the_moment() -> None:
     digests = iter(("before", "after"))
     operations = replace(OPERATIONS, config_digest=lambda: next(digests))
-    assert told(ops.version(request(), operations)) == {"version": "1.2.3", "config": "before"}
-    assert told(ops.version(request(), operations)) == {"version": "1.2.3", "config": "after"}
+    assert told(await ops.version(request(), operations)) == {"version": "1.2.3", "config": "before"}
+    assert told(await ops.version(request(), operations)) == {"version": "1.2.3", "config": "after"}
 
 
 @pytest.mark.parametrize("token", ["an-admin-token", "plk_known"])
-def test_metrics_are_shown_to_who_holds_a_key(token: str) -> None:
-    response = ops.metrics(request(Authorization=f"Bearer {token}"), OPERATIONS)
+async def test_metrics_are_shown_to_who_holds_a_key(token: str) -> None:
+    response = await ops.metrics(request(Authorization=f"Bearer {token}"), OPERATIONS)
     assert (response.status, response.body) == (200, b"promptlane_calls_total 1\n")
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
 
@@ -84,26 +84,26 @@ def test_metrics_are_shown_to_who_holds_a_key(token: str) -> None:
         {"Host": "127.0.0.1:4000"},
     ],
 )
-def test_metrics_are_hidden_from_others(headers: dict[str, str]) -> None:
-    response = ops.metrics(request(**headers), OPERATIONS)
+async def test_metrics_are_hidden_from_others(headers: dict[str, str]) -> None:
+    response = await ops.metrics(request(**headers), OPERATIONS)
     assert response.status == 401
     assert isinstance(response.body, bytes)
     assert b"promptlane_calls" not in response.body
 
 
-def test_an_admin_token_that_is_not_set_matches_nothing() -> None:
-    assert ops.metrics(request(Authorization="Bearer "), replace(OPERATIONS, admin_token="")).status == 401
-    assert ops.metrics(request(), replace(OPERATIONS, admin_token=None)).status == 401
+async def test_an_admin_token_that_is_not_set_matches_nothing() -> None:
+    assert (await ops.metrics(request(Authorization="Bearer "), replace(OPERATIONS, admin_token=""))).status == 401
+    assert (await ops.metrics(request(), replace(OPERATIONS, admin_token=None))).status == 401
 
 
 @pytest.mark.parametrize("host", ["localhost:4000", "localhost", "LocalHost", "127.0.0.1:4000", "[::1]:4000", "[::1]"])
-def test_metrics_on_loopback_need_no_key(host: str) -> None:
-    assert ops.metrics(request(Host=host), replace(OPERATIONS, is_loopback=True)).status == 200
+async def test_metrics_on_loopback_need_no_key(host: str) -> None:
+    assert (await ops.metrics(request(Host=host), replace(OPERATIONS, is_loopback=True))).status == 200
 
 
 @pytest.mark.parametrize("host", ["rebound.test", "rebound.test:4000", "127.0.0.1.rebound.test", "[::1].test"])
-def test_a_page_that_rebinds_its_name_to_loopback_reads_no_metrics(host: str) -> None:
-    assert ops.metrics(request(Host=host), replace(OPERATIONS, is_loopback=True)).status == 401
+async def test_a_page_that_rebinds_its_name_to_loopback_reads_no_metrics(host: str) -> None:
+    assert (await ops.metrics(request(Host=host), replace(OPERATIONS, is_loopback=True))).status == 401
 
 
 async def test_a_trace_is_a_page_and_an_unknown_one_is_not_found() -> None:

@@ -22,7 +22,6 @@ from proxy.adapters.journal.reader import JournalReader as JournalReader
 from proxy.adapters.journal.reader import StoredEvent as StoredEvent
 from proxy.adapters.journal.reader import StoredExchange as StoredExchange
 from proxy.adapters.journal.settings import JournalSettings as JournalSettings
-from proxy.adapters.journal.stats import COMMIT_BUCKETS_S as COMMIT_BUCKETS_S
 from proxy.adapters.journal.stats import JournalStats as JournalStats
 from proxy.adapters.journal.tally import Certainty as Certainty
 from proxy.adapters.journal.writer import JournalUnavailable as JournalUnavailable

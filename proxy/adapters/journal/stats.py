@@ -1,11 +1,7 @@
 """What the journal can say of itself without touching the disk."""
 
-from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-COMMIT_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Upper bounds, inclusive, of the commit histogram; a last bucket takes the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +25,6 @@ class JournalStats:
     outbox_max_bytes: int = 0
     queued_rows: int = 0
     queued_bytes: int = 0
-    commits: int = 0
-    commit_s: float = 0.0
-    """Sum over all commits of this process."""
-    commit_buckets: tuple[int, ...] = (0,) * (len(COMMIT_BUCKETS_S) + 1)
-    """Commits of this process by duration, not cumulative; see `COMMIT_BUCKETS_S`."""
     quarantined_files: int = 0
     """Files put aside by this process."""
     degraded: tuple[str, ...] = ()
@@ -44,23 +35,3 @@ class JournalStats:
         """Admitted events of which nobody can say where they are: 0, or there is a bug."""
         held = self.pending + sum(self.dead.values())
         return self.admitted - held - sum(self.delivered.values()) - sum(self.dropped.values())
-
-
-class CommitTimes:
-    """A histogram of commit durations, written by one thread."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.total_s = 0.0
-        self._buckets = [0] * (len(COMMIT_BUCKETS_S) + 1)
-
-    def observe(self, duration_s: float) -> None:
-        """Note one commit."""
-        self.count += 1
-        self.total_s += duration_s
-        self._buckets[bisect_left(COMMIT_BUCKETS_S, duration_s)] += 1
-
-    @property
-    def buckets(self) -> tuple[int, ...]:
-        """Counts in the order of `COMMIT_BUCKETS_S`, and the rest."""
-        return tuple(self._buckets)

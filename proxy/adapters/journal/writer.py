@@ -32,7 +32,7 @@ from proxy.adapters.journal.outbox import SWEEP_ROWS, Batch, PendingRow
 from proxy.adapters.journal.place import free_bytes
 from proxy.adapters.journal.schema import require_fixed_sqlite
 from proxy.adapters.journal.settings import JournalSettings
-from proxy.adapters.journal.stats import CommitTimes, JournalStats
+from proxy.adapters.journal.stats import JournalStats
 from proxy.adapters.journal.tally import Certainty, Drop
 from proxy.domain.journal_rows import Closing, JournalEvent, Opening
 
@@ -65,30 +65,41 @@ class SqliteJournal:
         *,
         wall_unix_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         on_events: Callable[[Sequence[JournalEvent]], None] | None = None,
+        on_commit: Callable[[float], None] | None = None,
         vfs: str | None = None,
         free: Callable[[Path], int] = free_bytes,
     ) -> None:
         """Open the file, or memory where none can be had; blocks while it does.
 
         `on_events` is called in the writer's thread (by `recover`: in the caller's) with the events that just became
-        durable.
+        durable, `on_commit` with the seconds that their commit took.
         Raises RuntimeError for a SQLite that may lose committed rows, and nothing else.
         """
         require_fixed_sqlite(apsw.sqlite_lib_version())
         self._settings = settings
         self._now_us = wall_unix_us
         self._on_events = on_events
+        self._on_commit = on_commit
         self._orphans: Orphans | None = None
         self._intake = Intake(settings.queue_max_rows, settings.queue_max_bytes)
         self._backing = Backing(settings, wall_unix_us, vfs=vfs, free=free)
         self._thread: threading.Thread | None = None
         self._left_behind = 0
         self._give_up = threading.Event()
-        self._times = CommitTimes()
         self._debts = Debts(self._intake)
         self._next_tick_s = 0.0
         self._published = JournalStats(), Counter[Drop]()
         self._publish()
+
+    @property
+    def path(self) -> Path | None:
+        """The file that it writes now; None while it is memory."""
+        place = self._backing.place
+        return None if place is None else place.path
+
+    def keep_within(self, bounds: JournalSettings) -> None:
+        """Other bounds, and another pace, hold from now on."""
+        self._settings.keep_within(bounds)
 
     def recover(self, interrupted: Interrupted) -> int:
         """Close the calls that an earlier process left open; returns how many. Blocks; before `start` only.
@@ -249,10 +260,10 @@ class SqliteJournal:
                     return False
             except StoreFailed:
                 return False
-        self._times.observe(time.monotonic() - began_s)
+        duration_s = time.monotonic() - began_s
         self._debts.settle()
         self._publish()
-        self._tell(self._backing.file.written)
+        self._tell(self._backing.file.written, duration_s)
         return True
 
     def _housekeep(self) -> None:
@@ -299,19 +310,17 @@ class SqliteJournal:
         file = self._backing.file
         stats = replace(
             file.tally.stats(oldest_pending_unix_us=file.oldest_pending_unix_us),
-            commits=self._times.count,
-            commit_s=self._times.total_s,
-            commit_buckets=self._times.buckets,
             quarantined_files=self._backing.quarantined_files,
             degraded=self._backing.degraded,
         )
         self._published = stats, self._debts.settled
 
-    def _tell(self, events: Sequence[JournalEvent]) -> None:
-        if self._on_events is None or not events:
-            return
+    def _tell(self, events: Sequence[JournalEvent], duration_s: float) -> None:
         try:
-            self._on_events(events)
+            if self._on_commit is not None:
+                self._on_commit(duration_s)
+            if self._on_events is not None and events:
+                self._on_events(events)
         except Exception as error:  # noqa: BLE001 - an onlooker must not stop the writer
             _log.warning("the journal's onlooker failed", extra={"error": type(error).__name__})
 

@@ -1,0 +1,130 @@
+"""Looks at real files; time passes only by looks."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from proxy.config import Changes, Configuration, Places, Refused, load
+
+FIRST = "version: 1\nenvironment: first\n"
+SECOND = "version: 1\nenvironment: second\n"
+BROKEN = "version: 1\nenviroment: x\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "analytics.yaml"
+    file.write_text(FIRST)
+    return file
+
+
+@pytest.fixture
+def changes(file: Path) -> Changes:
+    """As `serve` begins, and once it has looked: what was loaded is what lies there."""
+    places = Places(config_dir=file.parent, pricing_file=file.parent / "pricing.yaml", data_dir=file.parent)
+    changes = Changes(places, {}, load(places.config_dir, places.pricing_file, {}))
+    assert [changes.look(), changes.look(), changes.look()] == [None, None, None]
+    return changes
+
+
+def looked(changes: Changes) -> Configuration | Refused | None:
+    """The news of a change: the first look sees that something moves, the second that it lies still."""
+    assert changes.look() is None
+    return changes.look()
+
+
+def environment(news: Configuration | Refused | None) -> str:
+    assert isinstance(news, Configuration)
+    return news.analytics.environment
+
+
+def problems(news: Configuration | Refused | None) -> list[str]:
+    assert isinstance(news, Refused)
+    return [problem.message for problem in news.problems]
+
+
+def test_a_change_is_told_once(changes: Changes, file: Path) -> None:
+    file.write_text(SECOND)
+    assert environment(looked(changes)) == "second"
+    assert [changes.look(), changes.look()] == [None, None]
+
+
+def test_what_changed_before_the_first_look_is_told(file: Path) -> None:
+    places = Places(config_dir=file.parent, pricing_file=file.parent / "pricing.yaml", data_dir=file.parent)
+    changes = Changes(places, {}, load(places.config_dir, places.pricing_file, {}))
+    file.write_text(SECOND)
+    assert environment(looked(changes)) == "second"
+
+
+def test_a_file_that_still_grows_is_left_alone(changes: Changes, file: Path) -> None:
+    file.write_text(SECOND[:20])
+    assert changes.look() is None
+    file.write_text(SECOND)
+    assert environment(looked(changes)) == "second"
+
+
+def test_a_file_that_moves_while_it_is_read_is_read_again(
+    changes: Changes, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = changes._read
+
+    def disturbed() -> Configuration | Refused:
+        monkeypatch.setattr(changes, "_read", read)
+        found = read()
+        file.write_text(SECOND)
+        return found
+
+    file.write_text("version: 1\nenvironment: half\n")
+    monkeypatch.setattr(changes, "_read", disturbed)
+    assert looked(changes) is None
+    assert environment(looked(changes)) == "second"
+
+
+def test_a_bad_file_is_told_once_and_its_mending_too(changes: Changes, file: Path) -> None:
+    file.write_text(BROKEN)
+    assert "did you mean `environment`" in problems(looked(changes))[0]
+    assert [changes.look(), changes.look()] == [None, None]
+    file.write_text(FIRST)
+    assert environment(looked(changes)) == "first"
+
+
+def test_a_touched_file_is_no_change(changes: Changes, file: Path) -> None:
+    os.utime(file, (1, 1))
+    assert looked(changes) is None
+
+
+def test_a_file_that_is_replaced_is_seen_whatever_its_time_and_size(changes: Changes, file: Path) -> None:
+    """As a mounted volume does that swaps links."""
+    other = file.with_suffix(".new")
+    other.write_text(FIRST.replace("first", "other"))
+    os.utime(other, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
+    other.rename(file)
+    assert environment(looked(changes)) == "other"
+
+
+@pytest.mark.parametrize("text", [None, "", "\n"])
+def test_a_file_that_is_gone_or_empty_is_no_configuration(changes: Changes, file: Path, text: str | None) -> None:
+    if text is None:
+        file.unlink()
+    else:
+        file.write_text(text)
+    assert problems(looked(changes)) == ["this file is gone or empty; put it back, or restart to run without it"]
+    file.write_text(SECOND)
+    assert environment(looked(changes)) == "second"
+
+
+def test_a_new_file_is_taken_up(changes: Changes, file: Path) -> None:
+    file.with_name("routing.yaml").write_text("version: 1\nlimits: {drain_s: 7}\n")
+    news = looked(changes)
+    assert isinstance(news, Configuration)
+    assert news.drain_s == 7
+
+
+def test_who_asks_does_not_wait_for_a_second_look(changes: Changes, file: Path) -> None:
+    file.write_text(SECOND)
+    assert environment(changes.look(is_asked=True)) == "second"
+    assert changes.look(is_asked=True) is None
+    file.write_text(BROKEN)
+    assert len(problems(changes.look(is_asked=True))) == 1
+    assert len(problems(changes.look(is_asked=True))) == 1, "who asks is told again"
