@@ -1,5 +1,6 @@
 """Base addresses: the only place a host can come from."""
 
+import re
 from urllib.parse import urlsplit
 
 _POSTHOG_APP_HOSTS = {
@@ -8,6 +9,13 @@ _POSTHOG_APP_HOSTS = {
     "eu.posthog.com": "eu.i.posthog.com",
 }
 """PostHog shows its app's address to people; events go to the ingestion host of the region."""
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+_ENDPOINT = re.compile(
+    r"(/(?:chat/completions|completions|responses|messages|embeddings|models|batch|capture|e|i/v0/e))/?$", re.IGNORECASE
+)
+"""What SDKs and the proxy add to a base address by themselves."""
+_REPEATED = re.compile(r"(/v[0-9][a-z0-9]*)\1/?$")
 
 
 def base_address(text: str) -> str:
@@ -18,16 +26,26 @@ def base_address(text: str) -> str:
         parts = urlsplit(text)
         port_is_valid = parts.port is None or parts.port > 0
     except ValueError:
-        raise ValueError("this is not an address") from None
+        raise ValueError("this is no address; write one such as https://host or https://host:8443/v1") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid:
         raise ValueError("an address starts with http:// or https:// and names a host")
     if "@" in parts.netloc:
         raise ValueError("credentials do not belong into an address; name a variable in key_env")
+    if not _HOST.fullmatch(parts.hostname):
+        raise ValueError("no host has these signs; put the real name in place of the example's")
     if "?" in text or "#" in text:
         raise ValueError("an address ends with its path; it has no query and no fragment")
-    if "%" in parts.path or "//" in parts.path or any(part in (".", "..") for part in parts.path.split("/")):
-        raise ValueError("the path of an address is plain: no escapes, no empty or dot segments")
+    _check_path(parts.path)
     return text.rstrip("/")
+
+
+def _check_path(path: str) -> None:
+    if "%" in path or "//" in path or any(part in (".", "..") for part in path.split("/")):
+        raise ValueError("the path of an address is plain: no escapes, no empty or dot segments")
+    if endpoint := _ENDPOINT.search(path):
+        raise ValueError(f"leave `{endpoint[1]}` off: an address ends where the base URL of an SDK does")
+    if _REPEATED.search(path):
+        raise ValueError("the path says the version twice; once is enough")
 
 
 def posthog_address(text: str) -> str:

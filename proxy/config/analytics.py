@@ -2,111 +2,151 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from string import Formatter
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from proxy.config.addresses import posthog_address
 from proxy.config.document import Document
-from proxy.config.schema import Bytes, EnvName, Name, Section, matching
+from proxy.config.fields import Bytes, EnvName, Matching, Name, Section
+from proxy.config.problems import is_secret, shown_variable
 from proxy.domain.event_properties import RESERVED_NAMES
 from proxy.domain.policy import AnalyticsPolicy, Destination, Families, OutboxBounds, StoreBounds, Volume
 
 _DAY_S = 86_400
 
-
-def _trace_url(text: str) -> str:
-    if not text.startswith(("http://", "https://")) or not text.isprintable():
-        raise ValueError("a trace URL starts with http:// or https://")
-    try:
-        names = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
-    except ValueError:
-        names = []
-    if names != ["trace_id"] or "{trace_id}" not in text:
-        raise ValueError("a trace URL has {trace_id} in it once, and no other braces")
-    return text
-
-
 PropertyName = Annotated[
-    str, matching(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", "use a letter, then letters, digits, `_`, `.` and `-`, at most 64")
+    str,
+    Matching(
+        "property",
+        r"[A-Za-z][A-Za-z0-9_.-]{0,63}",
+        "use a letter, then letters, digits, `_`, `.` and `-`, at most 64",
+    ),
 ]
+TraceUrl = Annotated[
+    str,
+    Matching(
+        "address",
+        r"https?://[^\s{}\x00-\x1f]*\{trace_id\}[^\s{}\x00-\x1f]*",
+        "write an address that starts with http:// or https:// and has {trace_id} in it once, and no other braces, "
+        "such as https://host/ui/traces/{trace_id}",
+    ),
+]
+Days = Annotated[Decimal, Field(gt=0, le=3650, title="days")]
 
 
 class FamiliesSection(Section):
-    """`families:`."""
+    """Which events are made."""
 
     product: bool = True
+    """`llm_request_started`, `llm_request_completed` and `llm_request_failed`."""
     ai: bool = True
+    """PostHog's own `$ai_generation` and `$ai_embedding`, for its built-in pages."""
 
 
 class IdentitySection(Section):
-    """`identity:`."""
+    """What becomes of the distinct id that an app sends. One that looks like an e-mail address or a key is hashed
+    in any mode."""
 
     mode: Literal["as_given", "hash", "none"] = "as_given"
+    """`as_given` passes it, `hash` hashes every one, `none` takes none."""
     salt_env: EnvName | None = None
+    """The environment variable with the salt of the hashes. Default: the installation's secret."""
 
 
 class PropertiesSection(Section):
-    """`properties:`."""
+    """An app's own properties, sent by header or in the body's metadata."""
 
     allow: tuple[PropertyName, ...] = ()
+    """The names that pass; all others are dropped."""
 
 
 class CaptureSection(Section):
-    """`capture:`."""
+    """Content of calls in events."""
 
     content: Literal["none", "tools", "full"] = "none"
+    """This release takes `none` alone: no prompt and no answer leaves."""
 
 
 class PosthogSection(Section):
-    """`posthog:`."""
+    """How events are sent to PostHog. Project and host come from POSTHOG_API_KEY and POSTHOG_HOST."""
+
+    elsewhere = dict.fromkeys(("key", "api_key", "project_api_key", "token"), "the variable POSTHOG_API_KEY") | {
+        "host": "the variable POSTHOG_HOST"
+    }
 
     capture: Literal["batch", "v1"] = "batch"
+    """The endpoint: `batch` is `/batch/`, `v1` the newer one."""
     gzip: bool = True
+    """Bodies are compressed."""
 
 
 class EventsSection(Section):
-    """`events:`."""
+    """How many events are made."""
 
     started: bool = True
+    """`llm_request_started`: one event for each call."""
     attempt_failed: bool = True
+    """`llm_attempt_failed`: one event for each attempt that failed and was followed by another."""
     ai: bool = True
+    """As `families.ai`; either turns that family off."""
     sample: Annotated[Decimal, Field(ge=0, le=1)] = Decimal(1)
+    """The share of traces that is kept, from 0 to 1. The ends of failed calls are kept always."""
 
 
 class OutboxSection(Section):
-    """`outbox:`."""
+    """Events that wait for PostHog, on disk."""
 
     max_bytes: Bytes = OutboxBounds().max_bytes
-    max_age_days: Annotated[Decimal, Field(gt=0, le=3650)] = Decimal(7)
-    commit_ms: Annotated[int, Field(ge=1, le=50)] = OutboxBounds().commit_ms
+    """The most that waits; what comes beyond it is dropped, and counted."""
+    max_age_days: Days = Decimal(7)
+    """The longest that one waits."""
+    commit_ms: Annotated[int, Field(ge=1, le=50, title="milliseconds")] = OutboxBounds().commit_ms
+    """How long events are gathered before they are written together."""
 
 
 class StoreSection(Section):
-    """`store:`."""
+    """Past calls, without content, on disk."""
 
     max_bytes: Bytes = StoreBounds().max_bytes
-    max_age_days: Annotated[Decimal, Field(gt=0, le=3650)] = Decimal(90)
+    """The most that is kept."""
+    max_age_days: Days = Decimal(90)
+    """The longest that one is kept."""
 
 
 class AnalyticsFile(Section):
-    """config/analytics.yaml."""
+    """What events say, and where they wait."""
+
+    elsewhere = dict.fromkeys(("providers", "models", "default_provider", "keys", "limits"), "routing.yaml")
 
     version: Literal[1]
+    """Of the file's format."""
     environment: Name = "production"
+    """On every event: production, staging, …"""
     environment_header: bool = False
+    """Believe a caller's `X-Environment` instead."""
     families: FamiliesSection = FamiliesSection()
+    """Which events are made."""
     identity: IdentitySection = IdentitySection()
+    """What becomes of the ids that apps send."""
     properties: PropertiesSection = PropertiesSection()
+    """An app's own properties."""
     prompt_hash: Literal["hmac-sha256", "sha256"] = "hmac-sha256"
+    """How instructions are hashed: under the installation's secret, or so that anybody can compute and compare it."""
     require_prompt_version: Literal["observe", "warn", "enforce"] = "observe"
-    trace_url: Annotated[str, AfterValidator(_trace_url)] | None = None
+    """What becomes of calls without a prompt version; this release takes `observe` alone."""
+    trace_url: TraceUrl | None = None
+    """The page of a trace as people reach it, with `{trace_id}` in it. Default: the page on the bound address."""
     capture: CaptureSection = CaptureSection()
+    """Content of calls in events."""
     posthog: PosthogSection = PosthogSection()
+    """How events are sent."""
     events: EventsSection = EventsSection()
+    """How many events are made."""
     outbox: OutboxSection = OutboxSection()
+    """Events that wait for PostHog."""
     store: StoreSection = StoreSection()
+    """Past calls."""
 
 
 def compile_policy(document: Document, file: AnalyticsFile, env: Mapping[str, str]) -> AnalyticsPolicy:
@@ -147,15 +187,17 @@ def _salt(document: Document, section: IdentitySection, env: Mapping[str, str]) 
         return None
     salt = env.get(section.salt_env, "")
     if not salt and section.mode == "hash":
-        document.report(("identity", "salt_env"), f"the environment variable {section.salt_env} is not set or empty")
+        document.report(
+            ("identity", "salt_env"), f"the environment variable {shown_variable(section.salt_env)} is not set or empty"
+        )
     return salt.encode("utf-8", "surrogateescape") or None
 
 
 def compile_destination(section: PosthogSection, environment: Document, env: Mapping[str, str]) -> Destination:
     """Where events go. Key and host come from the environment alone; their problems go to its document."""
     key = env.get("POSTHOG_API_KEY") or None
-    if key is not None and key.startswith(("phx_", "phs_")):
-        environment.report(("POSTHOG_API_KEY",), "this is not the project key; the project key starts with phc_")
+    if key is not None and is_secret(key) and not key.startswith("phc_"):
+        environment.report(("POSTHOG_API_KEY",), f"this is {_kind_of_key(key)}; the project's key starts with phc_")
     elif key is not None and (not key.isascii() or not key.isprintable() or " " in key):
         environment.report(("POSTHOG_API_KEY",), "it holds characters that no key has")
     host = Destination().host
@@ -163,5 +205,11 @@ def compile_destination(section: PosthogSection, environment: Document, env: Map
         try:
             host = posthog_address(env["POSTHOG_HOST"])
         except ValueError as error:
-            environment.report(("POSTHOG_HOST",), str(error))
+            environment.report(("POSTHOG_HOST",), f"{error}, such as https://eu.i.posthog.com")
     return Destination(api_key=key, host=host, capture=section.capture, gzip=section.gzip)
+
+
+def _kind_of_key(key: str) -> str:
+    if key.startswith("phx_"):
+        return "a personal key"
+    return "the key of feature flags" if key.startswith("phs_") else "no key of PostHog"

@@ -11,8 +11,8 @@ import orjson
 from pydantic import AfterValidator, Field
 
 from proxy.config.document import Document
+from proxy.config.fields import Section
 from proxy.config.problems import Path
-from proxy.config.schema import Section
 from proxy.domain.pricing import Price, PriceRule, RateCard, Rates
 
 _TOO_DEAR_PER_MTOK = Decimal(1000)

@@ -1,29 +1,50 @@
 """A problem of the configuration, and the one error that carries them all."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from proxy.domain.privacy import looks_like_secret
 
 _SECRET_PREFIXES = ("sk-", "sk_", "phc_", "phx_", "phs_", "plk_", "gsk_", "xai-", "AIza", "pplx-", "Bearer ")
+_RANDOM = re.compile(r"(?=(?:[^0-9]*[0-9]){4})(?=.*[A-Za-z])[A-Za-z0-9+/]{24,}={0,2}")
+"""Keys that show no vendor's mark: long, without a separator, letters and digits mixed."""
+_SHOWN_CHARS = 80
+
+HIDE_IT = (
+    "this looks like a secret, which no file may hold: put it into an environment variable, and write the variable's "
+    "name, without ${ }, into a key that ends in `_env`"
+)
 
 Path = tuple[str | int, ...]
 """Keys and list positions from the root of a document."""
 
 
 def is_secret(text: str) -> bool:
-    """True for what must never be echoed, and never stand in a file."""
-    return text.startswith(_SECRET_PREFIXES) or looks_like_secret(text)
+    """True for what must never be echoed: it is a secret, or begins like one."""
+    return text.startswith(_SECRET_PREFIXES) or _RANDOM.fullmatch(text) is not None or looks_like_secret(text)
 
 
 def shown(text: str) -> str:
-    """A value from a file as a message may quote it."""
-    return "(a value that looks like a secret)" if is_secret(text) else f"`{text[:80]}`"
+    """A name from a file as a message may quote it, on one line."""
+    return "(a value that looks like a secret)" if is_secret(text) else f"`{_line(text)}`"
+
+
+def shown_variable(name: str) -> str:
+    """A variable's name as a message may quote it: what is not in capitals may be the secret itself."""
+    return name if name.isupper() and not is_secret(name) else "that is named here"
 
 
 def dotted(path: Path) -> str:
     """The path as a message shows it."""
-    return ".".join("(hidden)" if isinstance(part, str) and is_secret(part) else str(part) for part in path)
+    return ".".join(
+        "(hidden)" if isinstance(part, str) and is_secret(part) else _line(str(part)) or '""' for part in path
+    )
+
+
+def _line(text: str) -> str:
+    printable = "".join(char if char.isprintable() else " " for char in text[:_SHOWN_CHARS])
+    return " ".join(printable.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

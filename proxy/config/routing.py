@@ -5,93 +5,129 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from proxy.config.presets import ZERO_CONFIGURATION, IncludeUsage
-from proxy.config.schema import Bytes, EnvName, Name, Seconds, Section, matching
+from proxy.config.fields import Address, Bytes, EnvName, Matching, ModelName, ModelPattern, Name, Seconds, Section
+from proxy.config.presets import PRESETS, ZERO_CONFIGURATION, IncludeUsage
 from proxy.domain.limits import Limits
 
 RetryCause = Annotated[
     str,
-    BeforeValidator(lambda cause: str(cause) if type(cause) is int else cause),
-    matching(r"connect|5xx|[45][0-9][0-9]", "use connect, 5xx, or a status such as 429"),
+    Matching("cause", "connect|5xx|[45][0-9][0-9]", "use connect, 5xx, or a status such as 429"),
+    BeforeValidator(lambda cause: str(cause) if type(cause) is int else cause, json_schema_input_type=str | int),
 ]
-ModelName = Annotated[str, Field(min_length=1, max_length=200)]
+Reference = Annotated[str, Field(title="`provider` or `provider/model`")]
+ProviderName = Annotated[str, Field(title="provider")]
 
 
 class TimeoutsSection(Section):
-    """`timeouts:` of a provider."""
+    """How long a provider may take. A caller may ask for less with a header, never for more."""
 
     connect_s: Seconds = Decimal(5)
+    """Until the connection stands."""
     first_byte_s: Seconds = Decimal(600)
+    """From the request's last byte to the reply's first."""
     idle_s: Seconds = Decimal(600)
+    """Each silence within the reply."""
     total_s: Seconds | None = None
+    """All in all; null or absent: no limit."""
 
 
 class ProviderSection(Section):
-    """One entry of `providers:`."""
+    """An upstream host under the name by which models refer to it. Needs a `preset`, or a `kind` and a `base_url`."""
 
     kind: Literal["openai", "anthropic", "gemini", "azure_openai", "translated"] | None = None
-    preset: str | None = None
-    base_url: str | None = None
+    """The dialect that the host speaks on the wire; `translated` is kept for a later release."""
+    preset: Annotated[str, Field(json_schema_extra={"examples": list(PRESETS)})] | None = None
+    """A known host, whose address and habits need not be written; any key beside it overrides what it says."""
+    base_url: Address | None = None
+    """The address as an SDK would have it, for OpenAI's dialect with `/v1`. Default: the preset's."""
     credentials: Literal["passthrough"] | None = None
+    """Says that the caller's own key goes through, which holds wherever there is no `key_env`."""
     key_env: EnvName | None = None
+    """The environment variable with the key to send here in place of the caller's, who then needs a proxy key."""
     timeouts: TimeoutsSection = TimeoutsSection()
+    """How long this provider may take."""
     include_usage: IncludeUsage | None = None
+    """Whether streams are asked to report their tokens: `auto` until the host refuses it, `inject` always, `never`.
+    Default: the preset's, else `auto`."""
 
 
 class TargetSection(Section):
-    """One entry of a model's `targets:`."""
+    """A provider, and the model to ask it for."""
 
-    provider: Name
+    provider: ProviderName
+    """A name under `providers`."""
     model: ModelName | None = None
+    """What the provider calls the model. Default: the name that the caller used."""
     weight: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+    """The share of calls that go here, against the weights of the other targets; 0 takes none."""
 
 
 class RetriesSection(Section):
-    """`retries:` of a model."""
+    """Further attempts at the same target, before the first byte went to the client."""
 
     max: Annotated[int, Field(ge=0, le=10)] = 0
+    """How many, after the first. SDKs retry by themselves, so this is 0 unless you say otherwise."""
     on: tuple[RetryCause, ...] = ("connect", "429", "5xx")
+    """After what: `connect` (no connection), `5xx`, or a status."""
 
 
 class ModelSection(Section):
-    """One entry of `models:`; `target` is short for one of `targets`."""
+    """Where calls for one model go. Needs a `target` or `targets`, which all speak one dialect and are alike in
+    their credentials."""
 
-    target: str | None = None
+    target: Reference | None = None
+    """One target."""
     targets: Annotated[tuple[TargetSection, ...], Field(min_length=1, max_length=100)] | None = None
-    fallback: Annotated[tuple[str, ...], Field(max_length=20)] = ()
+    """Several, of which each call draws one by weight."""
+    fallback: Annotated[tuple[Reference, ...], Field(max_length=20)] = ()
+    """What is tried in this order after the target has failed."""
     retries: RetriesSection = RetriesSection()
+    """Further attempts at the same target."""
 
 
 class DefaultProviderSection(Section):
-    """`default_provider:`; null refuses what no model names."""
+    """Where calls go whose model is not under `models`, by the dialect that they speak; null refuses them. Default:
+    the provider that is named like the dialect, else the only one that speaks it."""
 
-    openai: str | None = None
-    anthropic: str | None = None
-    gemini: str | None = None
+    openai: ProviderName | None = None
+    """For `/v1/chat/completions`, `/v1/responses` and the rest of OpenAI's paths."""
+    anthropic: ProviderName | None = None
+    """For `/v1/messages`."""
+    gemini: ProviderName | None = None
+    """For `/v1beta/models/…`."""
 
 
 class KeySection(Section):
-    """One entry of `keys:`."""
+    """A proxy key: what a caller sends in place of a provider's key. `promptlane keys new NAME` prints one."""
 
     alias: Name
+    """What events call the key's owner; stands once."""
     hash: Annotated[
         str,
-        matching(
+        Matching(
+            "hash",
             r"hmac-sha256:[0-9a-f]{64}",
-            "paste what `promptlane keys` prints: hmac-sha256: and 64 lower-case hex digits",
+            "paste what `promptlane keys` prints: hmac-sha256: and 64 lower-case hex digits, never the key itself",
         ),
     ]
-    allow: tuple[ModelName, ...] = ("*",)
+    """The key's hash, as `promptlane keys` prints it."""
+    allow: tuple[ModelPattern, ...] = ("*",)
+    """The models that the key may ask for, by the caller's names; `*` stands for anything."""
     environment: Name | None = None
+    """The environment of calls with this key. Default: that of analytics.yaml."""
 
 
 class LimitsSection(Section):
-    """`limits:` of the whole gateway."""
+    """What one request may be, and how long a stopping proxy waits."""
 
     body_bytes: Bytes = Limits().body_bytes
+    """The longest body that is read whole, as metered JSON is; decoded."""
     streamed_bytes: Bytes = Limits().streamed_bytes
+    """The longest body that is passed on as it comes: files and forms."""
     body_silence_s: Seconds = Decimal(60)
-    drain_s: Annotated[Decimal, Field(ge=0, le=3600)] = Decimal(30)
+    """Each pause of a client that sends its body."""
+    drain_s: Annotated[Decimal, Field(ge=0, le=3600, title="seconds")] = Decimal(30)
+    """How long running calls may go on after SIGTERM."""
 
 
 def _zero_configuration() -> dict[str, ProviderSection]:
@@ -99,11 +135,24 @@ def _zero_configuration() -> dict[str, ProviderSection]:
 
 
 class RoutingFile(Section):
-    """config/routing.yaml."""
+    """Which provider a call goes to, and with whose key."""
+
+    elsewhere = dict.fromkeys(
+        ("environment", "families", "identity", "properties", "trace_url", "posthog", "events", "outbox", "store"),
+        "analytics.yaml",
+    )
 
     version: Literal[1]
+    """Of the file's format."""
     providers: dict[Name, ProviderSection] = Field(default_factory=_zero_configuration)
-    models: dict[ModelName, ModelSection] = Field(default_factory=dict)
+    """The hosts that calls may go to, by name. Default: openai, anthropic and gemini, with the caller's own key; a
+    list that is written stands alone."""
+    models: dict[ModelPattern, ModelSection] = Field(default_factory=dict)
+    """Models by the name that callers use, or by a pattern in which `*` stands for anything. An exact name wins,
+    then the pattern that says most."""
     default_provider: DefaultProviderSection = DefaultProviderSection()
+    """Where the other models go."""
     keys: tuple[KeySection, ...] = ()
+    """The proxy keys."""
     limits: LimitsSection = LimitsSection()
+    """Bounds of each request."""

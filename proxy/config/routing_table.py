@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from proxy.config.addresses import base_address, host_of
 from proxy.config.document import Document
 from proxy.config.presets import PRESETS, Preset
-from proxy.config.problems import Path
+from proxy.config.problems import Path, Problem, shown_variable
 from proxy.config.routing import DefaultProviderSection, ModelSection, ProviderSection, RoutingFile, TimeoutsSection
-from proxy.config.schema import unknown
+from proxy.config.wording import unknown
 from proxy.domain.endpoints import Dialect
 from proxy.domain.globs import precedence
 from proxy.domain.identity import VirtualKey
@@ -66,30 +66,33 @@ class _Compiler:
 
     def _base_url(self, path: Path, section: ProviderSection, preset: Preset | None) -> str | None:
         """The written address; else the preset's, which its variable may replace."""
-        variable = preset.address_variable if preset and section.base_url is None else None
-        replaced = self.env.get(variable) if variable else None
-        text = section.base_url or replaced or (preset.base_url if preset else None)
-        if text is None:
+        if section.base_url is not None:
+            return section.base_url
+        variable = preset.address_variable if preset else None
+        if variable and (replaced := self.env.get(variable)):
+            try:
+                return base_address(replaced)
+            except ValueError as error:
+                self.document.problems.append(Problem(file="environment", path=variable, message=str(error)))
+                return None
+        if preset is None or preset.base_url is None:
             self.document.report(path, "`base_url` is required here")
             return None
-        try:
-            return base_address(text)
-        except ValueError as error:
-            prefix = f"{variable}: " if replaced else ""
-            self.document.report((*path, "base_url"), f"{prefix}{error}")
-            return None
+        return preset.base_url
 
     def _api_key(self, path: Path, section: ProviderSection) -> str | None:
+        """The variable's value, with a problem reported where it is no key; None for pass-through."""
         if section.key_env is None:
             return None
         if section.credentials is not None:
             self.document.report((*path, "credentials"), "`credentials: passthrough` and `key_env` exclude each other")
         value = self.env.get(section.key_env, "")
+        variable = f"the environment variable {shown_variable(section.key_env)}"
         if not value:
-            self.document.report((*path, "key_env"), f"the environment variable {section.key_env} is not set or empty")
+            self.document.report((*path, "key_env"), f"{variable} is not set or empty")
         elif not value.isascii() or not value.isprintable() or " " in value:
-            self.document.report((*path, "key_env"), f"{section.key_env} holds characters that no key has")
-        return value or None
+            self.document.report((*path, "key_env"), f"{variable} holds characters that no key has")
+        return value
 
     def route(self, pattern: str, section: ModelSection) -> Route | None:
         """One model, or None with its problems reported."""
@@ -134,13 +137,14 @@ class _Compiler:
         return self.providers.get(name)
 
     def _check_alike(self, path: Path, targets: list[Target]) -> None:
-        if len({target.provider.dialect for target in targets}) > 1:
+        dialects = {target.provider.name: target.provider.dialect.value for target in targets}
+        if len(set(dialects.values())) > 1:
+            speak = ", ".join(f"{name} speaks {dialect}" for name, dialect in dialects.items())
+            self.document.report(path, f"all targets of one model must speak one dialect, and {speak}")
+        passes = sorted({target.provider.name for target in targets if target.provider.api_key is None})
+        if passes and any(target.provider.api_key is not None for target in targets):
             self.document.report(
-                path, "all targets of one model must speak one dialect; this version does not translate"
-            )
-        if len({target.provider.api_key is None for target in targets}) > 1:
-            self.document.report(
-                path, "all targets of one model need one way of credentials: all with `key_env`, or all pass-through"
+                path, f"all targets of one model need a `key_env`, or none: {', '.join(passes)} passes the caller's key"
             )
 
     def default(self, dialect: Dialect, section: DefaultProviderSection) -> Provider | None:

@@ -1,67 +1,21 @@
 """The strict border: a document becomes a checked model, or problems that say where and what to do."""
 
-import re
 import types
-from collections.abc import Mapping
-from decimal import Decimal
-from difflib import get_close_matches
+from collections.abc import Iterator
 from typing import Annotated, TypeVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails, to_json
 
 from proxy.config.document import Document, Value
-from proxy.config.problems import Path, is_secret, shown
+from proxy.config.fields import Section
+from proxy.config.problems import HIDE_IT, Path
+from proxy.config.wording import misfit, unknown_key
+from proxy.domain.privacy import looks_like_secret
 
-
-class Section(BaseModel):
-    """A mapping of a configuration file: unknown keys are refused, and so is every silent conversion."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
-
-
-def matching(pattern: str, hint: str) -> AfterValidator:
-    """Takes text that the whole pattern matches; says `hint` otherwise."""
-    compiled = re.compile(pattern)
-
-    def check(text: str) -> str:
-        if compiled.fullmatch(text) is None:
-            raise ValueError(hint)
-        return text
-
-    return AfterValidator(check)
-
-
-def _variable_name(text: str) -> str:
-    if is_secret(text):
-        raise ValueError("this looks like a secret itself; put it into an environment variable and name that here")
-    if not text.isidentifier() or not text.isascii():
-        raise ValueError("this must be the name of an environment variable")
-    return text
-
-
-_UNITS = {"KIB": 1024, "MIB": 1024**2, "GIB": 1024**3, "TIB": 1024**4,
-          "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4}  # fmt: skip
-
-
-def _bytes(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    number = value.rstrip("KMGTiIbBkmgt ")
-    unit = value[len(number) :].strip().upper()
-    if not number.isdecimal() or len(number) > 15 or unit not in _UNITS:
-        raise ValueError("a size is a whole number of bytes, or one with a unit, such as 64MiB")
-    return int(number) * _UNITS[unit]
-
-
-EnvName = Annotated[str, AfterValidator(_variable_name)]
-"""Names a variable that holds a secret."""
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
-"""`1048576` or `1MiB`."""
-Seconds = Annotated[Decimal, Field(gt=0, le=86_400)]
-Name = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "use letters, digits, `_`, `.` and `-`, at most 64")]
-"""What operators call things; it stands in headers, metrics and events."""
+VERSION = 1
+"""Of the files' format; all files have the same."""
+_LITELLM_KEYS = ("model_list", "litellm_settings", "router_settings", "general_settings")
 
 M = TypeVar("M", bound=Section)
 
@@ -71,30 +25,72 @@ def check_document(document: Document, model: type[M]) -> M | None:
 
     None where there is no document, or where nothing of it can be used.
     """
-    if document.value is None:
+    value = _root(document)
+    if value is None:
         return None
-    if not isinstance(document.value, dict):
-        document.report((), "the file must be a mapping of keys to values")
-        return None
-    value = document.value
+    wrong = list(_report_secrets(document, document.value, ()))
     while True:
-        try:
-            return model.model_validate_json(to_json(value), strict=True)
-        except ValidationError as error:
-            rest = _without(value, _report(document, model, error))
-        if len(rest) == len(value) and rest == value:
+        checked = _validated(model, value)
+        if isinstance(checked, ValidationError):
+            wrong += _report(document, model, checked)
+        elif not wrong:
+            return checked
+        rest = _without(value, wrong)
+        if rest == value:
             return None
-        value = rest
+        value, wrong = rest, []
+
+
+def _root(document: Document) -> dict[str, Value] | None:
+    """The document's mapping with the version that we know, so that the rest is checked under any."""
+    value = document.value
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        document.report((), "the file must have the form `key: value`, with a space after the colon, line by line")
+        return None
+    if foreign := [key for key in _LITELLM_KEYS if key in value]:
+        message = f"this is a LiteLLM configuration; run `promptlane import litellm {document.file}`"
+        document.report((foreign[0],), message)
+        return None
+    version = value.get("version")
+    if "version" not in value:
+        document.report(("version",), f"this key is required; begin the file with `version: {VERSION}`")
+    elif version is True or version != VERSION:
+        document.report(("version",), f"this release reads version {VERSION} of this file; write `version: {VERSION}`")
+    return {**value, "version": VERSION}
+
+
+def _report_secrets(document: Document, value: Value, path: Path) -> Iterator[Path]:
+    """Report, and return the places of, every key and text of the file that has the shape of a secret."""
+    if path and isinstance(path[-1], str) and looks_like_secret(path[-1]):
+        yield path
+        document.report(path, HIDE_IT)
+    if isinstance(value, str) and looks_like_secret(value):
+        yield path
+        document.report(path, HIDE_IT)
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _report_secrets(document, inner, (*path, key))
+
+
+def _validated(model: type[M], value: dict[str, Value]) -> M | ValidationError:
+    try:
+        return model.model_validate_json(to_json(value), strict=True)
+    except ValidationError as error:
+        return error
 
 
 def _report(document: Document, model: type[Section], error: ValidationError) -> list[Path]:
     """Put each problem where it is written, unless the reader found fault with the same value; returns the places."""
     paths = []
-    for details in error.errors(include_url=False, include_context=False, include_input=False):
+    for details in error.errors(include_url=False, include_input=False):
         path = _path_in(document, details)
         paths.append(path)
-        if not document.has_problem_at(path):
-            document.report(path, _message(details, model, path))
+        # A list whose entries are all wrong is not also too short.
+        is_echo = details["type"] == "too_short" and bool(document.value_at(path))
+        if not is_echo and not document.has_problem_at(path):
+            document.report(path, _message(details, document, model, path))
     return paths
 
 
@@ -120,60 +116,39 @@ def _without(value: dict[str, Value], paths: list[Path]) -> dict[str, Value]:
     return rest
 
 
-def _message(details: ErrorDetails, model: type[Section], path: Path) -> str:
-    match details["type"]:
-        case "extra_forbidden":
-            return unknown("key", str(path[-1]), _keys_at(model, path[:-1]))
-        case "missing":
-            return "this key is required"
-        case "string_type":
-            return "this must be text; quote it if it is (YAML reads yes, no, on, off and numbers as something else)"
-        case "value_error":
-            return details["msg"].removeprefix("Value error, ")
-        case "model_type" | "dict_type" | "model_attributes_type":
-            return "this must be a mapping of keys to values"
-        case "decimal_type" | "decimal_parsing":
-            return "this must be a number"
-        case "tuple_type":
-            return "this must be a list"
-    message = details["msg"].removeprefix("Input should be ")
-    return f"this must be {message}" if message != details["msg"] else message
+def _message(details: ErrorDetails, document: Document, model: type[Section], path: Path) -> str:
+    if details["type"] == "extra_forbidden":
+        section = _annotation_at(model, path[:-1])
+        known = _fields(section)
+        nested = {key: _fields(inner) or _fields(_element(inner)) for key, inner in known.items()}
+        return unknown_key(str(path[-1]), known, nested, getattr(section, "elsewhere", {}))
+    key = next((part for part in reversed(path) if isinstance(part, str)), "")
+    return misfit(details, document.value_at(path), key, _fields(_annotation_at(model, path)))
 
 
-def unknown(what: str, name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    """Name the nearest known name, and all of them."""
-    near = get_close_matches(name, list(known), n=1)
-    hint = f"did you mean `{near[0]}`? " if near else ""
-    return f"unknown {what} {shown(name)}; {hint}known: {', '.join(known) or 'none'}"
-
-
-def _keys_at(model: type[Section], path: Path) -> tuple[str, ...]:
-    """The keys that the mapping at `path` may have."""
+def _annotation_at(model: type[Section], path: Path) -> object:
+    """What the models say of the value at `path`."""
     current: object = model
     for part in path:
         fields = _fields(current)
-        current = _look_through(fields.get(str(part)) if fields else _element(current))
-    return tuple(_fields(current))
+        current = fields.get(str(part)) if fields else _element(current)
+    return current
 
 
 def _element(container: object) -> object:
     """What a dict, a list or a tuple of any length holds."""
-    return next((part for part in reversed(get_args(container)) if part is not ...), None)
+    return next((_look_through(part) for part in reversed(get_args(container)) if part is not ...), None)
 
 
 def _fields(annotation: object) -> dict[str, object]:
+    """The keys of a section as the file spells them, each with its annotation; none for anything else."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
-        return {field_key(name, entry): entry.annotation for name, entry in annotation.model_fields.items()}
+        return {entry.alias or name: _look_through(entry.annotation) for name, entry in annotation.model_fields.items()}
     return {}
 
 
-def field_key(name: str, entry: FieldInfo) -> str:
-    """A field's key as the file spells it."""
-    return entry.alias or name
-
-
 def _look_through(annotation: object) -> object:
-    """What stands in `X | None` beside None."""
+    """What stands in `X | None` beside None, without its annotations."""
     if get_origin(annotation) in (Union, types.UnionType):
-        return next((part for part in get_args(annotation) if part is not type(None)), None)
-    return annotation
+        annotation = next((part for part in get_args(annotation) if part is not type(None)), None)
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from proxy.cli import check
+from tests.config.broken import read_cases
 
 KEY_HASH = "hmac-sha256:" + "0" * 64
 
@@ -66,13 +67,17 @@ def test_a_key_that_nobody_can_use_and_a_missing_project_are_said(
     assert "events        stay local: POSTHOG_API_KEY is not set" in out
 
 
-def test_every_problem_goes_to_the_error_stream(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "routing.yaml").write_text("version: 1\nproviderz: {}\nmodels: {m: {}}\n")
-    assert run("--config", str(tmp_path)) == 2
+def test_every_problem_of_all_files_goes_to_the_error_stream_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = next(case for case in read_cases() if case.title == "everything at once, in every file")
+    case.write(tmp_path)
+    for name, value in case.environment.items():
+        monkeypatch.setenv(name, value)
+    assert run("--config", str(tmp_path), "--pricing", str(tmp_path / "pricing.yaml")) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert len(printed.err.splitlines()) == 2
-    assert f"{tmp_path}/routing.yaml:2:1: providerz: unknown key `providerz`; did you mean `providers`?" in printed.err
+    assert tuple(printed.err.replace(f"{tmp_path}/", "").splitlines()) == case.says
 
 
 def test_a_folder_that_is_not_there_is_a_problem(capsys: pytest.CaptureFixture[str]) -> None:

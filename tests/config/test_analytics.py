@@ -53,7 +53,7 @@ def test_events_may_turn_off_the_ai_family_too() -> None:
         ("capture: {content: tools}", "capture.content", "captures no content"),
         ("capture: {content: full}", "capture.content", "captures no content"),
         ("identity: {mode: hash, salt_env: GONE}", "identity.salt_env", "GONE is not set"),
-        ("identity: {mode: sometimes}", "identity.mode", "'as_given', 'hash' or 'none'"),
+        ("identity: {mode: sometimes}", "identity.mode", "one of as_given, hash, none"),
         ("properties: {allow: [$set]}", "properties.allow.0", "use a letter"),
         ("properties: {allow: [plan, model]}", "properties.allow.1", "this name is taken"),
         ("trace_url: ftp://x/{trace_id}", "trace_url", "starts with http"),
@@ -61,8 +61,8 @@ def test_events_may_turn_off_the_ai_family_too() -> None:
         ('trace_url: "https://x/{trace_id}/{user}"', "trace_url", "has {trace_id} in it once"),
         ('trace_url: "https://x/{trace_id!r}"', "trace_url", "has {trace_id} in it once"),
         ('trace_url: "https://x/{trace_id}/{"', "trace_url", "has {trace_id} in it once"),
-        ("events: {sample: 1.5}", "events.sample", "less than or equal to 1"),
-        ("outbox: {commit_ms: 0}", "outbox.commit_ms", "greater than or equal to 1"),
+        ("events: {sample: 1.5}", "events.sample", "at most 1"),
+        ("outbox: {commit_ms: 0}", "outbox.commit_ms", "at least 1"),
         ("outbox: {max_bytes: much}", "outbox.max_bytes", "a size is"),
     ],
 )
@@ -92,9 +92,12 @@ def test_the_project_comes_from_the_environment() -> None:
 @pytest.mark.parametrize(
     ("env", "problem"),
     [
-        ({"POSTHOG_API_KEY": "phx_hidden"}, "API_KEY: this is not the project key; the project key starts with phc_"),
+        ({"POSTHOG_API_KEY": "phx_hidden"}, "API_KEY: this is a personal key; the project's key starts with phc_"),
         ({"POSTHOG_API_KEY": "phc_hid\nden"}, "API_KEY: it holds characters that no key has"),
-        ({"POSTHOG_HOST": "us.posthog.com"}, "HOST: an address starts with http:// or https:// and names a host"),
+        (
+            {"POSTHOG_HOST": "us.posthog.com"},
+            "HOST: an address starts with http:// or https:// and names a host, such as https://eu.i.posthog.com",
+        ),
     ],
 )
 def test_a_wrong_environment_is_named_and_not_echoed(env: dict[str, str], problem: str) -> None:

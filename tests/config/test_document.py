@@ -41,8 +41,8 @@ def test_a_problem_stands_at_the_nearest_written_place() -> None:
 
 def test_every_duplicate_key_is_found() -> None:
     assert problems("a: 1\nb: {c: 1, c: 2}\na: 3\n") == [
-        "f.yaml:2:11: b.c: duplicate key",
-        "f.yaml:3:1: a: duplicate key",
+        "f.yaml:2:11: b.c: duplicate key: it stands on line 2 already; keep one of them",
+        "f.yaml:3:1: a: duplicate key: it stands on line 1 already; keep one of them",
     ]
 
 
@@ -54,14 +54,14 @@ def test_numbers_are_finite(number: str) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a: [1", "f.yaml:2:1: not valid YAML: expected ',' or ']', but got '<stream end>'"),
-        ("a: &x [*x]", "f.yaml:1:4: not valid YAML: too many or too deeply nested values"),
+        ("a: [1", "f.yaml:2:1: expected `,` or `]`: the bracket of line 1, column 4 is open"),
+        ("a: &x [*x]", "f.yaml:1:1: a: too many or too deeply nested values here; look at the aliases"),
         ("[" * 2_000, "f.yaml: the file is nested too deeply"),
-        ("a: 1\n---\nb: 2\n", "f.yaml:2:1: not valid YAML: but found another document"),
-        ("? [a]\n: 1\n", "f.yaml:1:3: ?: a key must be plain text"),
+        ("a: 1\n---\nb: 2\n", "f.yaml:2:1: a second document begins here; a file holds one: take the `---` out"),
+        ("? [a]\n: 1\n", "f.yaml:1:3: ?: a key must be plain text, and text that begins with { or [ quoted"),
         ("a: !!python/name:os.x x", "f.yaml:1:1: a: a value is plain text, a number or a truth value; no tags"),
         ("a: !!binary aGk=", "f.yaml:1:1: a: a value is plain text, a number or a truth value; no tags"),
-        ("a: \x07", "f.yaml: the file holds characters that YAML does not allow"),
+        ("a: \x07", "f.yaml:1:4: there is a character here that YAML does not allow"),
     ],
 )  # fmt: skip
 def test_what_is_no_plain_document(text: str, problem: str) -> None:
@@ -82,7 +82,12 @@ def test_size_and_encoding() -> None:
     assert (
         parse_document("f", b"a" * (MAX_FILE_BYTES + 1), {}).problems[0].message == "the file is larger than 1024 KiB"
     )
-    assert parse_document("f", b"a: \xff", {}).problems[0].message == "the file is not UTF-8 text"
+    assert str(parse_document("f", b"# \xc3\xa4\na: \xff", {}).problems[0]) == (
+        "f:2:4: this character is not UTF-8; save the file as UTF-8"
+    )
+    assert (
+        parse_document("f", "a: 1".encode("utf-16"), {}).problems[0].message == "the file is UTF-16; save it as UTF-8"
+    )
     assert parse_document("f", b"\xef\xbb\xbfa: 1", {}).value == {"a": 1}
 
 
@@ -109,14 +114,16 @@ def test_keys_take_no_variables() -> None:
 
 
 def test_a_missing_variable_is_named_with_the_way_out() -> None:
-    expected = ["f.yaml:1:1: a: the environment variable GONE is not set or empty; set it, or write ${GONE:-default}"]
+    expected = ["f.yaml:1:1: a: the environment variable GONE is not set or empty; set it, or write ${NAME:-default}"]
     assert problems("a: ${GONE}") == expected
     assert problems("a: ${GONE}", GONE="") == expected
 
 
 @pytest.mark.parametrize("text", ["${", "${}", "${1A}", "${A", "${A:x}"])
 def test_a_malformed_reference_is_a_problem(text: str) -> None:
-    assert problems(f'a: "{text}"', A="a") == ["f.yaml:1:1: a: write ${NAME} or ${NAME:-default}"]
+    assert problems(f'a: "{text}"', A="a") == [
+        "f.yaml:1:1: a: a reference to a variable has the form ${NAME} or ${NAME:-default}"
+    ]
 
 
 @given(st.binary(max_size=200) | st.text("ab:-[]{}&*!|>'\"%@`#, \n\t$1.", max_size=100).map(str.encode))

@@ -81,8 +81,8 @@ def test_an_empty_file_is_like_none(tmp_path: Path, text: str) -> None:
 def test_a_file_needs_its_version(tmp_path: Path) -> None:
     write(tmp_path, routing="providers: {}\n", analytics="version: 2\n")
     assert refused(tmp_path) == [
-        "analytics.yaml:1:1: version: this must be 1",
-        "routing.yaml:1:1: version: this key is required",
+        "analytics.yaml:1:1: version: this release reads version 1 of this file; write `version: 1`",
+        "routing.yaml:1:1: version: this key is required; begin the file with `version: 1`",
     ]
 
 

@@ -1,0 +1,136 @@
+"""What the values of a configuration file may be; each type also says its own to editors, see `json_schema`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, ClassVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from proxy.config.addresses import base_address
+from proxy.config.problems import HIDE_IT, is_secret
+
+
+class Section(BaseModel):
+    """A mapping of a configuration file: unknown keys are refused, and so is every silent conversion.
+
+    The docstring of a section and those under its fields are what editors and the reference page say of them.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+    elsewhere: ClassVar[Mapping[str, str]] = {}
+    """Keys that people seek here, and where they belong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Text that the whole `pattern` matches. `title` is what operators call it; `hint` says what to write."""
+
+    title: str
+    pattern: str
+    hint: str
+
+    def check(self, text: str) -> str:
+        """The text as it is. Raises ValueError with the hint."""
+        if re.fullmatch(self.pattern, text) is None:
+            raise ValueError(self.hint)
+        return text
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        pattern = f"^(?:{self.pattern})$"
+        return {**handler(schema), "title": self.title, "pattern": pattern, "patternErrorMessage": self.hint}
+
+
+def _no_secret(text: str) -> str:
+    if is_secret(text):
+        raise ValueError(HIDE_IT)
+    return text
+
+
+_SIZE = re.compile(r"([0-9]{1,15}) ?(([KMGT]i?)?B)", re.IGNORECASE)
+_SIZE_UNITS = {
+    "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "tb": 1000**4,
+    "kib": 1024, "mib": 1024**2, "gib": 1024**3, "tib": 1024**4,
+}  # fmt: skip
+
+
+def _bytes(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    written = _SIZE.fullmatch(value)
+    if written is None:
+        raise ValueError("a size is a whole number of bytes, or one with a unit, such as 64MiB")
+    return int(written[1]) * _SIZE_UNITS[written[2].lower()]
+
+
+EnvName = Annotated[
+    str,
+    AfterValidator(_no_secret),
+    Matching(
+        "name of a variable",
+        r"[A-Za-z_][A-Za-z0-9_]*",
+        "this must be the name of an environment variable, such as OPENAI_API_KEY",
+    ),
+]
+"""Names a variable that holds a secret."""
+Bytes = Annotated[
+    int,
+    Field(gt=0),
+    BeforeValidator(_bytes),
+    WithJsonSchema(
+        {
+            "title": "size",
+            "type": ["integer", "string"],
+            "exclusiveMinimum": 0,
+            "pattern": r"^0*[1-9][0-9]* ?([KkMmGgTt][Ii]?)?[Bb]$",
+            "patternErrorMessage": "a size is a whole number of bytes, or one with a unit, such as 64MiB",
+        }
+    ),
+]
+"""`1048576` or `1MiB`."""
+Address = Annotated[
+    str,
+    AfterValidator(base_address),
+    WithJsonSchema(
+        {
+            "title": "address",
+            "type": "string",
+            "pattern": r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^/?#%@\s]+)*/?$",
+            "patternErrorMessage": "an address starts with http:// or https:// and ends where an SDK's base URL does",
+        }
+    ),
+]
+"""A host, without a trailing slash."""
+Seconds = Annotated[Decimal, Field(gt=0, le=86_400, title="seconds")]
+Name = Annotated[
+    str,
+    Matching("name", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "use letters, digits, `_`, `.` and `-`, at most 64"),
+]
+"""What operators call things; it stands in headers, metrics and events."""
+ModelName = Annotated[str, Field(min_length=1, max_length=200, title="model")]
+ModelPattern = Annotated[
+    str,
+    Matching(
+        "pattern",
+        r"[^?\[\]{}()|^$\\]{1,200}",
+        "a pattern is a name of at most 200 characters in which `*` stands for anything; no other sign has a meaning",
+    ),
+]
+"""A model's name, or one with `*` in it, as `proxy.domain.globs` reads it."""
