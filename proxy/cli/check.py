@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from proxy.config import ConfigError, Configuration, find_places, load
-from proxy.domain.pricing import PriceRule, cost_of
+from proxy.domain.price_book import PriceRule
+from proxy.domain.pricing import cost_of
 from proxy.domain.usage import Usage
 
 _EXAMPLE = Usage(input_tokens=1000, output_tokens=500)

@@ -16,7 +16,7 @@ from proxy.config.schema import check_document
 from proxy.domain.keys import HashedKey
 from proxy.domain.limits import Limits
 from proxy.domain.policy import AnalyticsPolicy, Destination
-from proxy.domain.pricing import PriceBook
+from proxy.domain.price_book import PriceBook
 from proxy.domain.routing import RoutingTable
 
 ROUTING, ANALYTICS, PROMPTS = "routing.yaml", "analytics.yaml", "prompts.yaml"

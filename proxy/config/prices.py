@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field
 from proxy.config.document import Document
 from proxy.config.fields import Section
 from proxy.config.problems import Path
-from proxy.domain.pricing import Price, PriceRule, RateCard, Rates
+from proxy.domain.price_book import PriceRule
+from proxy.domain.rates import Price, RateCard, Rates
 
 _TOO_DEAR_PER_MTOK = Decimal(1000)
 _TOO_CHEAP_PER_MTOK = Decimal("0.0001")

@@ -31,11 +31,14 @@ class Usage:
     cache_creation_input_tokens: int | None = None
     cache_creation_5m_tokens: int | None = None
     cache_creation_1h_tokens: int | None = None
+    cache_creation_12h_tokens: int | None = None
     reasoning_tokens: int | None = None
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
     image_input_tokens: int | None = None
     image_output_tokens: int | None = None
+    output_images: int | None = None
+    """Images that were made, of whatever size."""
     audio_seconds: Decimal | None = None
     """Length of the input audio, where the provider bills by time instead of tokens."""
     web_search_calls: int | None = None

@@ -10,7 +10,7 @@ from proxy.domain.exchange import Exchange
 from proxy.domain.identity import IdentityPolicy
 from proxy.domain.limits import Limits
 from proxy.domain.paths import RequestTarget
-from proxy.domain.pricing import PriceBook
+from proxy.domain.price_book import PriceBook
 from proxy.domain.routing import RoutingTable
 from proxy.pipeline.ports import Clock, Estimator, Headers, Journal, Upstream
 

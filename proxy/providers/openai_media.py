@@ -36,6 +36,7 @@ class ImagesCodec:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
+        self._completed = 0
 
     def on_event(self, name: str, body: Json) -> None:
         """A partial image, or the completed one with its usage."""
@@ -43,20 +44,26 @@ class ImagesCodec:
         if kind.endswith((".partial_image", ".completed")):
             self._draft.add_media()
         if kind.endswith(".completed"):
-            self.on_document(body)
+            self._completed += 1
+            self._close(body, self._completed)
 
     def on_document(self, body: Json) -> None:
         """A whole reply."""
-        self._draft.identify(body)
-        self._draft.is_terminal = True
-        self._draft.has_media = self._draft.has_media or bool(body.get("data"))
-        if usage := mapping(body.get("usage")):
-            read = read_usage(usage)
-            images = read.image_output_tokens
-            self._draft.usage = replace(read, image_output_tokens=read.output_tokens if images is None else images)
+        images = body.get("data")
+        self._draft.has_media = bool(images)
+        self._close(body, len(images) if isinstance(images, list) else None)
 
     def conclude(self) -> None:
         """Nothing is left to tell."""
+
+    def _close(self, body: Json, images: int | None) -> None:
+        self._draft.identify(body)
+        self._draft.is_terminal = True
+        if usage := mapping(body.get("usage")):
+            read = read_usage(usage)
+            tokens = read.output_tokens if read.image_output_tokens is None else read.image_output_tokens
+            self._draft.usage = replace(read, image_output_tokens=tokens)
+        self._draft.usage = replace(self._draft.usage, output_images=images)
 
 
 class AudioCodec:

@@ -25,6 +25,9 @@ def read_usage(usage: Json) -> Usage:
         output_tokens=output_tokens,
         cached_input_tokens=cached,
         cache_creation_input_tokens=written,
+        cache_creation_12h_tokens=_within(
+            mapping(inputs.get("cache_write_tokens_details")).get("ttl_12h_tokens"), written
+        ),
         reasoning_tokens=reasoning_tokens,
         audio_input_tokens=_within(inputs.get("audio_tokens"), input_tokens),
         audio_output_tokens=_within(outputs.get("audio_tokens"), output_tokens),

@@ -7,7 +7,9 @@ import pytest
 from proxy.config.document import parse_document
 from proxy.config.prices import PricingFile, compile_rules, load_base_table
 from proxy.config.schema import check_document
-from proxy.domain.pricing import CostStatus, PriceBook, PriceRule, Rates, cost_of
+from proxy.domain.price_book import PriceBook, PriceRule
+from proxy.domain.pricing import CostStatus, cost_of
+from proxy.domain.rates import Rates
 from proxy.domain.usage import Usage
 
 D = Decimal

@@ -230,7 +230,7 @@ def poisoned() -> Exchange:
         total_usd=PRICED.total_usd,
         source="CANARY-source",
         reason="CANARY-reason",
-        parts=(CostPart(name="CANARY", quantity=PRICED.total_usd, unit_price_usd=PRICED.total_usd,
+        parts=(CostPart(name="CANARY", rate="CANARY", quantity=PRICED.total_usd, unit_price_usd=PRICED.total_usd,
                         amount_usd=PRICED.total_usd),) if PRICED.total_usd else (),
     )  # fmt: skip
     provider = replace(OPENAI.provider, api_key="CANARY-key", base_url="https://CANARY-user:CANARY-pass@host/CANARY")

@@ -1,16 +1,15 @@
 """What a bill is made of: rates, tiers, thresholds, dates, and what is left open where the list is silent."""
 
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
 
 import pytest
 
-from proxy.domain.pricing import Cost, CostStatus, Price, PriceBook, PriceRule, RateCard, Rates, cost_of, model_forms
+from proxy.domain.pricing import Cost, CostStatus, Gap, cost_of, terms_of
+from proxy.domain.rates import Price, RateCard, Rates
 from proxy.domain.usage import Usage
 
 D = Decimal
-TODAY = date(2026, 11, 23)
 MINI = Rates(input_usd_per_mtok=D("0.4"), cached_input_usd_per_mtok=D("0.1"), output_usd_per_mtok=D("1.6"))
 CLAUDE = Rates(
     input_usd_per_mtok=D(5),
@@ -65,6 +64,22 @@ def test_cache_writes_that_nobody_split_have_the_default_time_to_live() -> None:
     assert amounts(part_split) == {"cache_write_5m": D("0.000375"), "cache_write_1h": D("0.0004")}
 
 
+def test_writes_for_twelve_hours_have_a_rate_of_their_own() -> None:
+    """OpenAI's usage splits its writes into 30 minutes, which is its default, and 12 hours."""
+    counts = {
+        "input_tokens": 100,
+        "cache_creation_input_tokens": 90,
+        "cache_creation_12h_tokens": 40,
+        "output_tokens": 0,
+    }
+    own = charge(flat(replace(CLAUDE, cache_write_12h_usd_per_mtok=D(20))), **counts)
+    assert amounts(own) == {"input": D("0.00005"), "cache_write_5m": D("0.0003125"), "cache_write_12h": D("0.0008")}
+    assert own.status is CostStatus.PRICED
+    without = charge(flat(CLAUDE), **counts)
+    assert [(part.name, part.rate) for part in without.parts][-1] == ("cache_write_12h", "cache_write_1h_usd_per_mtok")
+    assert without.gaps == (Gap("no rate for cache_write_12h", "cache_write_12h_usd_per_mtok"),)
+
+
 def test_reasoning_has_its_own_rate_or_that_of_output() -> None:
     own = replace(MINI, reasoning_usd_per_mtok=D(3))
     usage = {"input_tokens": 0, "output_tokens": 100, "reasoning_tokens": 60}
@@ -111,6 +126,40 @@ def test_audio_that_is_counted_in_seconds() -> None:
     assert charge(by_time, audio_seconds=D("12.5")).total_usd == D("0.00125")
     assert charge(by_time).status is CostStatus.UNKNOWN
     assert charge(flat(MINI), audio_seconds=D(12)).status is CostStatus.UNPRICED
+
+
+def test_images_that_are_charged_each() -> None:
+    by_image = flat(Rates(usd_per_image=D("0.04")))
+    cost = charge(by_image, output_images=3)
+    assert (amounts(cost), cost.status) == ({"image": D("0.12")}, CostStatus.PRICED)
+    assert charge(by_image, output_images=0).total_usd == 0
+    unpriced = charge(flat(MINI), output_images=2)
+    assert unpriced.status is CostStatus.UNPRICED
+    assert Gap("no rate for image", "usd_per_image") in unpriced.gaps
+
+
+def test_images_that_were_counted_in_tokens_need_no_rate_for_each() -> None:
+    rates = replace(MINI, image_output_usd_per_mtok=D(40))
+    counts = {"input_tokens": 10, "output_tokens": 100, "image_output_tokens": 100, "output_images": 1}
+    assert charge(flat(rates), **counts).status is CostStatus.PRICED
+    both = charge(flat(replace(rates, usd_per_image=D("0.01"))), **counts)
+    assert amounts(both)["image"] == D("0.01")
+
+
+def test_a_part_names_the_rate_that_it_was_charged_by() -> None:
+    cost = charge(
+        flat(replace(MINI, cached_input_usd_per_mtok=None)),
+        input_tokens=100,
+        cached_input_tokens=40,
+        cache_creation_input_tokens=10,
+        output_tokens=0,
+    )
+    assert {part.name: part.rate for part in cost.parts} == {
+        "input": "input_usd_per_mtok",
+        "cached_input": "input_usd_per_mtok",
+        "cache_write_5m": "input_usd_per_mtok",
+    }
+    assert cost.gaps == (Gap("no rate for cache_write_5m", "cache_write_5m_usd_per_mtok"),)
 
 
 def test_cached_input_without_a_rate_is_charged_as_input_never_lower() -> None:
@@ -189,7 +238,9 @@ def test_cached_audio_is_charged_as_audio_in_full() -> None:
     assert (cost.status, cost.reason) == (CostStatus.PARTIAL, "cached audio or image tokens")
 
 
-@pytest.mark.parametrize("tier", [None, "default", "standard", "auto", "on_demand", "ON_DEMAND", ""])
+@pytest.mark.parametrize(
+    "tier", [None, "default", "standard", "auto", "scale", "on_demand", "ON_DEMAND", "TRAFFIC_TYPE_UNSPECIFIED", ""]
+)
 def test_the_standard_tier_by_any_name(tier: str | None) -> None:
     cost = charge(flat(MINI, flex=CLAUDE), input_tokens=1_000_000, output_tokens=0, service_tier=tier)
     assert (cost.total_usd, cost.status) == (D("0.4"), CostStatus.PRICED)
@@ -200,6 +251,54 @@ def test_another_tier_has_its_own_rates(tier: str) -> None:
     flex = Rates(input_usd_per_mtok=D("0.2"), output_usd_per_mtok=D("0.8"))
     cost = charge(flat(MINI, flex=flex), input_tokens=100, cached_input_tokens=50, output_tokens=100, service_tier=tier)
     assert cost.total_usd == D("0.0001")
+
+
+@pytest.mark.parametrize(
+    ("served", "listed"),
+    [
+        ("priority", "priority"),
+        ("fast", "priority"),
+        ("ON_DEMAND_PRIORITY", "priority"),
+        ("ON_DEMAND_OFFPEAK", "offpeak"),
+        ("ON_DEMAND_OFFPEAK", "on_demand_offpeak"),
+        ("batches", "batch"),
+        ("PROVISIONED_THROUGHPUT", "provisioned_throughput"),
+        ("STANDARD", "standard"),
+    ],
+)
+def test_a_tier_is_found_under_each_of_its_names(served: str, listed: str) -> None:
+    price = flat(MINI, **{listed: Rates(input_usd_per_mtok=D(0), output_usd_per_mtok=D(7))})
+    terms = terms_of(Usage(service_tier=served), price)
+    assert (terms.rates.output_usd_per_mtok, terms.service_tier, terms.gaps) == (D(7), listed, ())
+
+
+def test_a_tier_that_is_listed_as_served_wins_over_its_other_name() -> None:
+    price = flat(MINI, fast=CLAUDE, priority=Rates(usd_per_call=D(1)))
+    assert terms_of(Usage(service_tier="fast"), price).rates is CLAUDE
+
+
+def test_throughput_that_was_paid_in_advance_is_charged_as_standard_and_partial_unless_it_is_listed() -> None:
+    """Its tokens were paid for already; what one of them costs is known to the operator alone."""
+    usage = {"input_tokens": 1_000_000, "output_tokens": 0, "service_tier": "PROVISIONED_THROUGHPUT"}
+    silent = charge(flat(MINI), **usage)
+    assert (silent.total_usd, silent.status, silent.gaps[0].key) == (D("0.4"), CostStatus.PARTIAL, "service_tiers")
+    prepaid = Rates(input_usd_per_mtok=D(0), output_usd_per_mtok=D(0))
+    listed = charge(flat(MINI, provisioned_throughput=prepaid), **usage)
+    assert (listed.total_usd, listed.status) == (D(0), CostStatus.PRICED)
+
+
+def test_terms_say_what_of_the_price_held() -> None:
+    price = Price(
+        card=RateCard(standard=MINI),
+        long_context=((200_000, RateCard(standard=CLAUDE)),),
+        speed_multipliers={"fast": D(2)},
+        region_multipliers={"us": D("1.1")},
+    )
+    terms = terms_of(Usage(input_tokens=200_001, speed="Fast", inference_geo="us"), price)
+    assert (terms.rates, terms.above_input_tokens) == (CLAUDE, 200_000)
+    assert (terms.speed, terms.region, terms.multiplier) == ("fast", "us", D("2.2"))
+    plain = terms_of(Usage(input_tokens=200_000), price)
+    assert plain == (MINI, 0, "", "", "", D(1), ())
 
 
 def test_long_context_rates_apply_to_the_whole_request_above_the_threshold() -> None:
@@ -225,143 +324,3 @@ def test_speed_and_region_multiply_tokens_and_not_searches() -> None:
     assert amounts(cost) == {"input": D("0.011"), "web_search": D("0.01")}
     assert cost.status is CostStatus.PRICED
     assert charge(price, input_tokens=1000, output_tokens=0, inference_geo="global").total_usd == D("0.005")
-
-
-def book(*rules: PriceRule, **tables: dict[str, Price]) -> PriceBook:
-    return PriceBook(rules=rules, table=tables, version="base-1")
-
-
-def priced(
-    prices: PriceBook, model: str, *, label: str = "openai", name: str = "openai", on: date = TODAY, **counts: object
-) -> Cost:
-    usage = Usage(**{"input_tokens": 1_000_000, "output_tokens": 0, **counts})  # type: ignore[arg-type]
-    return prices.price(usage, provider_label=label, provider_name=name, model=model, on=on)
-
-
-def dollars(amount: int, starts_on: date = date.min) -> Price:
-    return Price(starts_on=starts_on, card=RateCard(standard=Rates(input_usd_per_mtok=D(amount))))
-
-
-def rule(model: str, *prices: Price, provider: str = "*") -> PriceRule:
-    return PriceRule(provider=provider, model=model, prices=prices)
-
-
-def test_the_cost_that_the_provider_states_wins() -> None:
-    prices = book(rule("m", dollars(1)))
-    cost = priced(prices, "m", provider_cost_usd=D("0.123"))
-    assert (cost.total_usd, cost.source, cost.status) == (D("0.123"), "provider", CostStatus.PRICED)
-    assert sum(part.amount_usd for part in cost.parts) == cost.total_usd
-    assert priced(book(), "m", provider_cost_usd=D(0)).total_usd == 0
-
-
-@pytest.mark.parametrize("stated", [D(-1), D("NaN"), D("Infinity")])
-def test_a_stated_cost_that_is_no_amount_is_passed_over(stated: D) -> None:
-    assert priced(book(rule("m", dollars(1))), "m", provider_cost_usd=stated).source == "table"
-
-
-def test_a_model_without_a_price_is_unpriced_and_a_free_one_costs_nothing() -> None:
-    assert priced(book(), "m") == Cost(status=CostStatus.UNPRICED, reason="no price for the model")
-    free = book(rule("*", Price(is_free=True), provider="local"))
-    assert priced(free, "m", name="local", label="vllm").total_usd == 0
-    assert priced(free, "m").status is CostStatus.UNPRICED
-
-
-@pytest.mark.parametrize(
-    "usage",
-    [Usage(), Usage(service_tier="default", speed="fast", inference_geo="us"), Usage(provider_cost_usd=D(-1))],
-)
-def test_a_name_that_counted_nothing_is_not_unpriced_but_unknown(usage: Usage) -> None:
-    cost = book().price(usage, provider_label="openai", provider_name="openai", model="nobody", on=TODAY)
-    assert cost == Cost(status=CostStatus.UNKNOWN, reason="no usage")
-
-
-@pytest.mark.parametrize(
-    "counted",
-    [{"input_tokens": 0}, {"output_tokens": 5}, {"audio_seconds": D(3)}, {"web_search_calls": 1}],
-)
-def test_whatever_was_counted_wants_a_price(counted: dict[str, object]) -> None:
-    usage = Usage(**counted)  # type: ignore[arg-type]
-    cost = book().price(usage, provider_label="openai", provider_name="openai", model="nobody", on=TODAY)
-    assert cost.status is CostStatus.UNPRICED
-
-
-@pytest.mark.parametrize(
-    ("on", "amount"),
-    [(date(2025, 1, 1), 9), (date(2025, 6, 1), 1), (date(2026, 5, 31), 1), (date(2026, 6, 1), 2), (TODAY, 2)],
-)
-def test_a_call_has_the_price_of_its_day(on: date, amount: int) -> None:
-    prices = book(rule("m", dollars(2, date(2026, 6, 1)), dollars(1, date(2025, 6, 1))), openai={"m": dollars(9)})
-    assert priced(prices, "m", on=on).total_usd == amount
-
-
-def test_the_operators_rules_win_exact_names_before_patterns() -> None:
-    prices = book(
-        rule("*", dollars(1)),
-        rule("gpt-4*", dollars(2)),
-        rule("gpt-4o", dollars(3)),
-        rule("gpt-4o-2024-08-06", dollars(4)),
-        openai={"gpt-4o": dollars(9), "o3": dollars(9)},
-    )
-    found = {
-        model: priced(prices, model).total_usd
-        for model in ("gpt-4o", "gpt-4o-2024-08-06", "gpt-4o-2024-05-13", "gpt-4.1", "o3")
-    }
-    assert found == {"gpt-4o": 3, "gpt-4o-2024-08-06": 4, "gpt-4o-2024-05-13": 3, "gpt-4.1": 2, "o3": 1}
-
-
-def test_a_rule_matches_the_providers_name_or_label() -> None:
-    prices = book(rule("m", dollars(1), provider="ours"), rule("m", dollars(2), provider="openai"))
-    assert priced(prices, "m", name="ours", label="openai").total_usd == 1
-    assert priced(prices, "m", name="theirs", label="openai").total_usd == 2
-    assert priced(prices, "m", name="x", label="groq").status is CostStatus.UNPRICED
-
-
-@pytest.mark.parametrize(
-    ("label", "model", "amount"),
-    [
-        ("openai", "gpt-4.1-mini", 1),
-        ("openai", "gpt-4.1-mini-2025-04-14", 1),
-        ("openai", "GPT-4.1-mini", 1),
-        ("openai", "gpt-4.1-mini-2025-04-15", 2),
-        ("openai", "ft:gpt-4.1-mini-2025-04-14:org::id", 3),
-        ("anthropic", "claude-sonnet-4-5-20250929", 4),
-        ("anthropic", "claude-sonnet-4-5@20250929", 4),
-        ("google", "models/gemini-2.5-pro", 5),
-        ("openrouter", "anthropic/claude-sonnet-4-5", 4),
-        ("openrouter", "openai/gpt-4.1-mini-2025-04-14", 1),
-        ("openrouter", "x-ai/grok-4", 6),
-        ("openai", "claude-sonnet-4-5", None),
-        ("openai", "gpt-4.1-mini-preview", None),
-    ],
-)
-def test_the_name_of_a_snapshot_or_a_vendors_path_leads_to_the_model(
-    label: str, model: str, amount: int | None
-) -> None:
-    prices = book(
-        openai={
-            "gpt-4.1-mini": dollars(1),
-            "gpt-4.1-mini-2025-04-15": dollars(2),
-            "ft:gpt-4.1-mini-2025-04-14": dollars(3),
-        },
-        anthropic={"claude-sonnet-4-5": dollars(4)},
-        google={"gemini-2.5-pro": dollars(5)},
-        xai={"grok-4": dollars(6)},
-    )
-    assert priced(prices, model, label=label).total_usd == amount
-
-
-def test_forms_of_a_name_go_from_the_most_telling_to_the_least() -> None:
-    assert model_forms("ft:gpt-4o-2024-08-06:org::1") == (
-        "ft:gpt-4o-2024-08-06:org::1",
-        "ft:gpt-4o-2024-08-06",
-        "ft:gpt-4o",
-    )
-    assert model_forms("gpt-4o") == ("gpt-4o",)
-    assert model_forms("gpt-4-0613") == ("gpt-4-0613",)
-
-
-def test_the_memo_is_bounded_and_forgets_nothing_that_matters() -> None:
-    prices = book(rule("m*", dollars(1)))
-    for number in range(10_000):
-        assert prices.find("openai", "openai", f"m{number}", TODAY) is not None
-    assert len(prices._memo) <= PriceBook._MEMO_LIMIT

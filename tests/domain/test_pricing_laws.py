@@ -6,7 +6,8 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.domain.pricing import Cost, CostStatus, Price, RateCard, Rates, cost_of
+from proxy.domain.pricing import Cost, CostStatus, cost_of, terms_of
+from proxy.domain.rates import Price, RateCard, Rates
 from proxy.domain.usage import Usage
 
 COUNT = st.integers(0, 10_000_000)
@@ -16,7 +17,7 @@ RATES = st.builds(Rates, **{entry.name: st.none() | RATE for entry in fields(Rat
 FULL_RATES = st.builds(Rates, **{entry.name: RATE for entry in fields(Rates)})
 ANY_USAGE = st.builds(
     Usage,
-    **{entry.name: OPTIONAL_COUNT for entry in fields(Usage) if entry.name.endswith(("_tokens", "_calls"))},
+    **{entry.name: OPTIONAL_COUNT for entry in fields(Usage) if entry.name.endswith(("_tokens", "_calls", "_images"))},
     service_tier=st.sampled_from([None, "default", "flex", "priority", "never heard of"]),
     speed=st.sampled_from([None, "standard", "fast"]),
     inference_geo=st.sampled_from([None, "global", "us"]),
@@ -33,14 +34,15 @@ PRICE = st.builds(
 @st.composite
 def possible_usages(draw: st.DrawFn) -> Usage:
     """Counts that can be true, made from disjoint parts."""
-    plain, cached, short, long = (draw(COUNT) for _ in range(4))
+    plain, cached, short, long, longest = (draw(COUNT) for _ in range(5))
     answer, reasoning = draw(COUNT), draw(COUNT)
     return Usage(
-        input_tokens=plain + cached + short + long,
+        input_tokens=plain + cached + short + long + longest,
         cached_input_tokens=cached,
-        cache_creation_input_tokens=short + long,
-        cache_creation_5m_tokens=short,
+        cache_creation_input_tokens=short + long + longest,
+        cache_creation_5m_tokens=draw(st.sampled_from([None, short])),
         cache_creation_1h_tokens=long,
+        cache_creation_12h_tokens=longest,
         output_tokens=answer + reasoning,
         reasoning_tokens=reasoning,
     )
@@ -76,6 +78,24 @@ def test_every_token_is_charged_exactly_once(usage: Usage, rates: Rates) -> None
     cost = charge(usage, rates)
     charged = sum(part.quantity for part in cost.parts if part.name != "call")
     assert charged == (usage.input_tokens or 0) + (usage.output_tokens or 0)
+
+
+@settings(max_examples=200)
+@given(ANY_USAGE, PRICE)
+def test_each_part_is_charged_by_the_rate_that_it_names(usage: Usage, price: Price) -> None:
+    terms = terms_of(usage, price)
+    for part in cost_of(usage, price, "v").parts:
+        rate = getattr(terms.rates, part.rate)
+        is_by_token = part.rate.endswith("_per_mtok")
+        assert part.unit_price_usd == (rate * terms.multiplier / 1_000_000 if is_by_token else rate)
+
+
+@settings(max_examples=200)
+@given(ANY_USAGE, RATES)
+def test_a_price_that_names_what_the_gaps_ask_for_leaves_none_of_them(usage: Usage, rates: Rates) -> None:
+    asked = {gap.key for gap in charge(usage, rates).gaps} & {entry.name for entry in fields(Rates)}
+    closed = charge(usage, replace(rates, **dict.fromkeys(asked, Decimal(1))))
+    assert asked.isdisjoint({gap.key for gap in closed.gaps})
 
 
 @given(possible_usages(), FULL_RATES, COUNT, COUNT)

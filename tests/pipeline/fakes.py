@@ -18,7 +18,8 @@ from proxy.domain.ids import new_exchange_id
 from proxy.domain.journal_rows import Closing, Opening
 from proxy.domain.limits import Limits
 from proxy.domain.paths import parse_target
-from proxy.domain.pricing import Price, PriceBook, RateCard, Rates
+from proxy.domain.price_book import PriceBook
+from proxy.domain.rates import Price, RateCard, Rates
 from proxy.domain.routing import Provider, Route, RoutingTable, Timeouts
 from proxy.pipeline.handle import handle
 from proxy.pipeline.ports import UpstreamRequest

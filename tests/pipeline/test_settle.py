@@ -8,7 +8,8 @@ import pytest
 from proxy.domain.errors import UpstreamReset
 from proxy.domain.estimate import Estimate
 from proxy.domain.meter import Reading
-from proxy.domain.pricing import Price, PriceBook, RateCard, Rates
+from proxy.domain.price_book import PriceBook
+from proxy.domain.rates import Price, RateCard, Rates
 from proxy.domain.usage import Usage, UsageSource
 from proxy.pipeline.settle import with_estimate
 from tests.pipeline.fakes import CHAT, DONE, ScriptedReply, call, request, snapshot, stream_chunk, streamed, world

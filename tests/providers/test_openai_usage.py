@@ -42,6 +42,24 @@ def test_cache_writes_that_do_not_fit_beside_the_reads_are_unknown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ttls", "for_12h"),
+    [
+        ({"ttl_30m_tokens": 10, "ttl_12h_tokens": 20}, 20),
+        ({"ttl_30m_tokens": 30, "ttl_12h_tokens": 0}, 0),
+        ({"ttl_12h_tokens": 31}, None),
+        ({"ttl_12h_tokens": "20"}, None),
+        (None, None),
+    ],
+)
+def test_cache_writes_for_twelve_hours_are_told_from_those_of_the_default(
+    ttls: dict[str, Any] | None, for_12h: int | None
+) -> None:
+    details = {"cached_tokens": 0, "cache_write_tokens": 30, "cache_write_tokens_details": ttls}
+    read = read_usage({"input_tokens": 100, "output_tokens": 1, "input_tokens_details": details})
+    assert (read.cache_creation_input_tokens, read.cache_creation_12h_tokens) == (30, for_12h)
+
+
+@pytest.mark.parametrize(
     ("usage", "cost"),
     [
         ({"cost": 0}, Decimal(0)),

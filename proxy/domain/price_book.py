@@ -1,0 +1,115 @@
+"""Which price holds for a call: the operator's rules, by provider, model and day, over the built-in table."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from proxy.domain.globs import is_glob, matches, precedence
+from proxy.domain.pricing import NOTHING_COUNTED, Cost, CostStatus, cost_of, is_counted, reported_cost
+from proxy.domain.rates import Price
+from proxy.domain.usage import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceRule:
+    """One entry of the operator's file. `provider` matches a provider's name or its label. Prices newest first."""
+
+    provider: str
+    model: str
+    prices: tuple[Price, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A price, and how it was found: by a rule, or under a vendor's label in the table (None: in the rules).
+
+    `form` is the model's name as it was sought; see `model_forms`.
+    """
+
+    price: Price
+    form: str
+    rule: PriceRule | None = None
+    vendor: str | None = None
+
+
+class PriceBook:
+    """The operator's rules over a base table, and what was looked up in them so far.
+
+    A model is sought under its own name, then without the date of a snapshot (`-2025-04-14`, `-20250929`,
+    `@20250929`) or a path before it (`models/…`, `ft:…` after its base). Of the operator's rules that match any form
+    and had begun on the day, the first in this order holds: an exact model before a pattern; the longer model, `*` not
+    counted; an exact provider before a pattern; the order of the file. Then the base table, form by form; last,
+    `vendor/model` is sought as that vendor's own model.
+
+    Reads are safe from any thread; the memo is bounded.
+    """
+
+    _MEMO_LIMIT = 4096
+
+    def __init__(
+        self, *, rules: Sequence[PriceRule] = (), table: Mapping[str, Mapping[str, Price]], version: str
+    ) -> None:
+        self.version = version
+        self.rules = tuple(rules)
+        self.table = table
+        self._memo: dict[tuple[str, str, str], tuple[Found, ...]] = {}
+
+    def price(self, usage: Usage, *, provider_label: str, provider_name: str, model: str, on: date) -> Cost:
+        """Price one reply. `model` is the one that answered; `on` the UTC day of the request. Never raises."""
+        if (reported := reported_cost(usage)) is not None:
+            return reported
+        found = self.find(provider_label, provider_name, model, on)
+        if found is None:
+            if not is_counted(usage):  # a name alone has no cost: the provider may never have heard of it
+                return NOTHING_COUNTED
+            return Cost(status=CostStatus.UNPRICED, reason="no price for the model")
+        return cost_of(usage, found.price, self.version)
+
+    def find(self, provider_label: str, provider_name: str, model: str, on: date) -> Found | None:
+        """The price that was valid on that day, or None."""
+        key = (provider_label, provider_name, model)
+        known = self._memo.get(key)
+        if known is None:
+            if len(self._memo) >= self._MEMO_LIMIT:
+                self._memo.clear()  # names come from outside: an unbounded memo would be a leak
+            known = self._memo[key] = tuple(self._candidates(*key))
+        for found in known:
+            if found.price.starts_on <= on:
+                return found
+        return None
+
+    def _candidates(self, label: str, name: str, model: str) -> Iterator[Found]:
+        """Every price that could apply, in order of precedence."""
+        forms = model_forms(model)
+        matching = [
+            ((precedence(rule.model), is_glob(rule.provider)), form, rule)
+            for rule in self.rules
+            for form in forms
+            if matches(rule.model, form) and (matches(rule.provider, name) or matches(rule.provider, label))
+        ]
+        for _, form, rule in sorted(matching, key=lambda match: match[0]):
+            yield from (Found(price=price, form=form, rule=rule) for price in rule.prices)
+        for vendor, form in [*((label, form) for form in forms), *(_vendor_model(form) for form in forms)]:
+            if (price := self.table.get(vendor, {}).get(form.lower())) is not None:
+                yield Found(price=price, form=form, vendor=vendor)
+
+
+_DATE_SUFFIX = re.compile(r"[-@](?:20\d{2}-\d{2}-\d{2}|20\d{6})$")
+
+
+def model_forms(model: str) -> tuple[str, ...]:
+    """The names under which a model's price may stand, the most telling first."""
+    whole = model.removeprefix("models/")
+    if whole.startswith("ft:"):
+        whole = ":".join(whole.split(":")[:2])
+    return tuple(dict.fromkeys((model, whole, _DATE_SUFFIX.sub("", whole))))
+
+
+_VENDORS = {"x-ai": "xai", "mistralai": "mistral", "gemini": "google"}
+"""Vendor prefixes that are not the label under which we know the vendor."""
+
+
+def _vendor_model(model: str) -> tuple[str, str]:
+    vendor, slash, rest = model.partition("/")
+    return (_VENDORS.get(vendor, vendor), rest) if slash else ("", "")
