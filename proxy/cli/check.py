@@ -4,10 +4,12 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from proxy.config import ConfigError, Configuration, find_places, load
 from proxy.domain.price_book import PriceRule
+from proxy.domain.price_doubts import doubts
 from proxy.domain.pricing import cost_of
 from proxy.domain.usage import Usage
 
@@ -23,7 +25,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print every problem (2), or a summary (0)."""
+    """Print every problem (2), or a summary and what looks like a slip (0)."""
     try:
         places = find_places(os.environ, config=args.config, pricing=args.pricing)
         configuration = load(places.config_dir, places.pricing_file, os.environ)
@@ -33,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
         return 2
     for line in summary(configuration):
         print(line)
+    for doubt in doubts(configuration.prices.rules, configuration.prices.table, datetime.now(UTC).date()):
+        print(f"warning: {doubt}", file=sys.stderr)
     return 0
 
 

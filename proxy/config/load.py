@@ -7,8 +7,9 @@ from functools import cache
 from pathlib import Path
 
 from proxy.config.analytics import AnalyticsFile, compile_destination, compile_policy
+from proxy.config.base_table import BaseTable, load_base_table
 from proxy.config.document import MAX_FILE_BYTES, Document, parse_document
-from proxy.config.prices import BaseTable, PricingFile, compile_rules, load_base_table
+from proxy.config.prices import PricingFile, compile_rules
 from proxy.config.problems import ConfigError, Problem
 from proxy.config.routing import RoutingFile
 from proxy.config.routing_table import compile_keys, compile_limits, compile_routing

@@ -1,20 +1,17 @@
-"""pricing.yaml and the base table under it: as written, and as the price book takes them."""
+"""pricing.yaml: the operator's prices as written, and as the price book takes them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from importlib.resources import files
 from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import AfterValidator, Field
 
 from proxy.config.document import Document
 from proxy.config.fields import Section
-from proxy.config.problems import Path
-from proxy.domain.price_book import PriceRule
-from proxy.domain.rates import Price, RateCard, Rates
+from proxy.config.problems import Path, dotted
+from proxy.domain.price_book import PriceRule, hides
+from proxy.domain.rates import Origin, Price, RateCard, Rates
 
 _TOO_DEAR_PER_MTOK = Decimal(1000)
 _TOO_CHEAP_PER_MTOK = Decimal("0.0001")
@@ -42,6 +39,7 @@ class RatesSection(Section):
     cached_input_usd_per_mtok: PerMtok | None = None
     cache_write_5m_usd_per_mtok: PerMtok | None = None
     cache_write_1h_usd_per_mtok: PerMtok | None = None
+    cache_write_12h_usd_per_mtok: PerMtok | None = None
     output_usd_per_mtok: PerMtok | None = None
     reasoning_usd_per_mtok: PerMtok | None = None
     audio_input_usd_per_mtok: PerMtok | None = None
@@ -49,6 +47,7 @@ class RatesSection(Section):
     audio_output_usd_per_mtok: PerMtok | None = None
     image_input_usd_per_mtok: PerMtok | None = None
     image_output_usd_per_mtok: PerMtok | None = None
+    usd_per_image: PerCall | None = None
     web_search_usd_per_call: PerCall | None = None
     usd_per_call: PerCall | None = None
 
@@ -102,7 +101,7 @@ class PricingFile(Section):
 
 def compile_rules(document: Document, file: PricingFile) -> tuple[PriceRule, ...]:
     """The operator's rules; problems go to the document."""
-    rules = []
+    rules: list[PriceRule] = []
     for index, section in enumerate(file.models):
         path: Path = ("models", index)
         if section.free == bool(section.prices):
@@ -110,15 +109,29 @@ def compile_rules(document: Document, file: PricingFile) -> tuple[PriceRule, ...
         prices = [_price(document, (*path, "prices", at), price) for at, price in enumerate(section.prices)]
         if len({price.starts_on for price in prices}) < len(prices):
             document.report((*path, "prices"), "two prices start on the same day")
+        if section.free:
+            prices = [Price(is_free=True, origin=_origin(document, path))]
         prices.sort(key=lambda price: price.starts_on, reverse=True)
-        rules.append(
-            PriceRule(
-                provider=section.match.provider,
-                model=section.match.model,
-                prices=(Price(is_free=True),) if section.free else tuple(prices),
-            )
-        )
+        rule = PriceRule(provider=section.match.provider, model=section.match.model, prices=tuple(prices))
+        _report_hidden(document, path, rule, rules)
+        rules.append(rule)
     return tuple(rules)
+
+
+def _report_hidden(document: Document, path: Path, rule: PriceRule, earlier: Sequence[PriceRule]) -> None:
+    """An entry without effect is a mistake of whoever wrote it."""
+    for index, other in enumerate(earlier):
+        line = document.places.get(("models", index), (0, 0))[0]
+        if (other.provider, other.model) == (rule.provider, rule.model):
+            document.report(path, f"the entry on line {line} is for the same; put its prices into one list, by `from`")
+            return
+        if hides(other, rule):
+            document.report(
+                path,
+                f"this never holds: the entry on line {line} matches all that it does and comes first; "
+                "put the more special one first, or remove one",
+            )
+            return
 
 
 def _price(document: Document, path: Path, section: PriceSection) -> Price:
@@ -129,13 +142,21 @@ def _price(document: Document, path: Path, section: PriceSection) -> Price:
         (entry.above_input_tokens, _card(document, (*path, "long_context", at), entry, entry.service_tiers, card))
         for at, entry in enumerate(section.long_context)
     ]
+    if len({above for above, _ in longer}) < len(longer):
+        document.report((*path, "long_context"), "two entries are for the same threshold")
     return Price(
         starts_on=section.starts_on or date.min,
         card=card,
         long_context=tuple(sorted(longer, key=lambda entry: entry[0], reverse=True)),
         speed_multipliers=_lowered(section.speed_multipliers),
         region_multipliers=_lowered(section.region_multipliers),
+        origin=_origin(document, path, section.source, section.checked),
     )
+
+
+def _origin(document: Document, path: Path, source: str | None = None, checked: date | None = None) -> Origin:
+    line, column = document.places.get(path, (0, 0))
+    return Origin(file=document.file, line=line, column=column, path=dotted(path), source=source, checked=checked)
 
 
 def _card(
@@ -158,13 +179,13 @@ def _card(
     return RateCard(standard=standard, service_tiers=compiled)
 
 
-_CALLS = ("web_search_usd_per_call", "usd_per_call")
+_EACH = ("usd_per_image", "web_search_usd_per_call", "usd_per_call")
 
 
 def _rates(section: RatesSection, base: Rates | None) -> Rates:
-    """The rates as written; searches and calls have no tiers and are taken over from the base."""
+    """The rates as written; images, searches and calls have no tiers and are taken over from the base."""
     written: dict[str, Any] = {name: getattr(section, name) for name in RatesSection.model_fields}
-    for name in _CALLS:
+    for name in _EACH:
         if base is not None and written[name] is None:
             written[name] = getattr(base, name)
     return Rates(**written)
@@ -173,69 +194,9 @@ def _rates(section: RatesSection, base: Rates | None) -> Rates:
 def _scaled(rates: Rates, multiplier: Decimal) -> Rates:
     values = {name: getattr(rates, name) for name in RatesSection.model_fields}
     return Rates(
-        **{name: value if value is None or name in _CALLS else value * multiplier for name, value in values.items()}
+        **{name: value if value is None or name in _EACH else value * multiplier for name, value in values.items()}
     )
 
 
 def _lowered(multipliers: Mapping[str, Decimal]) -> dict[str, Decimal]:
     return {name.lower(): multiplier for name, multiplier in multipliers.items()}
-
-
-_SHORT = {
-    "input": "input_usd_per_mtok",
-    "cached": "cached_input_usd_per_mtok",
-    "write_5m": "cache_write_5m_usd_per_mtok",
-    "write_1h": "cache_write_1h_usd_per_mtok",
-    "output": "output_usd_per_mtok",
-    "reasoning": "reasoning_usd_per_mtok",
-    "audio_in": "audio_input_usd_per_mtok",
-    "audio_in_s": "audio_input_usd_per_s",
-    "audio_out": "audio_output_usd_per_mtok",
-    "image_in": "image_input_usd_per_mtok",
-    "image_out": "image_output_usd_per_mtok",
-    "search": "web_search_usd_per_call",
-    "call": "usd_per_call",
-}
-"""Keys of the base table, which is generated and not for people: some thousand models have to load in milliseconds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseTable:
-    """The generated table. `version` names the package that it was made from."""
-
-    version: str
-    models: Mapping[str, Mapping[str, Price]]
-
-
-def load_base_table() -> BaseTable:
-    """Read proxy/data/prices.json. Its ranges are checked where it is made and by the tests."""
-    raw = orjson.loads((files("proxy") / "data" / "prices.json").read_bytes())
-    provenance = raw["provenance"]
-    return BaseTable(
-        version=f"{provenance['package']}-{provenance['version']}",
-        models={
-            label: {model: _base_price(row) for model, row in models.items()} for label, models in raw["models"].items()
-        },
-    )
-
-
-def _base_price(row: Mapping[str, Any]) -> Price:
-    if row.get("free"):
-        return Price(is_free=True)
-    return Price(
-        card=_base_card(row),
-        long_context=tuple((int(above), _base_card(longer)) for above, longer in row.get("above", {}).items()),
-        speed_multipliers={name: Decimal(value) for name, value in row.get("speeds", {}).items()},
-        region_multipliers={name: Decimal(value) for name, value in row.get("regions", {}).items()},
-    )
-
-
-def _base_card(row: Mapping[str, Any]) -> RateCard:
-    return RateCard(
-        standard=_base_rates(row),
-        service_tiers={name: _base_rates(tier) for name, tier in row.get("tiers", {}).items()},
-    )
-
-
-def _base_rates(row: Mapping[str, Any]) -> Rates:
-    return Rates(**{_SHORT[name]: Decimal(value) for name, value in row.items() if name in _SHORT})

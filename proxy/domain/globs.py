@@ -15,6 +15,11 @@ def matches(pattern: str, name: str) -> bool:
     return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
+def covers(pattern: str, other: str) -> bool:
+    """True when `pattern` matches every name that the pattern `other` does."""
+    return matches(pattern, other.replace("*", "\0"))  # only a `*` matches a character that stands in no name
+
+
 def precedence(pattern: str) -> tuple[bool, int]:
     """Sort key, first wins: exact names, then the pattern that says most; a stable sort keeps file order in ties."""
     return is_glob(pattern), -len(pattern.replace("*", ""))

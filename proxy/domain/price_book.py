@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from proxy.domain.globs import is_glob, matches, precedence
+from proxy.domain.globs import covers, is_glob, matches, precedence
 from proxy.domain.pricing import NOTHING_COUNTED, Cost, CostStatus, cost_of, is_counted, reported_cost
 from proxy.domain.rates import Price
 from proxy.domain.usage import Usage
@@ -83,7 +83,7 @@ class PriceBook:
         """Every price that could apply, in order of precedence."""
         forms = model_forms(model)
         matching = [
-            ((precedence(rule.model), is_glob(rule.provider)), form, rule)
+            (_rank(rule), form, rule)
             for rule in self.rules
             for form in forms
             if matches(rule.model, form) and (matches(rule.provider, name) or matches(rule.provider, label))
@@ -93,6 +93,25 @@ class PriceBook:
         for vendor, form in [*((label, form) for form in forms), *(_vendor_model(form) for form in forms)]:
             if (price := self.table.get(vendor, {}).get(form.lower())) is not None:
                 yield Found(price=price, form=form, vendor=vendor)
+
+
+def _rank(rule: PriceRule) -> tuple[tuple[bool, int], bool]:
+    """Sort key, first wins; a stable sort keeps the order of the file in ties."""
+    return precedence(rule.model), is_glob(rule.provider)
+
+
+def hides(earlier: PriceRule, rule: PriceRule) -> bool:
+    """True when `rule` can never hold, since `earlier` in the file matches all that it does, on all of its days.
+
+    A rule of another rank never hides one: the pattern that says more matches less.
+    """
+    return (
+        _rank(earlier) == _rank(rule)
+        and covers(earlier.model, rule.model)
+        and covers(earlier.provider, rule.provider)
+        and min((price.starts_on for price in earlier.prices), default=date.max)
+        <= min((price.starts_on for price in rule.prices), default=date.min)
+    )
 
 
 _DATE_SUFFIX = re.compile(r"[-@](?:20\d{2}-\d{2}-\d{2}|20\d{6})$")

@@ -83,3 +83,18 @@ def test_every_problem_of_all_files_goes_to_the_error_stream_at_once(
 def test_a_folder_that_is_not_there_is_a_problem(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--config", "nowhere-at-all") == 2
     assert capsys.readouterr().err == "nowhere-at-all: there is no such folder\n"
+
+
+def test_a_price_that_looks_like_a_slip_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pricing = tmp_path / "pricing.yaml"
+    price = "{from: 2999-01-01, input_usd_per_mtok: 0.0004}"
+    pricing.write_text(f"version: 1\nmodels:\n  - {{match: {{model: gpt-4.1-mini}}, prices: [{price}]}}\n")
+    assert run("--config", str(tmp_path), "--pricing", str(pricing)) == 0
+    printed = capsys.readouterr()
+    assert "is valid" in printed.out
+    place = f"warning: {pricing}:3:45: models.0.prices.0"
+    assert printed.err.splitlines() == [
+        f"{place}.from: 2999-01-01 is more than a year ahead",
+        f"{place}.input_usd_per_mtok: 0.0004 is about 1/1,000 of the built-in 0.4 of gpt-4.1-mini: "
+        "is it per thousand tokens?",
+    ]

@@ -1,16 +1,13 @@
 from datetime import date
 from decimal import Decimal
-from importlib.resources import files
 
 import pytest
 
 from proxy.config.document import parse_document
-from proxy.config.prices import PricingFile, compile_rules, load_base_table
+from proxy.config.prices import PricingFile, compile_rules
 from proxy.config.schema import check_document
-from proxy.domain.price_book import PriceBook, PriceRule
-from proxy.domain.pricing import CostStatus, cost_of
-from proxy.domain.rates import Rates
-from proxy.domain.usage import Usage
+from proxy.domain.price_book import PriceRule
+from proxy.domain.rates import Origin, Rates
 
 D = Decimal
 TODAY = date(2026, 11, 23)
@@ -91,12 +88,69 @@ def test_a_free_model() -> None:
         ("source: x", "a price needs at least one rate"),
         ("usd_per_call: 1, service_tiers: {flex: {multiplier: 2, usd_per_call: 1}}", "either a `multiplier` or rates"),
         ("usd_per_call: 1, speed_multipliers: {fast: 0}", "more than 0"),
+        (
+            "usd_per_call: 1, long_context: [{above_input_tokens: 5}, {above_input_tokens: 5, usd_per_call: 2}]",
+            "two entries are for the same threshold",
+        ),
+        ("usd_per_image: 101", "at most 100 USD"),
+        ("cache_write_12h_usd_per_mtok: 0.00001", "looks like USD for one token"),
         ("usd_per_call: 1, long_context: [{input_usd_per_mtok: 1}]", "above_input_tokens: this key is required"),
     ],
 )
 def test_a_slip_in_a_price_is_named(entry: str, problem: str) -> None:
     found = compiled(f"models: [{{match: {{model: m}}, prices: [{{{entry}}}]}}]")[1]
     assert any(problem in line and "p:2:" in line for line in found), found
+
+
+def test_a_price_knows_where_it_is_written_and_on_whose_word() -> None:
+    rules, problems = compiled(
+        "models:\n  - match: {model: m}\n    prices:\n"
+        "      - {from: 2026-01-01, usd_per_call: 1}\n"
+        "      - {usd_per_call: 2, source: https://x, checked: 2026-11-20}\n"
+        "  - {match: {model: n}, free: true}\n"
+    )
+    assert problems == []
+    newest, oldest = rules[0].prices
+    assert newest.origin == Origin(file="p", line=5, column=9, path="models.0.prices.0")
+    assert oldest.origin == Origin(
+        file="p", line=6, column=9, path="models.0.prices.1", source="https://x", checked=date(2026, 11, 20)
+    )
+    assert rules[1].prices[0].origin == Origin(file="p", line=7, column=5, path="models.1")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "problem"),
+    [
+        (("openai", "m"), ("openai", "m"), "the entry on line 3 is for the same; put its prices into one list"),
+        (("*", "gpt-*"), ("open*", "gpt-*"), "this never holds: the entry on line 3 matches all that it does"),
+        (("*", "*a*"), ("*", "a*"), "this never holds"),
+        (("open*", "gpt-*"), ("*", "gpt-*"), None),
+        (("*", "gpt-*"), ("openai", "gpt-*"), None),
+        (("*", "gpt-*"), ("*", "gpt-4*"), None),
+        (("*", "gpt-*"), ("*", "gpt-4o"), None),
+        (("ours", "m"), ("openai", "m"), None),
+    ],
+)
+def test_an_entry_that_can_never_hold_is_named(
+    first: tuple[str, str], second: tuple[str, str], problem: str | None
+) -> None:
+    entries = "".join(
+        f'  - {{match: {{provider: "{provider}", model: "{model}"}}, free: true}}\n'
+        for provider, model in (first, second)
+    )
+    found = compiled("models:\n" + entries)[1]
+    assert len(found) == (problem is not None)
+    assert problem is None or (found[0].startswith("p:4:5: models.1: ") and problem in found[0])
+
+
+def test_an_entry_that_holds_on_earlier_days_is_not_hidden() -> None:
+    later, earlier = "[{from: 2026-01-01, usd_per_call: 1}]", "[{usd_per_call: 2}]"
+    for first, second, problems in ((later, earlier, 0), (earlier, later, 1)):
+        entries = (
+            f"- {{match: {{model: '{model}'}}, prices: {prices}}}\n"
+            for model, prices in (("*a*", first), ("a*", second))
+        )
+        assert len(compiled("models:\n" + "".join(entries))[1]) == problems
 
 
 @pytest.mark.parametrize(
@@ -109,56 +163,3 @@ def test_a_slip_in_a_price_is_named(entry: str, problem: str) -> None:
 )
 def test_an_entry_is_of_one_kind_and_its_days_differ(entry: str, problem: str) -> None:
     assert [line.split(": ", 2)[2] for line in compiled(f"models: [{entry}]")[1]] == [problem]
-
-
-BASE = load_base_table()
-BOOK = PriceBook(table=BASE.models, version=BASE.version)
-
-
-@pytest.mark.parametrize(
-    ("label", "model", "counts", "total"),
-    [
-        ("openai", "gpt-4.1-mini-2025-04-14", {"cached_input_tokens": 400}, "0.00108"),
-        ("openai", "gpt-5", {"service_tier": "flex"}, "0.003125"),
-        ("openai", "gpt-5", {"service_tier": "priority"}, "0.0125"),
-        ("anthropic", "claude-opus-5", {"speed": "fast", "inference_geo": "us"}, "0.0385"),
-        ("google", "gemini-2.5-pro", {"input_tokens": 300_000, "output_tokens": 0}, "0.75"),
-        ("openrouter", "openai/gpt-4.1-mini", {}, "0.0012"),
-        ("openai", "omni-moderation-latest", {}, "0"),
-        ("openai", "whisper-1", {"input_tokens": None, "output_tokens": None, "audio_seconds": D(60)}, "0.006"),
-    ],
-)
-def test_the_base_table_prices_what_people_call(label: str, model: str, counts: dict[str, object], total: str) -> None:
-    usage = Usage(**{"input_tokens": 1000, "output_tokens": 500, **counts})  # type: ignore[arg-type]
-    cost = BOOK.price(usage, provider_label=label, provider_name=label, model=model, on=TODAY)
-    assert (cost.total_usd, cost.status) == (D(total), CostStatus.PRICED)
-    assert cost.pricing_version == BASE.version
-
-
-def test_the_base_table_is_sane_and_small() -> None:
-    assert len((files("proxy") / "data" / "prices.json").read_bytes()) < 1024 * 1024
-    assert {"openai", "anthropic", "google", "azure_openai", "groq", "mistral", "deepseek", "xai"} <= set(BASE.models)
-    for models in BASE.models.values():
-        for model, price in models.items():
-            assert model == model.lower()
-            rates = [price.card.standard, *price.card.service_tiers.values()]
-            rates += [rate for _, card in price.long_context for rate in (card.standard, *card.service_tiers.values())]
-            per_mtok = [
-                rate for entry in rates for rate in (entry.input_usd_per_mtok, entry.output_usd_per_mtok) if rate
-            ]
-            assert all(D("0.0001") <= rate <= 1000 for rate in per_mtok), model
-            assert [above for above, _ in price.long_context] == sorted(
-                (above for above, _ in price.long_context), reverse=True
-            )
-
-
-def test_no_model_of_the_base_table_makes_cached_input_dearer() -> None:
-    plain = Usage(input_tokens=1000, cached_input_tokens=0, output_tokens=0)
-    cached = Usage(input_tokens=1000, cached_input_tokens=1000, output_tokens=0)
-    dearer = {
-        model
-        for models in BASE.models.values()
-        for model, price in models.items()
-        if (cost_of(cached, price, "").total_usd or 0) > (cost_of(plain, price, "").total_usd or 0)
-    }
-    assert dearer == set()

@@ -1,6 +1,6 @@
 import pytest
 
-from proxy.domain.globs import is_glob, matches, precedence
+from proxy.domain.globs import covers, is_glob, matches, precedence
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,25 @@ from proxy.domain.globs import is_glob, matches, precedence
 )
 def test_a_star_stands_for_anything_and_nothing_else_is_special(pattern: str, name: str, expected: bool) -> None:
     assert matches(pattern, name) is expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "other", "expected"),
+    [
+        ("*", "*", True),
+        ("*", "gpt-4o", True),
+        ("gpt-*", "gpt-4*", True),
+        ("gpt-4*", "gpt-*", False),
+        ("*a*", "a*", True),
+        ("a*", "*a*", False),
+        ("gpt-4o", "gpt-4o", True),
+        ("gpt-4o", "gpt-4o*", False),
+        ("a*c", "ab*bc", True),
+        ("a*b", "a*", False),
+    ],
+)
+def test_a_pattern_covers_another_that_matches_nothing_else(pattern: str, other: str, expected: bool) -> None:
+    assert covers(pattern, other) is expected
 
 
 def test_exact_names_come_first_then_the_pattern_that_says_most() -> None:

@@ -4,10 +4,10 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.domain.price_book import Found, PriceBook, PriceRule, model_forms
+from proxy.domain.price_book import Found, PriceBook, PriceRule, hides, model_forms
 from proxy.domain.pricing import Cost, CostStatus
 from proxy.domain.rates import Price, RateCard, Rates
 from proxy.domain.usage import Usage
@@ -183,6 +183,25 @@ def test_the_memo_is_bounded_and_forgets_nothing_that_matters() -> None:
     for number in range(10_000):
         assert prices.find("openai", "openai", f"m{number}", TODAY) is not None
     assert len(prices._memo) <= PriceBook._MEMO_LIMIT
+
+
+PATTERNS = st.text("ab*", min_size=1, max_size=4)
+OWN_RULES = st.builds(
+    lambda provider, model, day: rule(model, dollars(1, day), provider=provider),
+    PATTERNS,
+    PATTERNS,
+    st.sampled_from([date.min, date(2026, 1, 1)]),
+)
+
+
+@settings(max_examples=400)
+@given(OWN_RULES, OWN_RULES)
+def test_a_hidden_rule_never_holds_and_another_one_does_somewhere(earlier: PriceRule, later: PriceRule) -> None:
+    """The call that tells: each `*` stands for something that no pattern names, on the rule's first day."""
+    provider, model = (pattern.replace("*", "z") for pattern in (later.provider, later.model))
+    found = book(earlier, later).find(provider, provider, model, later.prices[0].starts_on)
+    assert found is not None
+    assert (found.rule is later) is not hides(earlier, later)
 
 
 DAYS = st.dates(date(2024, 1, 1), date(2028, 1, 1))
