@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from proxy.config.document import Document
-from proxy.config.fields import Section
+from proxy.config.fields import ModelPattern, Section
 from proxy.config.problems import Path, dotted
 from proxy.domain.price_book import PriceRule, hides
 from proxy.domain.rates import Origin, Price, RateCard, Rates
 
 _TOO_DEAR_PER_MTOK = Decimal(1000)
 _TOO_CHEAP_PER_MTOK = Decimal("0.0001")
-_TOO_DEAR_PER_CALL = Decimal(100)
+_TOO_DEAR_FOR_ONE = Decimal(100)
 
 
 def _per_mtok(rate: Decimal) -> Decimal:
@@ -26,9 +26,11 @@ def _per_mtok(rate: Decimal) -> Decimal:
     return rate
 
 
-PerMtok = Annotated[Decimal, Field(ge=0, allow_inf_nan=False), AfterValidator(_per_mtok)]
-PerCall = Annotated[Decimal, Field(ge=0, le=_TOO_DEAR_PER_CALL, allow_inf_nan=False)]
-Multiplier = Annotated[Decimal, Field(gt=0, le=10, allow_inf_nan=False)]
+PerMtok = Annotated[
+    Decimal, Field(ge=0, allow_inf_nan=False, title="USD per million tokens"), AfterValidator(_per_mtok)
+]
+PerOne = Annotated[Decimal, Field(ge=0, le=_TOO_DEAR_FOR_ONE, allow_inf_nan=False, title="USD")]
+Multiplier = Annotated[Decimal, Field(gt=0, le=10, allow_inf_nan=False, title="factor")]
 Day = Annotated[date, Field(strict=False)]
 
 
@@ -36,67 +38,99 @@ class RatesSection(Section):
     """Rates; what is absent is charged as `proxy.domain.pricing` lays down."""
 
     input_usd_per_mtok: PerMtok | None = None
+    """Input text."""
     cached_input_usd_per_mtok: PerMtok | None = None
+    """Input read from a cache; else charged as input."""
     cache_write_5m_usd_per_mtok: PerMtok | None = None
+    """Input written to a cache for the provider's default time to live: 5 minutes, with OpenAI 30."""
     cache_write_1h_usd_per_mtok: PerMtok | None = None
+    """Input written to a cache for an hour."""
     cache_write_12h_usd_per_mtok: PerMtok | None = None
+    """Input written to a cache for twelve hours."""
     output_usd_per_mtok: PerMtok | None = None
+    """Output text."""
     reasoning_usd_per_mtok: PerMtok | None = None
+    """Reasoning; else charged as output."""
     audio_input_usd_per_mtok: PerMtok | None = None
-    audio_input_usd_per_s: PerCall | None = None
+    """Input audio, counted in tokens."""
+    audio_input_usd_per_s: PerOne | None = None
+    """Input audio, where the reply counts its seconds and no tokens."""
     audio_output_usd_per_mtok: PerMtok | None = None
+    """Output audio, counted in tokens."""
     image_input_usd_per_mtok: PerMtok | None = None
+    """Input images; else charged as input."""
     image_output_usd_per_mtok: PerMtok | None = None
-    usd_per_image: PerCall | None = None
-    web_search_usd_per_call: PerCall | None = None
-    usd_per_call: PerCall | None = None
+    """Output images, counted in tokens."""
+    usd_per_image: PerOne | None = None
+    """Each image that was made, of whatever size and quality."""
+    web_search_usd_per_call: PerOne | None = None
+    """Each web search that the provider ran."""
+    usd_per_call: PerOne | None = None
+    """Each call."""
 
 
 class TierSection(RatesSection):
     """One of `service_tiers:`: rates of its own, or a multiplier on the standard token rates."""
 
     multiplier: Multiplier | None = None
+    """On the standard rates of tokens, in place of rates."""
 
 
 class LongContextSection(RatesSection):
     """One of `long_context:`; holds for the whole request once its input has more tokens than the threshold."""
 
     above_input_tokens: Annotated[int, Field(gt=0)]
+    """The threshold; input of exactly so many tokens is not above it."""
     service_tiers: dict[str, TierSection] = Field(default_factory=dict)
+    """By the tier that was served, for such a request."""
 
 
 class PriceSection(RatesSection):
     """One of `prices:`."""
 
     starts_on: Day | None = Field(default=None, alias="from")
+    """The first day, UTC, on which it holds; without it, ever since."""
     service_tiers: dict[str, TierSection] = Field(default_factory=dict)
+    """By the tier that was served, such as flex, priority or batch."""
     long_context: tuple[LongContextSection, ...] = ()
+    """Rates of requests with long inputs."""
     speed_multipliers: dict[str, Multiplier] = Field(default_factory=dict)
+    """On the rates of tokens, by the speed that was served, such as fast."""
     region_multipliers: dict[str, Multiplier] = Field(default_factory=dict)
+    """On the rates of tokens, by the region that was served, such as us."""
     source: str | None = None
+    """Where the price was read."""
     checked: Day | None = None
+    """The day on which it was read."""
 
 
 class MatchSection(Section):
     """Which calls a price is for; both take `*`."""
 
-    provider: Annotated[str, Field(min_length=1, max_length=200)] = "*"
-    model: Annotated[str, Field(min_length=1, max_length=200)]
+    provider: ModelPattern = "*"
+    """A provider's name in routing.yaml, or the vendor as events show it."""
+    model: ModelPattern
+    """The model that answers; a name without a date is also for its dated snapshots."""
 
 
 class PricedModelSection(Section):
     """One entry of `models:`."""
 
     match: MatchSection
+    """Which calls it is for."""
     prices: tuple[PriceSection, ...] = ()
+    """By date."""
     free: bool = False
+    """Costs nothing, in place of prices."""
 
 
 class PricingFile(Section):
-    """pricing.yaml."""
+    """pricing.yaml: your prices, over the built-in table."""
 
     version: Literal[1]
+    """Of the file's form."""
     models: tuple[PricedModelSection, ...] = ()
+    """By provider and model."""
 
 
 def compile_rules(document: Document, file: PricingFile) -> tuple[PriceRule, ...]:
@@ -123,7 +157,9 @@ def _report_hidden(document: Document, path: Path, rule: PriceRule, earlier: Seq
     for index, other in enumerate(earlier):
         line = document.places.get(("models", index), (0, 0))[0]
         if (other.provider, other.model) == (rule.provider, rule.model):
-            document.report(path, f"the entry on line {line} is for the same; put its prices into one list, by `from`")
+            document.report(
+                path, f"the entry on line {line} is for the same calls; put the prices of both into one list, by `from`"
+            )
             return
         if hides(other, rule):
             document.report(

@@ -39,6 +39,7 @@ _UNITS = {
     "_days": "days",
     "_per_mtok": "USD per million tokens",
     "_per_call": "USD",
+    "_per_image": "USD",
     "_per_s": "USD per second",
     "_tokens": "tokens",
 }

@@ -121,7 +121,7 @@ def test_a_price_knows_where_it_is_written_and_on_whose_word() -> None:
 @pytest.mark.parametrize(
     ("first", "second", "problem"),
     [
-        (("openai", "m"), ("openai", "m"), "the entry on line 3 is for the same; put its prices into one list"),
+        (("openai", "m"), ("openai", "m"), "the entry on line 3 is for the same calls; put the prices of both"),
         (("*", "gpt-*"), ("open*", "gpt-*"), "this never holds: the entry on line 3 matches all that it does"),
         (("*", "*a*"), ("*", "a*"), "this never holds"),
         (("open*", "gpt-*"), ("*", "gpt-*"), None),
