@@ -23,10 +23,10 @@ from proxy.app import App, Settings
 from proxy.config import Configuration, load
 from proxy.domain import events
 from proxy.domain.exchange import Exchange
-from proxy.domain.journal_rows import JournalEvent, Opening
+from proxy.domain.journal_rows import JournalEvent
 from tests.harness.bed import chat
 from tests.harness.client import RawClient, RawReply
-from tests.harness.exchanges import EXCHANGE_ID, running
+from tests.harness.exchanges import running
 from tests.harness.oracle import COMPLETED, FAILED, STARTED
 from tests.harness.posthog import ScriptedPostHog
 from tests.harness.provider import ScriptedProvider
@@ -187,7 +187,7 @@ async def test_calls_that_an_earlier_process_left_open_are_closed(
     died = SqliteJournal(JournalSettings(directory=tmp_path / "data"))
     died.start()
     exchange = running()
-    died.open(Opening(exchange_id=EXCHANGE_ID, trace_id="trace_1", facts=events.facts(exchange, policy)))
+    died.open(replace(events.opening(exchange, policy), events=()))
     await asyncio.to_thread(died.close_journal, 5.0)
     async with started(configured(tmp_path, provider, posthog.url), tmp_path):
         (end,) = await posthog.wait_for_end("req_1")

@@ -31,7 +31,7 @@ _REPORTED = {UsageSource.PARTIAL: UsageSource.PROVIDER, UsageSource.NONE: UsageS
 
 
 def of_call(exchange: Exchange, caller: Caller, trace_url: str) -> Properties:
-    """What is the same on every event of the call."""
+    """What is said, and the same, on every event of the call."""
     call = exchange.call or NO_CALL
     flag, variant = caller.flags[0] if caller.flags else (None, None)
     return {
@@ -66,9 +66,6 @@ def of_call(exchange: Exchange, caller: Caller, trace_url: str) -> Properties:
         "endpoint": exchange.endpoint.name,
         "dialect": exchange.endpoint.dialect,
         "stream": call.stream if exchange.call else None,
-        "message_count": call.message_count,
-        "tool_count": call.tool_count,
-        "image_count": call.image_count,
         "analytics_warnings": list(caller.warnings),
         "$lib": "promptlane",
         "$lib_version": __version__,
@@ -84,7 +81,17 @@ def _features(caller: Caller) -> Iterator[tuple[str, str | bool]]:
     return ((f"$feature/{key}", booleans.get(variant, variant)) for key, variant in caller.flags)
 
 
-def of_plan(exchange: Exchange, target: Target | None) -> Properties:
+def of_start(exchange: Exchange, planned: Target | None) -> Properties:
+    """What was asked, and who is to answer."""
+    return {**_asked(exchange), **_planned(exchange, planned)}
+
+
+def _asked(exchange: Exchange) -> Properties:
+    call = exchange.call or NO_CALL
+    return {"message_count": call.message_count, "tool_count": call.tool_count, "image_count": call.image_count}
+
+
+def _planned(exchange: Exchange, target: Target | None) -> Properties:
     """Who is to answer; None where the call was refused before that was known."""
     requested = (exchange.call or NO_CALL).requested_model
     if target is None:
@@ -95,8 +102,8 @@ def of_plan(exchange: Exchange, target: Target | None) -> Properties:
 def of_attempt(exchange: Exchange, attempt: Attempt | None) -> Properties:
     """Who answered, or was asked last."""
     if attempt is None:
-        return of_plan(exchange, None)
-    planned = of_plan(exchange, attempt.target)
+        return _planned(exchange, None)
+    planned = _planned(exchange, attempt.target)
     answered = attempt.reading.model if attempt.reading else None
     return {**planned, "model": answered or planned["model"], "attempt": attempt.ordinal + 1}
 
@@ -108,6 +115,7 @@ def of_end(exchange: Exchange) -> Properties:
     assert caller is not None
     reading = attempt.reading if attempt else None
     return {
+        **_asked(exchange),
         **of_attempt(exchange, attempt),
         **_times(exchange, attempt),
         **_sizes(attempt),

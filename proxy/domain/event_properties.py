@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import orjson
+
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ErrorType, FailedPhase, Status
 from proxy.domain.meter import OutputCategory
@@ -350,7 +352,16 @@ def _container_test(row: Property) -> Test:
     return is_good
 
 
+EVERY = "every event"
+"""Stands for all events at once: what may be said on each of them."""
+
 _TESTS = {event: {row.name: _test_of(row) for row in TABLE if event in row.events} for event in EVENTS}
+_TESTS[EVERY] = {row.name: _TESTS[STARTED][row.name] for row in TABLE if set(row.events) == set(EVENTS)}
+
+
+def members(event: str, properties: Mapping[str, object]) -> bytes:
+    """What `check` lets through, as members of a JSON object: without its braces, empty where there is nothing."""
+    return orjson.dumps(check(event, properties))[1:-1]
 
 
 def check(event: str, properties: Mapping[str, object]) -> dict[str, object]:

@@ -1,18 +1,23 @@
-"""From an exchange to the events that tell of it: two at least, one more for each attempt.
+"""From an exchange to the rows that tell of it: its opening, and its closing with two events or more.
 
 An event is finished when it is made: its uuid follows from the call, the event's name and an ordinal, its timestamp
 from the call's own times, and its bytes are never built again. So it can be sent any number of times and PostHog
 will see it once.
 
-`facts` is what the journal keeps while a call runs; `interrupted` makes the end of a call whose process died of it.
+Most of what an event says is said on all events of the call. That part is checked and encoded once, as members of a
+JSON object, and what is said of the end is shared by the event and the record that is kept; the rest is put together
+from bytes.
+
+An opening's `facts` are what the journal keeps while a call runs; `interrupted` makes the end of a call whose process
+died of it.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
+from hashlib import blake2b, sha1
 from urllib.parse import quote
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import orjson
 
@@ -23,13 +28,16 @@ from proxy.domain.event_properties import (
     AI_GENERATION,
     ATTEMPT_FAILED,
     COMPLETED,
+    EVERY,
     FAILED,
+    RESERVED_NAMES,
     STARTED,
     check,
+    members,
 )
 from proxy.domain.exchange import Attempt, Exchange
 from proxy.domain.identity import Caller
-from proxy.domain.journal_rows import JournalEvent
+from proxy.domain.journal_rows import Closing, JournalEvent, Opening
 from proxy.domain.routing import Target
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,50 +71,64 @@ class EventPolicy:
 
 
 def event_uuid(exchange_id: str, name: str, ordinal: int = 0) -> str:
-    """The uuid of an event, known to anyone who knows the call."""
-    return str(uuid5(_NAMESPACE, f"{exchange_id}/{name}/{ordinal}"))
+    """The uuid of an event (version 5), known to anyone who knows the call."""
+    seed = f"{exchange_id}/{name}/{ordinal}".encode()
+    digest = sha1(_NAMESPACE.bytes + seed, usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
-def started(exchange: Exchange, policy: EventPolicy, planned: Target | None = None) -> tuple[JournalEvent, ...]:
-    """`llm_request_started`, if the policy wants it. The caller must be known; `planned` is who will be asked first."""
+def opening(exchange: Exchange, policy: EventPolicy, planned: Target | None = None) -> Opening:
+    """The start of a call, with `llm_request_started` if the policy wants it. The caller must be known; `planned` is
+    who will be asked first.
+    """
     caller = _caller(exchange)
-    if not (policy.product and policy.started and policy.samples(caller.trace_id)):
-        return ()
-    properties = {**_of_call(exchange, policy), **call_properties.of_plan(exchange, planned)}
-    return (_event(STARTED, exchange, properties, at_us=exchange.received_unix_us),)
+    exchange.common_members = _common(exchange, policy)
+    said = _joined(exchange.common_members, members(STARTED, call_properties.of_start(exchange, planned)))
+    is_told = policy.product and policy.started and policy.samples(caller.trace_id)
+    return Opening(
+        exchange_id=exchange.exchange_id,
+        trace_id=caller.trace_id,
+        facts=b'{%b,"product":%b,"properties":{%b}}' % (_head(exchange), orjson.dumps(policy.product), said),
+        events=(_event(STARTED, exchange, said, at_us=exchange.received_unix_us),) if is_told else (),
+    )
 
 
-def ended(exchange: Exchange, policy: EventPolicy) -> tuple[JournalEvent, ...]:
-    """The one end of the call, and what its attempts have to tell. Caller and fate must be known."""
-    common = _of_call(exchange, policy)
-    is_completed = exchange.fate is not None and exchange.fate.is_completed
-    is_sampled = policy.samples(_caller(exchange).trace_id)
+def closing(exchange: Exchange, policy: EventPolicy) -> Closing:
+    """The one end of a call: its event, what its attempts have to tell, and the record that is kept. Caller and fate
+    must be known.
+    """
+    caller, fate = _caller(exchange), exchange.fate
+    common = exchange.common_members if exchange.common_members is not None else _common(exchange, policy)
+    name = COMPLETED if fate is not None and fate.is_completed else FAILED
+    said = _joined(common, members(name, call_properties.of_end(exchange)))
+    is_sampled = policy.samples(caller.trace_id)
+    ended_us = exchange.received_unix_us + call_properties.latency_ns(exchange) // 1_000
     made: list[JournalEvent] = []
-    if policy.product and (is_sampled or not is_completed):
-        end = {**common, **call_properties.of_end(exchange)}
-        made.append(_event(COMPLETED if is_completed else FAILED, exchange, end, at_us=_ended_us(exchange)))
+    if policy.product and (is_sampled or name == FAILED):
+        made.append(_event(name, exchange, said, at_us=ended_us))
     if is_sampled:
         made.extend(_of_attempts(exchange, policy, common))
-    return tuple(made)
+    return Closing(
+        exchange_id=exchange.exchange_id,
+        trace_id=caller.trace_id,
+        ended_unix_us=ended_us,
+        events=tuple(made),
+        record=_record(exchange, name, said, ended_us),
+    )
 
 
-def _of_attempts(exchange: Exchange, policy: EventPolicy, common: call_properties.Properties) -> Iterator[JournalEvent]:
+def _of_attempts(exchange: Exchange, policy: EventPolicy, common: bytes) -> Iterator[JournalEvent]:
     for attempt in exchange.attempts:
         at_us = _unix_us(exchange, attempt.started_ns + call_properties.attempt_ns(exchange, attempt))
         if policy.product and policy.attempt_failed and attempt is not exchange.final_attempt:
-            failed = {**common, **call_properties.of_failed_attempt(exchange, attempt)}
-            yield _event(ATTEMPT_FAILED, exchange, failed, at_us=at_us, ordinal=attempt.ordinal)
+            failed = members(ATTEMPT_FAILED, call_properties.of_failed_attempt(exchange, attempt))
+            yield _event(ATTEMPT_FAILED, exchange, _joined(common, failed), at_us=at_us, ordinal=attempt.ordinal)
         if policy.ai and attempt.reached_provider:
             name = AI_EMBEDDING if exchange.endpoint.is_embedding else AI_GENERATION
             uuid = event_uuid(exchange.exchange_id, name, attempt.ordinal)
-            told = {**common, **ai_properties.of_generation(exchange, attempt, _caller(exchange), uuid)}
-            yield _event(name, exchange, told, at_us=at_us, ordinal=attempt.ordinal)
-
-
-def facts(exchange: Exchange, policy: EventPolicy, planned: Target | None = None) -> bytes:
-    """What of a running call must survive a crash: a record that `interrupted` can end. The caller must be known."""
-    properties = {**_of_call(exchange, policy), **call_properties.of_plan(exchange, planned)}
-    return orjson.dumps({**_head(exchange), "product": policy.product, "properties": check(STARTED, properties)})
+            told = members(name, ai_properties.of_generation(exchange, attempt, _caller(exchange), uuid))
+            yield _event(name, exchange, _joined(common, told), at_us=at_us, ordinal=attempt.ordinal)
 
 
 def interrupted(facts_json: bytes) -> tuple[JournalEvent, ...]:
@@ -127,36 +149,44 @@ def interrupted(facts_json: bytes) -> tuple[JournalEvent, ...]:
             event_uuid(told["exchange_id"], FAILED),
             distinct_id=told["distinct_id"],
             at_us=told["received_unix_us"],
-            properties={**told["own"], **check(FAILED, end)},
+            said=orjson.dumps({**told["own"], **check(FAILED, end)})[1:-1],
         ),
     )
 
 
-def record(exchange: Exchange, policy: EventPolicy) -> bytes:
-    """What is kept of an ended call for traces and enrichment: a JSON object without content."""
-    name = COMPLETED if exchange.fate is not None and exchange.fate.is_completed else FAILED
-    end = {**_of_call(exchange, policy), **call_properties.of_end(exchange)}
-    return orjson.dumps(
-        {
-            **_head(exchange),
-            "ended_unix_us": _ended_us(exchange),
-            "event": name,
-            "properties": check(name, end),
-            "attempts": [_attempt_record(exchange, attempt) for attempt in exchange.attempts],
-        }
-    )
-
-
-def _head(exchange: Exchange) -> dict[str, object]:
+def _common(exchange: Exchange, policy: EventPolicy) -> bytes:
     caller = _caller(exchange)
-    return {
+    return members(EVERY, call_properties.of_call(exchange, caller, policy.trace_url_of(caller.trace_id)))
+
+
+def _own(caller: Caller) -> bytes:
+    """The caller's own properties, none of which may take the place of ours."""
+    return orjson.dumps({name: value for name, value in caller.properties.items() if name not in RESERVED_NAMES})[1:-1]
+
+
+def _head(exchange: Exchange) -> bytes:
+    """Members with which facts and records begin."""
+    caller = _caller(exchange)
+    head = {
         "v": _FACTS_VERSION,
         "exchange_id": exchange.exchange_id,
         "trace_id": caller.trace_id,
         "distinct_id": caller.distinct_id,
         "received_unix_us": exchange.received_unix_us,
-        "own": dict(caller.properties),
     }
+    return b'%b,"own":{%b}' % (orjson.dumps(head)[1:-1], _own(caller))
+
+
+def _record(exchange: Exchange, name: str, said: bytes, ended_us: int) -> bytes:
+    """What is kept of an ended call for traces and enrichment: a JSON object without content."""
+    attempts = orjson.dumps([_attempt_record(exchange, attempt) for attempt in exchange.attempts])
+    return b'{%b,"ended_unix_us":%d,"event":"%b","properties":{%b},"attempts":%b}' % (
+        _head(exchange),
+        ended_us,
+        name.encode(),
+        said,
+        attempts,
+    )
 
 
 def _attempt_record(exchange: Exchange, attempt: Attempt) -> dict[str, object]:
@@ -184,39 +214,33 @@ def _caller(exchange: Exchange) -> Caller:
     return exchange.caller
 
 
-def _of_call(exchange: Exchange, policy: EventPolicy) -> call_properties.Properties:
-    caller = _caller(exchange)
-    return call_properties.of_call(exchange, caller, policy.trace_url_of(caller.trace_id))
-
-
 def _unix_us(exchange: Exchange, at_ns: int) -> int:
     return exchange.received_unix_us + (at_ns - exchange.received_ns) // 1_000
 
 
-def _ended_us(exchange: Exchange) -> int:
-    return exchange.received_unix_us + call_properties.latency_ns(exchange) // 1_000
+def _joined(*parts: bytes) -> bytes:
+    """Members of one object out of those of several."""
+    return b",".join(filter(None, parts))
 
 
-def _event(
-    name: str, exchange: Exchange, properties: call_properties.Properties, *, at_us: int, ordinal: int = 0
-) -> JournalEvent:
+def _event(name: str, exchange: Exchange, said: bytes, *, at_us: int, ordinal: int = 0) -> JournalEvent:
     caller = _caller(exchange)
     return _encoded(
         name,
         event_uuid(exchange.exchange_id, name, ordinal),
         distinct_id=caller.distinct_id,
         at_us=at_us,
-        properties={**caller.properties, **check(name, properties)},
+        said=_joined(_own(caller), said),
     )
 
 
-def _encoded(name: str, uuid: str, *, distinct_id: str, at_us: int, properties: dict[str, object]) -> JournalEvent:
+def _encoded(name: str, uuid: str, *, distinct_id: str, at_us: int, said: bytes) -> JournalEvent:
     timestamp = (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")
-    entry = {
-        "event": name,
-        "distinct_id": distinct_id,
-        "uuid": uuid,
-        "timestamp": timestamp,
-        "properties": properties,
-    }
-    return JournalEvent(uuid=uuid, name=name, body=orjson.dumps(entry))
+    body = b'{"event":"%b","distinct_id":%b,"uuid":"%b","timestamp":"%b","properties":{%b}}' % (
+        name.encode(),
+        orjson.dumps(distinct_id),
+        uuid.encode(),
+        timestamp.encode(),
+        said,
+    )
+    return JournalEvent(uuid=uuid, name=name, body=body)

@@ -72,6 +72,8 @@ class Exchange:
     fate: Fate | None = None
     is_started: bool = False
     """True once `llm_request_started` is journalled; only then is an end owed."""
+    common_members: bytes | None = field(default=None, repr=False)
+    """What every event says of the call, made with the first of them; see `domain.events`."""
 
     @property
     def final_attempt(self) -> Attempt | None:

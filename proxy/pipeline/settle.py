@@ -14,7 +14,6 @@ from proxy.domain.errors import Status, Unauthenticated
 from proxy.domain.estimate import Estimate, TextToCount
 from proxy.domain.exchange import Attempt, Exchange
 from proxy.domain.fate import fate_of
-from proxy.domain.journal_rows import Closing, Opening
 from proxy.domain.meter import Reading, StreamEnd
 from proxy.domain.pricing import NOTHING_COUNTED, Cost, CostStatus, is_counted
 from proxy.domain.routing import Target
@@ -31,14 +30,7 @@ def begin(exchange: Exchange, snapshot: Snapshot, services: Services, planned: T
         return
     exchange.is_started = True
     try:
-        services.journal.open(
-            Opening(
-                exchange_id=exchange.exchange_id,
-                trace_id=exchange.caller.trace_id,
-                facts=events.facts(exchange, snapshot.events, planned),
-                events=events.started(exchange, snapshot.events, planned),
-            )
-        )
+        services.journal.open(events.opening(exchange, snapshot.events, planned))
     except Exception:
         log.exception("the start of a call could not be written", extra={"exchange_id": exchange.exchange_id})
 
@@ -142,18 +134,7 @@ def _conclude(exchange: Exchange, snapshot: Snapshot, services: Services) -> Non
         for attempt in exchange.attempts:
             price(attempt, exchange, snapshot)
             _mark_estimated_cost(attempt, exchange)
-        assert exchange.caller is not None
-        assert exchange.ended_ns is not None
-        duration_us = (exchange.ended_ns - exchange.received_ns) // 1_000
-        services.journal.close(
-            Closing(
-                exchange_id=exchange.exchange_id,
-                trace_id=exchange.caller.trace_id,
-                ended_unix_us=exchange.received_unix_us + duration_us,
-                events=events.ended(exchange, snapshot.events),
-                record=events.record(exchange, snapshot.events),
-            )
-        )
+        services.journal.close(events.closing(exchange, snapshot.events))
         services.observe(exchange)
     except Exception:
         log.exception("the end of a call could not be written", extra={"exchange_id": exchange.exchange_id})

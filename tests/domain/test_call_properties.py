@@ -12,7 +12,7 @@ from proxy.domain.call_properties import (
     of_call,
     of_end,
     of_failed_attempt,
-    of_plan,
+    of_start,
     tool_names,
 )
 from proxy.domain.chat import ModelCall
@@ -73,13 +73,15 @@ def test_only_anonymous_calls_switch_person_profiles_off() -> None:
 
 def test_a_call_without_a_readable_body_says_nothing_of_it() -> None:
     told = known(of_call(running(call=None), caller(), ""))
-    assert not {"stream", "requested_model", "message_count", "temperature"} & set(told)
+    assert not {"stream", "requested_model", "temperature"} & set(told)
+    assert known(of_start(running(call=None), None)) == {}
 
 
 def test_who_is_to_answer_and_who_did() -> None:
     call = running()
-    assert of_plan(call, None) == {"model": "gpt-4.1-mini"}
-    assert of_plan(call, SPARE) == {"provider": "spare", "model": "qwen3", "target": "spare/qwen3"}
+    assert of_attempt(call, None) == {"model": "gpt-4.1-mini"}
+    planned = {"provider": "spare", "model": "qwen3", "target": "spare/qwen3"}
+    assert of_start(call, SPARE) == {**of_start(call, None), **planned}
     assert of_attempt(call, attempt())["model"] == "gpt-4.1-mini-2025-04-14"
     assert of_attempt(call, attempt(reading=None, target=SPARE, ordinal=1)) == {
         "provider": "spare",
@@ -158,6 +160,7 @@ def test_a_call_that_reached_nobody_has_neither_size_nor_money() -> None:
     )
     told = known(of_end(refused))
     assert told == {
+        **known(of_start(refused, None)),
         "model": "gpt-4.1-mini",
         "latency_ms": 1.0,
         "proxy_overhead_ms": 1.0,

@@ -4,15 +4,18 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from proxy.domain.chat import ModelCall
 from proxy.domain.errors import ErrorType, FailedPhase, Status
 from proxy.domain.event_properties import TABLE
-from proxy.domain.events import EventPolicy, ended, event_uuid, facts, interrupted, record, started
+from proxy.domain.events import _NAMESPACE, EventPolicy, closing, event_uuid, interrupted, opening
 from proxy.domain.exchange import Exchange, Fate
 from proxy.domain.journal_rows import JournalEvent
 from proxy.domain.meter import StreamEnd
 from proxy.domain.pricing import Cost, CostPart, CostStatus
+from proxy.domain.routing import Target
 from proxy.domain.usage import Usage
 from tests.harness.exchanges import (
     EMBEDDINGS,
@@ -32,6 +35,22 @@ from tests.harness.exchanges import (
 
 POLICY = EventPolicy(trace_url="https://traces.example/t/{trace_id}?tab=all")
 CANCELLED = Fate(status=Status.CANCELLED, error_type=ErrorType.CLIENT_DISCONNECT, failed_phase=FailedPhase.CLIENT)
+
+
+def started(exchange: Exchange, policy: EventPolicy, planned: Target | None = None) -> tuple[JournalEvent, ...]:
+    return opening(exchange, policy, planned).events
+
+
+def facts(exchange: Exchange, policy: EventPolicy, planned: Target | None = None) -> bytes:
+    return opening(exchange, policy, planned).facts
+
+
+def ended(exchange: Exchange, policy: EventPolicy) -> tuple[JournalEvent, ...]:
+    return closing(exchange, policy).events
+
+
+def record(exchange: Exchange, policy: EventPolicy) -> bytes:
+    return closing(exchange, policy).record
 
 
 def entries(events: tuple[JournalEvent, ...]) -> list[dict[str, Any]]:
@@ -97,6 +116,13 @@ def test_uuids_follow_from_the_call_the_name_and_the_ordinal() -> None:
     many = {event_uuid(call, name, n) for call in ("a", "b") for name in ("x", "y") for n in (0, 1)}
     assert len(many) == 8
     assert event_uuid(EXCHANGE_ID, "llm_request_completed") == "f46e1877-852a-54c3-9bca-ef846a91f90c"
+
+
+@given(st.text(), st.text(), st.integers(min_value=0))
+def test_uuids_are_those_of_the_standard_library(call: str, name: str, ordinal: int) -> None:
+    seed = f"{call}/{name}/{ordinal}"
+    assume(seed.isprintable())
+    assert event_uuid(call, name, ordinal) == str(uuid.uuid5(_NAMESPACE, seed))
 
 
 def test_the_same_call_gives_the_same_bytes() -> None:
