@@ -76,10 +76,14 @@ class Sent:
 
     def first(self, sources: tuple[str, ...]) -> str | None:
         """The first clean value."""
+        if self.values.keys().isdisjoint(sources):  # the usual case: most of what could be sent is not
+            return None
         return next((value for _, value in self.each(sources)), None)
 
     def matching(self, sources: tuple[str, ...], pattern: re.Pattern[str]) -> str | None:
         """The first clean value that has the form."""
+        if self.values.keys().isdisjoint(sources):
+            return None
         for source, value in self.each(sources):
             if pattern.fullmatch(value):
                 return value

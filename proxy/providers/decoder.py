@@ -148,8 +148,10 @@ class ReplyDecoder:
     def _reading(self) -> Reading:
         draft = self._draft
         usage = draft.usage
+        if draft.service_tier and not usage.service_tier:
+            usage = replace(usage, service_tier=draft.service_tier)
         return Reading(
-            usage=replace(usage, service_tier=usage.service_tier or draft.service_tier),
+            usage=usage,
             usage_source=_source(usage),
             finish_reason=draft.finish_reason,
             incomplete_reason=draft.incomplete_reason,
