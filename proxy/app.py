@@ -23,7 +23,7 @@ from proxy.adapters.journal import JournalReader, JournalSettings, JournalStats,
 from proxy.adapters.journal.schema import Unusable
 from proxy.adapters.journal_metrics import JournalMetrics
 from proxy.adapters.metrics import CallMetrics, Vitals
-from proxy.adapters.notices import UnpricedModels
+from proxy.adapters.notices import UnpricedModels, WrappedCalls
 from proxy.adapters.posthog_sink import PostHogSettings, PostHogSink
 from proxy.adapters.tokenizer import Estimator, Tokenizer
 from proxy.adapters.upstream import AiohttpUpstream
@@ -190,11 +190,12 @@ class App:
         await self._runner.cleanup()
 
     def _observer(self) -> Callable[[Exchange], None]:
-        unpriced, extra = UnpricedModels(), self._settings.on_exchange
+        unpriced, wrapped, extra = UnpricedModels(), WrappedCalls(), self._settings.on_exchange
 
         def observe(exchange: Exchange) -> None:
             self._metrics.observe(exchange)
             unpriced.observe(exchange)
+            wrapped.observe(exchange)
             if extra is not None:
                 extra(exchange)
 

@@ -77,7 +77,10 @@ class CallMetrics:
             "promptlane_cost_status", "Calls by whether they could be priced.", "target", "cost_status"
         )
         self._warnings = self._counter(
-            "promptlane_analytics_warnings", "Malformed analytics values dropped.", "value", "reason"
+            "promptlane_analytics_warnings",
+            "Analytics values dropped, and calls that a wrapper of PostHog captures too.",
+            "value",
+            "reason",
         )
         self._commits = self._seconds(
             "promptlane_journal_commit_seconds", "Time of one commit of the journal.", _COMMIT_BUCKETS_S

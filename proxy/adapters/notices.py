@@ -4,6 +4,7 @@ import logging
 import re
 from datetime import UTC, datetime
 
+from proxy.domain.double_capture import WARNING
 from proxy.domain.exchange import Exchange
 from proxy.domain.pricing import CostStatus
 from proxy.domain.privacy import looks_like_secret
@@ -14,11 +15,50 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,99}")
 _REMEMBERED = 1_000
 
 
+class _Said:
+    """What was said, so that it is said once."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[str | None, ...]] = set()
+
+    def is_new(self, *what: str | None) -> bool:
+        """True the first time; the day belongs to what is said."""
+        if what in self._said:
+            return False
+        if len(self._said) >= _REMEMBERED:
+            self._said.clear()
+        self._said.add(what)
+        return True
+
+
+def _day(exchange: Exchange) -> str:
+    return datetime.fromtimestamp(exchange.received_unix_us / 1e6, UTC).date().isoformat()
+
+
+class WrappedCalls:
+    """Tells of clients whose calls PostHog's own wrapper captures too, by proxy key."""
+
+    def __init__(self) -> None:
+        self._said = _Said()
+
+    def observe(self, exchange: Exchange) -> None:
+        """Look at one settled call."""
+        caller = exchange.caller
+        if caller is None or WARNING not in caller.warnings or not exchange.endpoint.is_model_call:
+            return
+        if self._said.is_new(_day(exchange), caller.key_alias):
+            log.warning(
+                "an app calls through PostHog's own wrapper, which captures the same calls: PostHog counts them twice; "
+                "remove the wrapper, or set `families: {ai: false}` in analytics.yaml",
+                extra={"key_alias": caller.key_alias, "endpoint": exchange.endpoint.name},
+            )
+
+
 class UnpricedModels:
     """Names each model that has no price, with the YAML to paste into pricing.yaml."""
 
     def __init__(self) -> None:
-        self._said: set[tuple[str, str, str | None]] = set()
+        self._said = _Said()
 
     def observe(self, exchange: Exchange) -> None:
         """Look at one settled call. A name that is not plain, may be a key, or only the client gave is withheld."""
@@ -27,9 +67,9 @@ class UnpricedModels:
             return
         model = (attempt.reading.model if attempt.reading else None) or attempt.target.model or ""
         provider = attempt.target.provider.name
-        day = datetime.fromtimestamp(exchange.received_unix_us / 1e6, UTC).date().isoformat()
+        day = _day(exchange)
         can_be_told = _PLAIN_NAME.fullmatch(model) is not None and not looks_like_secret(model)
-        if not self._is_new(day, provider, model if can_be_told else None):
+        if not self._said.is_new(day, provider, model if can_be_told else None):
             return
         if can_be_told:
             log.warning(
@@ -42,15 +82,6 @@ class UnpricedModels:
                 "named it: its calls have no cost; `model` in their events names it",
                 extra={"provider": provider},
             )
-
-    def _is_new(self, day: str, provider: str, model: str | None) -> bool:
-        said = (day, provider, model)
-        if said in self._said:
-            return False
-        if len(self._said) >= _REMEMBERED:
-            self._said.clear()
-        self._said.add(said)
-        return True
 
 
 def _yaml(provider: str, model: str, day: str) -> str:

@@ -26,6 +26,7 @@ Reason = Literal[
     "reserved",
     "not_scalar",
     "too_many",
+    "posthog_wrapper",
 ]
 
 

@@ -242,7 +242,14 @@ TABLE: tuple[Property, ...] = (
     *_group(
         "health",
         EVENTS,
-        _many("analytics_warnings", Kind.TEXTS, "`source:reason` of dropped analytics values.", limit=100, most=20),
+        _many(
+            "analytics_warnings",
+            Kind.TEXTS,
+            "`source:reason` of dropped analytics values; `user-agent:posthog_wrapper`: PostHog's own wrapper captures "
+            "the call too.",
+            limit=100,
+            most=20,
+        ),
     ),
     *_group(
         "PostHog",

@@ -14,6 +14,7 @@ import orjson
 
 from proxy.domain.analytics_headers import Headers, Reason, Sent
 from proxy.domain.chat import ModelCall
+from proxy.domain.double_capture import REASON, SOURCE, is_wrapped_by_posthog
 from proxy.domain.event_properties import MAX_FLAGS, OWN_PROPERTY_LIMIT_CHARS, RESERVED_NAMES
 from proxy.domain.privacy import (
     PromptHashMode,
@@ -81,6 +82,8 @@ class IdentityPolicy:
     allowed_properties: frozenset[str] = frozenset()
     environment: str = "production"
     allow_environment_header: bool = False
+    warns_of_wrappers: bool = True
+    """False where no `$ai_…` events are made: then nothing is counted twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,7 @@ class Caller:
     retry_count: int | None = None
     properties: Mapping[str, Scalar] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    """`source:reason` for each malformed analytics value that was dropped; each pair once, at most 20."""
+    """`source:reason` for each analytics value that was dropped, and for a PostHog wrapper; each once, at most 20."""
 
 
 def identify(
@@ -128,6 +131,8 @@ def identify(
 ) -> Caller:
     """Read who calls and for what. `prompt_hash` is the computed one; a header overrides it. Never raises."""
     sent = Sent(headers, call)
+    if policy.warns_of_wrappers and is_wrapped_by_posthog(headers):
+        sent.warn(SOURCE, REASON)
     trace_id = _trace_id(sent) or new_trace_id
     distinct_id, is_hashed = _distinct_id(sent, policy)
     version_source, version = next(sent.each(_PROMPT_VERSION), ("", None))

@@ -81,4 +81,5 @@ class AnalyticsPolicy:
             allowed_properties=self.allowed_properties,
             environment=self.environment,
             allow_environment_header=self.environment_header,
+            warns_of_wrappers=self.families.ai,
         )

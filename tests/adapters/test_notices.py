@@ -8,13 +8,15 @@ import pytest
 import yaml
 
 from proxy.adapters import notices
-from proxy.adapters.notices import UnpricedModels
+from proxy.adapters.notices import UnpricedModels, WrappedCalls
 from proxy.config.document import parse_document
 from proxy.config.prices import PricingFile
 from proxy.config.schema import check_document
+from proxy.domain.double_capture import WARNING
+from proxy.domain.endpoints import Dialect, classify
 from proxy.domain.exchange import Exchange
 from proxy.domain.pricing import Cost, CostStatus
-from tests.harness.exchanges import OPENAI, PRICED, READING, RECEIVED_UNIX_US, attempt, finished, running
+from tests.harness.exchanges import OPENAI, PRICED, READING, RECEIVED_UNIX_US, attempt, caller, finished, running
 
 UNPRICED = Cost(status=CostStatus.UNPRICED)
 DAY_US = 86_400 * 10**6
@@ -112,4 +114,21 @@ def test_what_was_said_is_remembered_within_bounds(said: Said, monkeypatch: pyte
     for model in ("a", "b", "c", "a"):
         unpriced.observe(call_to(model))
     assert len(said()) == 4
-    assert len(unpriced._said) == 2
+    assert len(unpriced._said._said) == 2
+
+
+def test_an_app_that_captures_too_is_told_once_a_day_and_key(said: Said) -> None:
+    wrapped = WrappedCalls()
+    web, jobs = (caller(warnings=("x-trace-id:secret", WARNING), key_alias=alias) for alias in ("web", "jobs"))
+    for exchange in (
+        finished(caller=web),
+        finished(caller=web),
+        finished(caller=jobs),
+        finished(caller=web, received_unix_us=RECEIVED_UNIX_US + DAY_US),
+        finished(caller=caller(warnings=("x-trace-id:secret",))),
+        finished(caller=caller(warnings=(WARNING,)), endpoint=classify("GET", "/v1/models", Dialect.OPENAI)),
+        running(caller=None),
+    ):
+        wrapped.observe(exchange)
+    assert [record["key_alias"] for record in said()] == ["web", "jobs", "web"]
+    assert "families" in said()[0]["msg"]

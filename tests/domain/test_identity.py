@@ -1,4 +1,5 @@
 import string
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.domain.chat import ModelCall
+from proxy.domain.double_capture import WARNING
 from proxy.domain.identity import ILLEGAL_IDS, Caller, IdentityPolicy, VirtualKey, identify
 from proxy.domain.privacy import hash_identity
 
@@ -308,6 +310,12 @@ def test_properties_are_bounded_in_number() -> None:
     found = read(properties(**dict.fromkeys(names, 1)), policy=policy)
     assert len(found.properties) == 50
     assert found.warnings == ("x-posthog-properties:too_many",)
+
+
+def test_a_wrapper_of_posthog_s_is_named_where_it_would_count_twice() -> None:
+    wrapped = ("User-Agent", "PostHogOpenAI/JS 6.49.0")
+    assert read(wrapped).warnings == (WARNING,)
+    assert read(wrapped, policy=replace(POLICY, warns_of_wrappers=False)).warnings == ()
 
 
 NAMES = st.sampled_from(

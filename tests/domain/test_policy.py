@@ -1,4 +1,4 @@
-from proxy.domain.policy import AnalyticsPolicy, Destination
+from proxy.domain.policy import AnalyticsPolicy, Destination, Families
 
 
 def test_the_identity_rules_take_the_secret_and_all_that_the_policy_says() -> None:
@@ -14,6 +14,11 @@ def test_the_identity_rules_take_the_secret_and_all_that_the_policy_says() -> No
     assert (identity.mode, identity.secret, identity.salt) == ("hash", b"secret", b"salt")
     assert (identity.prompt_hash_mode, identity.allowed_properties) == ("sha256", frozenset({"plan"}))
     assert (identity.environment, identity.allow_environment_header) == ("staging", True)
+
+
+def test_without_the_ai_family_nothing_is_counted_twice() -> None:
+    assert AnalyticsPolicy().identity(b"secret").warns_of_wrappers
+    assert not AnalyticsPolicy(families=Families(ai=False)).identity(b"secret").warns_of_wrappers
 
 
 def test_defaults_are_those_of_the_contract() -> None:
