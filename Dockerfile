@@ -16,7 +16,7 @@ COPY proxy proxy
 
 # The journal and outbox live on the volume. Configuration is mounted at /app/config and /app/pricing.yaml.
 RUN useradd --system --uid 10001 --no-create-home promptlane \
-    && install --directory --owner promptlane /data
+    && install --directory --mode 0700 --owner promptlane /data
 VOLUME /data
 USER promptlane
 

@@ -55,6 +55,12 @@ def posthog_address(text: str) -> str:
     return f"https://{ingestion}" if ingestion else address
 
 
+def posthog_app_address(ingestion: str) -> str:
+    """Where the private API of a checked ingestion address is: its region's app, else the same host."""
+    app = {"us.i.posthog.com": "us.posthog.com", "eu.i.posthog.com": "eu.posthog.com"}.get(host_of(ingestion))
+    return f"https://{app}" if app else ingestion
+
+
 def host_of(address: str) -> str:
     """The lower-case host name of a checked address."""
     return urlsplit(address).hostname or ""

@@ -53,6 +53,7 @@ class _Compiler:
             dialect=Dialect.OPENAI if kind == "azure_openai" else Dialect(kind),
             base_url=base_url,
             api_key=api_key,
+            key_env=section.key_env,
             timeouts=_timeouts(section.timeouts),
             include_usage=section.include_usage or (known.include_usage if known else "auto"),
         )

@@ -66,9 +66,14 @@ def upstream_headers(
     if identity_encoding:
         kept.append(("Accept-Encoding", "identity"))
     if provider.api_key is not None:
-        header = _KEY_HEADER["openai" if is_openai_surface else provider.kind]
-        kept.append((header, f"Bearer {provider.api_key}" if header == "Authorization" else provider.api_key))
+        kept.append(key_header("openai" if is_openai_surface else provider.kind, provider.api_key))
     return kept
+
+
+def key_header(kind: str, api_key: str) -> tuple[str, str]:
+    """The field in which a provider of this kind wants its key."""
+    header = _KEY_HEADER[kind]
+    return header, f"Bearer {api_key}" if header == "Authorization" else api_key
 
 
 def _refuse_undecodable(headers: Iterable[tuple[str, str]]) -> None:

@@ -37,6 +37,8 @@ class Provider:
     base_url: str
     """As the SDK would have it, without a trailing slash; OpenAI's includes `/v1`."""
     api_key: str | None = field(default=None, repr=False)
+    key_env: str | None = None
+    """The variable that holds `api_key`, for what the operator is told."""
     timeouts: Timeouts = Timeouts()
     include_usage: Literal["auto", "inject", "never"] = "auto"
 
