@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apsw
 from aiohttp import web
@@ -37,6 +38,9 @@ from proxy.pipeline.services import Services, Snapshot
 from proxy.web.edge import Edge
 from proxy.web.ops import Operations
 from proxy.web.server import HardenedServer
+
+if TYPE_CHECKING:
+    from proxy.adapters.otel import OtelExport
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +111,7 @@ class App:
             leaving.push_async_callback(asyncio.to_thread, self._journal.close_journal, DELIVERY_S)
             self._start_shipping()
             leaving.push_async_callback(self._end_shipping)
+            await self._start_telemetry(leaving)
             self._estimator = Estimator(Tokenizer())
             await asyncio.to_thread(self._estimator.load)  # later it would hold the interpreter for 0.2 s
             leaving.push_async_callback(self._end_estimates)
@@ -156,6 +161,16 @@ class App:
         await self._sink.drain(DELIVERY_S)
         await self._sink.close()
 
+    async def _start_telemetry(self, leaving: AsyncExitStack) -> None:
+        analytics, settings = self._configuration.analytics, self._settings
+        self._telemetry: OtelExport | None = None
+        if analytics.telemetry.is_wanted:
+            from proxy.adapters import otel  # hundreds of modules, which only this needs
+
+            workers = {"worker": settings.worker, "worker_count": settings.worker_count}
+            self._telemetry = await asyncio.to_thread(otel.OtelExport, analytics, **workers)
+            leaving.push_async_callback(self._telemetry.stop)
+
     async def _end_estimates(self) -> None:
         await asyncio.to_thread(self._estimator.close, DELIVERY_S)
         await asyncio.sleep(0)  # the last estimates arrive on this loop
@@ -196,6 +211,8 @@ class App:
             self._metrics.observe(exchange)
             unpriced.observe(exchange)
             wrapped.observe(exchange)
+            if self._telemetry is not None:
+                self._telemetry.observe(exchange)
             if extra is not None:
                 extra(exchange)
 

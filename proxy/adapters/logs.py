@@ -59,10 +59,16 @@ def _places(trace: TracebackType | None) -> list[str]:
     return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
 
 
+def _has_a_place(record: logging.LogRecord) -> bool:
+    """False for loggers that repeat, with each batch, what `adapters.otel` says once."""
+    return not record.name.startswith("opentelemetry.")
+
+
 def configure(level: str, stream: TextIO = sys.stderr) -> None:
     """Make this the only way that anything is logged in this process."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
+    handler.addFilter(_has_a_place)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

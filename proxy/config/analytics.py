@@ -10,6 +10,7 @@ from proxy.config.addresses import posthog_address
 from proxy.config.document import Document
 from proxy.config.fields import Bytes, EnvName, Matching, Name, Section
 from proxy.config.problems import is_secret, shown_variable
+from proxy.config.telemetry import OtelSection, compile_telemetry
 from proxy.domain.event_properties import RESERVED_NAMES
 from proxy.domain.policy import AnalyticsPolicy, Destination, Families, OutboxBounds, StoreBounds, Volume
 
@@ -147,6 +148,8 @@ class AnalyticsFile(Section):
     """Events that wait for PostHog."""
     store: StoreSection = StoreSection()
     """Past calls."""
+    otel: OtelSection = OtelSection()
+    """What goes to an OpenTelemetry collector too."""
 
 
 def compile_policy(document: Document, file: AnalyticsFile, env: Mapping[str, str]) -> AnalyticsPolicy:
@@ -178,6 +181,7 @@ def compile_policy(document: Document, file: AnalyticsFile, env: Mapping[str, st
             commit_ms=file.outbox.commit_ms,
         ),
         store=StoreBounds(max_bytes=file.store.max_bytes, max_age_s=float(file.store.max_age_days * _DAY_S)),
+        telemetry=compile_telemetry(document, file.otel, env),
     )
 
 

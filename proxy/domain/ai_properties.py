@@ -24,7 +24,7 @@ def of_generation(exchange: Exchange, attempt: Attempt, caller: Caller, uuid: st
     """PostHog's own properties for one attempt that reached a provider. Times in seconds."""
     call = exchange.call or NO_CALL
     target = of_attempt(exchange, attempt)
-    error_type, code = _error_of(exchange, attempt)
+    error_type, code = error_of(exchange, attempt)
     reading = attempt.reading
     first_token_ns = reading.first_token_ns if reading and call.stream else None
     tools = tool_names(reading)
@@ -56,7 +56,7 @@ def of_generation(exchange: Exchange, attempt: Attempt, caller: Caller, uuid: st
     }
 
 
-def _error_of(exchange: Exchange, attempt: Attempt) -> tuple[ErrorType | None, str | None]:
+def error_of(exchange: Exchange, attempt: Attempt) -> tuple[ErrorType | None, str | None]:
     """The attempt's own error; for the last one also what ended the call (the client's leaving, a cut stream)."""
     fate = exchange.fate
     if attempt.error_type is None and attempt is exchange.final_attempt and fate and not fate.is_completed:

@@ -118,7 +118,7 @@ def of_end(exchange: Exchange) -> Properties:
         **_asked(exchange),
         **of_attempt(exchange, attempt),
         **_times(exchange, attempt),
-        **_sizes(attempt),
+        **of_usage(attempt),
         **_money(exchange),
         "status": fate.status,
         "error_type": fate.error_type,
@@ -174,7 +174,8 @@ def _rate(exchange: Exchange, attempt: Attempt | None) -> float | None:
     return round(tokens * 1e9 / duration_ns, 3) if duration_ns else None
 
 
-def _sizes(attempt: Attempt | None) -> Properties:
+def of_usage(attempt: Attempt | None) -> Properties:
+    """The tokens of one attempt, and where the counts come from."""
     if attempt is None:
         return {}
     usage = attempt.reading.usage if attempt.reading else NO_USAGE

@@ -46,14 +46,15 @@ _SESSION = ("x-posthog-session-id", "helicone-session-id")
 _PROMPT_NAME = ("x-prompt-name", "helicone-prompt-id", "metadata.prompt_name")
 _PROMPT_VERSION = ("x-prompt-version", "x-prompt-version-id", "metadata.prompt_version_id")
 _USER = ("x-posthog-distinct-id", "helicone-user-id", "x-litellm-end-user-id", "body.user")
-_TRACE = ("x-trace-id", "x-posthog-trace-id", "traceparent", "x-portkey-trace-id", "metadata.trace_id")
+_TRACE, _TRACE_PARENT = ("x-trace-id", "x-posthog-trace-id"), ("traceparent",)
+_TRACE_ELSEWHERE = ("x-portkey-trace-id", "metadata.trace_id")
 _RETRIES = ("x-retry-count", "x-stainless-retry-count")
 _NUMBERS_READ_ELSEWHERE = ("x-llm-timeout-ms", "x-llm-first-token-timeout-ms", "x-llm-max-retries")
 _JSON_PROPERTIES = ("x-posthog-properties", "x-portkey-metadata", "cf-aig-metadata")
 _PROPERTY_PREFIXES = ("x-llm-property-", "x-posthog-property-", "helicone-property-")
 _FLAG, _FLAG_VARIANT = "x-posthog-flag", "x-posthog-flag-variant"
 
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:@/+=-]{1,200}")
 _PROMPT_HASH = re.compile(r"[A-Za-z0-9._:+/=-]{1,200}")
 _SMALL_NUMBER = re.compile(r"[0-9]{1,4}")
@@ -86,6 +87,15 @@ class IdentityPolicy:
     """False where no `$ai_…` events are made: then nothing is counted twice."""
 
 
+@dataclass(frozen=True, slots=True)
+class ParentSpan:
+    """The caller's own span, by its W3C `traceparent`: 32 and 16 hex digits, neither of them all zeros."""
+
+    trace_id: str
+    span_id: str
+    is_sampled: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Everything that headers, key and body say about a call, after validation."""
@@ -95,6 +105,7 @@ class Caller:
     """No id was given: `distinct_id` is that of the trace alone and no person profile is made."""
     distinct_id_hashed: bool = False
     trace_id: str
+    parent_span: ParentSpan | None = None
     request_id: str
     session_id: str | None = None
     environment: str = "production"
@@ -133,7 +144,8 @@ def identify(
     sent = Sent(headers, call)
     if policy.warns_of_wrappers and is_wrapped_by_posthog(headers):
         sent.warn(SOURCE, REASON)
-    trace_id = _trace_id(sent) or new_trace_id
+    parent_span = _parent_span(sent)
+    trace_id = _trace_id(sent, parent_span) or new_trace_id
     distinct_id, is_hashed = _distinct_id(sent, policy)
     version_source, version = next(sent.each(_PROMPT_VERSION), ("", None))
     retries = sent.matching(_RETRIES, _SMALL_NUMBER)
@@ -144,6 +156,7 @@ def identify(
         is_anonymous=distinct_id is None,
         distinct_id_hashed=is_hashed,
         trace_id=trace_id,
+        parent_span=parent_span,
         request_id=sent.matching(("x-request-id",), _REQUEST_ID) or new_request_id,
         session_id=sent.first(_SESSION),
         environment=_environment(sent, key, policy),
@@ -167,14 +180,16 @@ def identify(
     )
 
 
-def _trace_id(sent: Sent) -> str | None:
-    for source, value in sent.each(_TRACE):
-        if source != "traceparent":
-            return value
-        if match := _TRACEPARENT.fullmatch(value):
-            return match[1]
-        sent.warn(source, "malformed")
-    return None
+def _parent_span(sent: Sent) -> ParentSpan | None:
+    value = sent.matching(_TRACE_PARENT, _TRACEPARENT)
+    if value is None:
+        return None
+    _, trace_id, span_id, flags = value.split("-")[:4]
+    return ParentSpan(trace_id, span_id, is_sampled=bool(int(flags, 16) & 1))
+
+
+def _trace_id(sent: Sent, parent_span: ParentSpan | None) -> str | None:
+    return sent.first(_TRACE) or (parent_span.trace_id if parent_span else None) or sent.first(_TRACE_ELSEWHERE)
 
 
 def _kind_of(source: str) -> str:

@@ -55,6 +55,20 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    """What goes to an OpenTelemetry collector too. Where and how is said by the OTEL_* variables, to the SDK."""
+
+    traces: bool = False
+    metrics: bool = False
+    max_queued_spans: int = 2048
+
+    @property
+    def is_wanted(self) -> bool:
+        """Anything of it was asked for."""
+        return self.traces or self.metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyticsPolicy:
     """Everything that analytics.yaml says. `trace_url` None: the page on the bound address."""
 
@@ -70,6 +84,7 @@ class AnalyticsPolicy:
     trace_url: str | None = None
     outbox: OutboxBounds = OutboxBounds()
     store: StoreBounds = StoreBounds()
+    telemetry: Telemetry = Telemetry()
 
     def identity(self, secret: bytes) -> IdentityPolicy:
         """The rules by which callers are told apart, under the installation's secret."""

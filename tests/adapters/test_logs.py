@@ -52,6 +52,12 @@ def test_of_other_loggers_only_their_name_and_level_are_kept(lines: Lines, name:
     assert (line["level"], line["logger"]) == ("error", name)
 
 
+def test_what_another_module_tells_in_our_own_words_is_not_written_again(lines: Lines) -> None:
+    logging.getLogger("opentelemetry.exporter.otlp").error(CANARY)
+    logging.getLogger("opentelemetry_lookalike").error(CANARY)
+    assert [line["logger"] for line in lines()] == ["opentelemetry_lookalike"]
+
+
 @pytest.mark.parametrize("name", ["proxy.web.gateway", "asyncio"])
 def test_an_exception_is_told_by_type_and_places_alone(lines: Lines, name: str) -> None:
     try:

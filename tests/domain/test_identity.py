@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.domain.chat import ModelCall
 from proxy.domain.double_capture import WARNING
-from proxy.domain.identity import ILLEGAL_IDS, Caller, IdentityPolicy, VirtualKey, identify
+from proxy.domain.identity import ILLEGAL_IDS, Caller, IdentityPolicy, ParentSpan, VirtualKey, identify
 from proxy.domain.privacy import hash_identity
 
 SECRET = b"s" * 32
@@ -101,6 +101,12 @@ def test_traceparent_gives_its_trace_id() -> None:
     assert read(("traceparent", f"00-{trace}-00f067aa0ba902b7-01"), ("X-Trace-Id", "mine")).trace_id == "mine"
 
 
+@pytest.mark.parametrize(("flags", "is_sampled"), [("00", False), ("01", True), ("02", False), ("ff", True)])
+def test_traceparent_names_the_callers_span_whoever_names_the_trace(flags: str, is_sampled: bool) -> None:
+    found = read(("traceparent", f"00-{'a' * 32}-{'b' * 16}-{flags}"), ("X-Trace-Id", "mine"))
+    assert (found.trace_id, found.parent_span) == ("mine", ParentSpan("a" * 32, "b" * 16, is_sampled))
+
+
 @pytest.mark.parametrize(
     "value",
     ["junk", f"ff-{'1' * 32}-{'1' * 16}-01", f"00-{'0' * 32}-{'1' * 16}-01", f"00-{'1' * 32}-{'0' * 16}-01",
@@ -108,7 +114,7 @@ def test_traceparent_gives_its_trace_id() -> None:
 )  # fmt: skip
 def test_a_malformed_traceparent_gives_way(value: str) -> None:
     found = read(("traceparent", value), ("x-portkey-trace-id", "other"))
-    assert (found.trace_id, found.warnings) == ("other", ("traceparent:malformed",))
+    assert (found.trace_id, found.parent_span, found.warnings) == ("other", None, ("traceparent:malformed",))
 
 
 @pytest.mark.parametrize("value", ["a b", "é", "a,b", "x" * 201, "a\x01b"])

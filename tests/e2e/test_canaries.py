@@ -9,13 +9,14 @@ from tests.harness.bed import Bed, chat
 from tests.harness.canary import Canaries, Hit
 from tests.harness.canary_traffic import CALLS, RAW, RAW_REPLY
 from tests.harness.client import Plan, RawClient
+from tests.harness.collector import Collector
 from tests.harness.oracle import Event
 from tests.harness.scripts import raw
 from tests.harness.serve import SECRET
 
 ALLOWED = {
-    "output_model": frozenset({"model", "$ai_model", "log"}),
-    "requested_model": frozenset({"model", "requested_model", "$ai_model"}),
+    "output_model": frozenset({"model", "$ai_model", "log", "spans"}),
+    "requested_model": frozenset({"model", "requested_model", "$ai_model", "spans"}),
     "tool_name": frozenset({"tools_called", "$ai_tools_called"}),
 }
 """Slots whose token has documented places; the warning about an unpriced model names the one that answered."""
@@ -65,9 +66,18 @@ async def test_no_canary_is_anywhere(tmp_path: Path, tmp_path_factory: pytest.Te
     environment = {
         "PROMPTLANE_LOG_LEVEL": "debug",
         "OURS": f"sk-{canaries.token('provider_key')}",
+        "OTEL_EXPORTER_OTLP_HEADERS": f"x-token={canaries.token('collector_token')}",
         "TMPDIR": str(tmp_path_factory.mktemp("temporary")),
     }
-    async with Bed(tmp_path, environment=environment, routing=lambda url: routing_with_keys(canaries, url)) as bed:
+    async with (
+        Collector() as collector,
+        Bed(
+            tmp_path,
+            environment={**environment, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url},
+            routing=lambda url: routing_with_keys(canaries, url),
+            analytics={"version": 1, "otel": {"traces": True, "metrics": True}},
+        ) as bed,
+    ):
         own = await traffic(bed, canaries)
         keyed = (("Authorization", f"Bearer plk_{canaries.token('proxy_key')}"),)
         plan = Plan(body=chat(model="ours"), headers=keyed, script="quote_credentials")
@@ -81,6 +91,7 @@ async def test_no_canary_is_anywhere(tmp_path: Path, tmp_path_factory: pytest.Te
         before_stop = scan(canaries, bed, own, metrics, Path(environment["TMPDIR"]))
         assert await bed.served.terminate() == 0
         after_stop = scan(canaries, bed, own, metrics, Path(environment["TMPDIR"]))
+        after_stop += scan_telemetry(canaries, collector)
     assert last.status == 200
     assert b"promptlane" in metrics
     assert [str(hit) for hit in before_stop] == []
@@ -98,6 +109,12 @@ def scan(canaries: Canaries, bed: Bed, own: list[bytes], metrics: bytes, tempora
     events: list[Event] = bed.posthog.delivered
     assert len(events) > len(CALLS)
     return canaries.scan(paths=[bed.served.data, temporary], texts=texts, events=events, allowed=ALLOWED)
+
+
+def scan_telemetry(canaries: Canaries, collector: Collector) -> list[Hit]:
+    assert len(collector.spans) > len(CALLS)
+    bodies = {"spans": collector.bodies["/v1/traces"], "their metrics": collector.bodies["/v1/metrics"]}
+    return canaries.scan(texts=bodies, allowed=ALLOWED)
 
 
 async def test_the_search_would_find_what_is_there(tmp_path: Path) -> None:

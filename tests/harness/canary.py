@@ -52,6 +52,7 @@ HEADER_SLOTS = (
 CREDENTIAL_SLOTS = (
     "bearer_key", "x_api_key", "api_key_header", "goog_api_key", "query_key", "unknown_proxy_key", "basic_password",
     "malformed_header_key", "malformed_target_key", "provider_key", "proxy_key",
+    "collector_token",
 )  # fmt: skip
 REPLY_SLOTS = (
     "output_text", "output_reasoning", "output_refusal", "output_logprob", "output_tool_arguments", "output_citation",

@@ -1,0 +1,162 @@
+"""The SDK's pipelines, to a collector that may be slow or gone: bounded, quiet, and never in a call's way.
+
+A call's spans are queued whole or dropped whole, by a count of what the exporter has not taken yet; so the SDK's own
+queue never overflows, and what is lost is known. The exporting itself is done in the SDK's threads.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+
+from proxy import __version__
+from proxy.adapters.otel.measures import Measures
+from proxy.adapters.otel.spans import make_spans, span_count
+from proxy.domain.exchange import Exchange
+from proxy.domain.policy import AnalyticsPolicy
+
+log = logging.getLogger(__name__)
+
+SCOPE = "promptlane"
+STOP_S = 2.0
+"""How long, at the end, a collector may take for what waits."""
+REMINDER_S = 300.0
+"""How often a collector that stays away is told of again."""
+
+
+class OtelExport:
+    """Tells the collector of settled exchanges, from one event loop. Made in the process that exports; then `stop`."""
+
+    def __init__(self, policy: AnalyticsPolicy, *, worker: int, worker_count: int) -> None:
+        telemetry = policy.telemetry
+        resource = _resource(policy.environment, f"-{worker}" if worker_count > 1 else "")
+        self._max_queued_spans = telemetry.max_queued_spans
+        self._queued_spans = self._dropped_spans = 0
+        self._tracing = self._metering = None
+        if telemetry.traces:
+            self._spans = _SpanExporter()
+            self._tracing = TracerProvider(resource=resource, shutdown_on_exit=False)
+            self._tracing.add_span_processor(BatchSpanProcessor(self._spans, telemetry.max_queued_spans))
+            self._tracer = self._tracing.get_tracer(SCOPE, __version__)
+        if telemetry.metrics:
+            reader = PeriodicExportingMetricReader(_MetricExporter())
+            self._metering = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
+            self._measures = Measures(self._metering.get_meter(SCOPE, __version__))
+
+    @property
+    def lost_spans(self) -> int:
+        """Spans that found the queue full, or that no collector took."""
+        return self._dropped_spans + (self._spans.lost if self._tracing else 0)
+
+    def observe(self, exchange: Exchange) -> None:
+        """Tell of a model call that has events. Never raises and never waits."""
+        if not exchange.is_started:
+            return
+        try:
+            if self._metering is not None:
+                self._measures.record(exchange)
+            if self._tracing is not None:
+                self._queue_spans(exchange)
+        except Exception:
+            log.exception("telemetry of a call failed", extra={"exchange_id": exchange.exchange_id})
+
+    def _queue_spans(self, exchange: Exchange) -> None:
+        count = span_count(exchange)
+        if self._queued_spans + count - self._spans.taken > self._max_queued_spans:
+            self._dropped_spans += count
+        elif make_spans(exchange, self._tracer):
+            self._queued_spans += count
+
+    async def stop(self) -> None:
+        """Export what waits within `STOP_S`; what a silent collector holds up is given up."""
+        ending = threading.Thread(target=self._shut_down, name="otel-stop", daemon=True)
+        ending.start()
+        await asyncio.to_thread(ending.join, STOP_S)
+        if ending.is_alive():
+            log.warning("the collector did not take the last telemetry in time")
+
+    def _shut_down(self) -> None:
+        for provider in (self._tracing, self._metering):
+            if provider is not None:
+                try:
+                    provider.shutdown()
+                except Exception:
+                    log.exception("telemetry did not end well")
+
+
+class _Watch:
+    """Says in the log when exports begin to fail and when they work again; in between, seldom."""
+
+    def __init__(self, signal: str, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._signal = signal
+        self._now_s = now_s
+        self._told_s: float | None = None
+
+    def note(self, *, is_good: bool, lost: int) -> None:
+        """One export ended; `lost` counts what has been lost so far."""
+        said = {"signal": self._signal, "lost": lost}
+        now_s = self._now_s()
+        if is_good and self._told_s is not None:
+            self._told_s = None
+            log.info("the collector takes telemetry again", extra=said)
+        elif not is_good and (self._told_s is None or now_s - self._told_s >= REMINDER_S):
+            self._told_s = now_s
+            log.warning("the collector does not take telemetry; see OTEL_EXPORTER_OTLP_ENDPOINT", extra=said)
+
+
+class _SpanExporter(OTLPSpanExporter):
+    """Counts what it takes from the queue, and what it could not deliver."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = self.lost = 0
+        self._watch = _Watch("traces")
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.taken += len(spans)
+        result = super().export(spans)
+        is_good = result is SpanExportResult.SUCCESS
+        self.lost += 0 if is_good else len(spans)
+        self._watch.note(is_good=is_good, lost=self.lost)
+        return result
+
+
+class _MetricExporter(OTLPMetricExporter):
+    """Nothing is lost when an export fails: the next one carries the sums."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watch = _Watch("metrics")
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: object
+    ) -> MetricExportResult:
+        result = super().export(metrics_data, timeout_millis, **kwargs)
+        self._watch.note(is_good=result is MetricExportResult.SUCCESS, lost=0)
+        return result
+
+
+def _resource(environment: str, suffix: str) -> Resource:
+    """Who we are, unless OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say otherwise.
+
+    `suffix` keeps apart workers that were all given one name for their instance.
+    """
+    said = OTELResourceDetector().detect()
+    instance = said.attributes.get("service.instance.id")
+    ours = {
+        "service.name": "promptlane",
+        "service.version": __version__,
+        "deployment.environment.name": environment,
+    }
+    named = {"service.instance.id": f"{instance}{suffix}" if instance else str(uuid.uuid4())}
+    return Resource.create(ours).merge(said).merge(Resource(named))
