@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import apsw
 from aiohttp import web
@@ -26,6 +25,7 @@ from proxy.adapters.journal_metrics import JournalMetrics
 from proxy.adapters.metrics import CallMetrics, Vitals
 from proxy.adapters.notices import UnpricedModels, WrappedCalls
 from proxy.adapters.posthog_sink import PostHogSettings, PostHogSink
+from proxy.adapters.telemetry import TelemetrySwitch
 from proxy.adapters.tokenizer import Estimator, Tokenizer
 from proxy.adapters.upstream import AiohttpUpstream
 from proxy.config import Changes, Configuration, Refused
@@ -38,9 +38,6 @@ from proxy.pipeline.services import Services, Snapshot
 from proxy.web.edge import Edge
 from proxy.web.ops import Operations
 from proxy.web.server import HardenedServer
-
-if TYPE_CHECKING:
-    from proxy.adapters.otel import OtelExport
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +108,9 @@ class App:
             leaving.push_async_callback(asyncio.to_thread, self._journal.close_journal, DELIVERY_S)
             self._start_shipping()
             leaving.push_async_callback(self._end_shipping)
-            await self._start_telemetry(leaving)
+            self._telemetry = TelemetrySwitch(self._settings.worker, self._settings.worker_count)
+            await asyncio.to_thread(self._telemetry.take_up, self._configuration.analytics)
+            leaving.push_async_callback(asyncio.to_thread, self._telemetry.stop)
             self._estimator = Estimator(Tokenizer())
             await asyncio.to_thread(self._estimator.load)  # later it would hold the interpreter for 0.2 s
             leaving.push_async_callback(self._end_estimates)
@@ -161,16 +160,6 @@ class App:
         await self._sink.drain(DELIVERY_S)
         await self._sink.close()
 
-    async def _start_telemetry(self, leaving: AsyncExitStack) -> None:
-        analytics, settings = self._configuration.analytics, self._settings
-        self._telemetry: OtelExport | None = None
-        if analytics.telemetry.is_wanted:
-            from proxy.adapters import otel  # hundreds of modules, which only this needs
-
-            workers = {"worker": settings.worker, "worker_count": settings.worker_count}
-            self._telemetry = await asyncio.to_thread(otel.OtelExport, analytics, **workers)
-            leaving.push_async_callback(self._telemetry.stop)
-
     async def _end_estimates(self) -> None:
         await asyncio.to_thread(self._estimator.close, DELIVERY_S)
         await asyncio.sleep(0)  # the last estimates arrive on this loop
@@ -211,8 +200,7 @@ class App:
             self._metrics.observe(exchange)
             unpriced.observe(exchange)
             wrapped.observe(exchange)
-            if self._telemetry is not None:
-                self._telemetry.observe(exchange)
+            self._telemetry.observe(exchange)
             if extra is not None:
                 extra(exchange)
 
@@ -255,6 +243,7 @@ class App:
         news = await asyncio.to_thread(self._changes.look, is_asked=is_asked)
         if isinstance(news, Configuration):
             self._take_up(news)
+            await asyncio.to_thread(self._telemetry.take_up, news.analytics)
         elif isinstance(news, Refused):
             self._metrics.configuration.refused()
             if self._settings.worker == 0:
@@ -291,6 +280,7 @@ class App:
             queued_rows=stats.queued_rows,
             queued_bytes=stats.queued_bytes,
             retried_events=delivery.retried_events if delivery is not None else 0,
+            lost_spans=self._telemetry.lost_spans,
             degraded=(*alarming, *stats.degraded),
         )
 

@@ -18,6 +18,7 @@ from proxy.domain.keys import key_hash
 from tests.harness.bed import chat
 from tests.harness.call import PATIENCE_S
 from tests.harness.client import RawClient, RawReply
+from tests.harness.collector import Collector
 from tests.harness.posthog import ScriptedPostHog
 from tests.harness.provider import ScriptedProvider
 from tests.harness.serve import posthog_environment
@@ -130,6 +131,24 @@ async def test_what_events_say_how_they_go_and_what_may_wait_change_too(
     assert post == (True, None)
     assert await running.metric("promptlane_outbox_max_bytes") == ["promptlane_outbox_max_bytes 2.097152e+06"]
     assert running.worker._journal._settings.outbox_max_bytes == 2 << 20
+
+
+async def test_telemetry_begins_and_ends_with_the_file(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    async with Collector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        running.write("analytics", "version: 1\notel: {traces: true}\n")
+        await running.news()
+        async with asyncio.timeout(PATIENCE_S):
+            while running.worker._telemetry._export is None:
+                await running.ask("POST", "/v1/chat/completions", body=chat())
+        await running.ask("POST", "/v1/chat/completions", body=chat())
+        running.write("analytics", "version: 1\n")
+        await running.news()
+        await collector.wait_for(lambda seen: bool(seen.spans))  # its end sends what waits
+    assert await running.metric("promptlane_telemetry_lost_spans_total") == [
+        "promptlane_telemetry_lost_spans_total 0.0"
+    ]
 
 
 async def test_a_bad_file_changes_nothing_and_says_so_once(running: Running, caplog: pytest.LogCaptureFixture) -> None:

@@ -41,6 +41,8 @@ class Vitals:
     queued_bytes: int = 0
     retried_events: int = 0
     """Since the worker started."""
+    lost_spans: int = 0
+    """Since the worker started; see `adapters.telemetry`."""
     degraded: tuple[str, ...] = ()
 
 
@@ -86,7 +88,8 @@ class CallMetrics:
             "promptlane_journal_commit_seconds", "Time of one commit of the journal.", _COMMIT_BUCKETS_S
         )
         self._retried = self._counter("promptlane_outbox_retried", "Events sent again after a failure.")
-        self._retried_events = 0
+        self._lost_spans = self._counter("promptlane_telemetry_lost_spans", "Spans that no collector took.")
+        self._last = Vitals()
         self._running = self._gauge("promptlane_calls_running", "Calls that run now.")
         self._queued_rows = self._gauge("promptlane_journal_queued_rows", "Rows that wait for the journal's writer.")
         self._queued_bytes = self._gauge("promptlane_journal_queued_bytes", "Bytes of these rows.")
@@ -108,8 +111,9 @@ class CallMetrics:
         self._running.set(vitals.calls_running)
         self._queued_rows.set(vitals.queued_rows)
         self._queued_bytes.set(vitals.queued_bytes)
-        self._retried.inc(vitals.retried_events - self._retried_events)
-        self._retried_events = vitals.retried_events
+        self._retried.inc(vitals.retried_events - self._last.retried_events)
+        self._lost_spans.inc(vitals.lost_spans - self._last.lost_spans)
+        self._last = vitals
         for part in PARTS:
             self._degraded.labels(part).set(part in vitals.degraded)
 

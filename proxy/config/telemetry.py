@@ -20,8 +20,8 @@ SAMPLERS = ("always_on", "always_off", "traceidratio")
 
 
 class OtelSection(Section):
-    """What goes to an OpenTelemetry collector too. Where it is and how it is spoken to, the standard OTEL_* variables
-    say; read at start only."""
+    """What goes to an OpenTelemetry collector too. Where that is, and how to speak to it, the standard OTEL_* variables
+    say."""
 
     traces: bool = False
     """A span for each call, and below it one for each attempt."""

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from proxy.domain.ai_properties import error_of
 from proxy.domain.call_properties import NO_CALL, NO_USAGE, of_end, of_plan, of_usage
-from proxy.domain.call_properties import of_call as properties_of_call
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import ErrorType
 from proxy.domain.event_properties import COMPLETED, FAILED, check
@@ -19,7 +18,8 @@ from proxy.domain.exchange import Attempt, Exchange
 from proxy.domain.provider_errors import finish_reason
 from proxy.domain.usage import Usage, UsageSource
 
-Attributes = dict[str, str | bool | int | float | tuple[str, ...]]
+Value = str | bool | int | float | tuple[str, ...]
+Attributes = dict[str, Value]
 
 OPERATION = "gen_ai.operation.name"
 PROVIDER = "gen_ai.provider.name"
@@ -31,10 +31,9 @@ HTTP_STATUS = "http.response.status_code"
 TARGET = "promptlane.target"
 
 CALL_PROPERTIES = (
-    "exchange_id", "trace_id", "environment", "key_alias", "prompt_name", "prompt_version_id",
-    "prompt_version_source", "task_type", "endpoint", "requested_model", "stream", "target", "status", "error_code",
-    "failed_phase", "attempt_count", "fallback_used", "ttft_ms", "proxy_overhead_ms", "usage_source",
-    "output_category", "estimated_cost_usd", "cost_status", "pricing_version",
+    "exchange_id", "trace_id", "environment", "key_alias", "prompt_name", "prompt_version_id", "task_type",
+    "requested_model", "target", "status", "error_code", "failed_phase", "attempt_count", "fallback_used", "ttft_ms",
+    "proxy_overhead_ms", "estimated_cost_usd", "cost_status",
 )  # fmt: skip
 """The event properties of a call's end that its span carries."""
 
@@ -74,7 +73,17 @@ def of_call(exchange: Exchange) -> Attributes:
     fate, caller = exchange.fate, exchange.caller
     assert fate is not None
     assert caller is not None
-    told = {**properties_of_call(exchange, caller, ""), **of_end(exchange)}
+    told = {
+        "exchange_id": exchange.exchange_id,
+        "trace_id": caller.trace_id,
+        "environment": caller.environment,
+        "key_alias": caller.key_alias,
+        "prompt_name": caller.prompt_name,
+        "prompt_version_id": caller.prompt_version_id,
+        "task_type": caller.task_type,
+        "requested_model": (exchange.call or NO_CALL).requested_model,
+        **of_end(exchange),
+    }
     chosen = check(COMPLETED if fate.is_completed else FAILED, {name: told.get(name) for name in CALL_PROPERTIES})
     return {
         **_known({HTTP_STATUS: fate.http_status, ERROR_TYPE: failure(fate.error_type)}),
@@ -103,7 +112,6 @@ def of_attempt(exchange: Exchange, attempt: Attempt) -> Attributes:
                 HTTP_STATUS: attempt.http_status,
                 "promptlane.attempt": attempt.ordinal + 1,
                 "promptlane.usage_source": planned.get("usage_source"),
-                "promptlane.cost_status": cost.status if cost else None,
                 "promptlane.estimated_cost_usd": float(cost.total_usd) if cost and cost.total_usd is not None else None,
             }
         ),

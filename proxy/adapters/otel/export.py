@@ -4,7 +4,6 @@ A call's spans are queued whole or dropped whole, by a count of what the exporte
 queue never overflows, and what is lost is known. The exporting itself is done in the SDK's threads.
 """
 
-import asyncio
 import logging
 import threading
 import time
@@ -18,10 +17,11 @@ from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData, Pe
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from proxy import __version__
 from proxy.adapters.otel.measures import Measures
-from proxy.adapters.otel.spans import make_spans, span_count
+from proxy.adapters.otel.spans import SpanMaker, span_count
 from proxy.domain.exchange import Exchange
 from proxy.domain.policy import AnalyticsPolicy
 
@@ -35,19 +35,21 @@ REMINDER_S = 300.0
 
 
 class OtelExport:
-    """Tells the collector of settled exchanges, from one event loop. Made in the process that exports; then `stop`."""
+    """Tells the collector of settled exchanges, from one event loop. Threads of the SDK do the rest, until `stop`."""
 
     def __init__(self, policy: AnalyticsPolicy, *, worker: int, worker_count: int) -> None:
         telemetry = policy.telemetry
         resource = _resource(policy.environment, f"-{worker}" if worker_count > 1 else "")
         self._max_queued_spans = telemetry.max_queued_spans
         self._queued_spans = self._dropped_spans = 0
-        self._tracing = self._metering = None
+        self._tracing: TracerProvider | None = None
+        self._metering: MeterProvider | None = None
         if telemetry.traces:
-            self._spans = _SpanExporter()
+            self._exporter = _SpanExporter()
+            self._processor = BatchSpanProcessor(self._exporter, telemetry.max_queued_spans)
             self._tracing = TracerProvider(resource=resource, shutdown_on_exit=False)
-            self._tracing.add_span_processor(BatchSpanProcessor(self._spans, telemetry.max_queued_spans))
-            self._tracer = self._tracing.get_tracer(SCOPE, __version__)
+            self._tracing.add_span_processor(self._processor)
+            self._spans = SpanMaker(self._tracing, InstrumentationScope(SCOPE, __version__))
         if telemetry.metrics:
             reader = PeriodicExportingMetricReader(_MetricExporter())
             self._metering = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
@@ -56,7 +58,7 @@ class OtelExport:
     @property
     def lost_spans(self) -> int:
         """Spans that found the queue full, or that no collector took."""
-        return self._dropped_spans + (self._spans.lost if self._tracing else 0)
+        return self._dropped_spans + (self._exporter.lost if self._tracing else 0)
 
     def observe(self, exchange: Exchange) -> None:
         """Tell of a model call that has events. Never raises and never waits."""
@@ -71,17 +73,18 @@ class OtelExport:
             log.exception("telemetry of a call failed", extra={"exchange_id": exchange.exchange_id})
 
     def _queue_spans(self, exchange: Exchange) -> None:
-        count = span_count(exchange)
-        if self._queued_spans + count - self._spans.taken > self._max_queued_spans:
-            self._dropped_spans += count
-        elif make_spans(exchange, self._tracer):
-            self._queued_spans += count
+        if self._queued_spans + span_count(exchange) - self._exporter.taken > self._max_queued_spans:
+            self._dropped_spans += span_count(exchange)
+            return
+        for span in self._spans.spans_of(exchange):
+            self._processor.on_end(span)
+            self._queued_spans += 1
 
-    async def stop(self) -> None:
-        """Export what waits within `STOP_S`; what a silent collector holds up is given up."""
+    def stop(self) -> None:
+        """Export what waits, within `STOP_S`; what a silent collector holds up is given up. Blocks."""
         ending = threading.Thread(target=self._shut_down, name="otel-stop", daemon=True)
         ending.start()
-        await asyncio.to_thread(ending.join, STOP_S)
+        ending.join(STOP_S)
         if ending.is_alive():
             log.warning("the collector did not take the last telemetry in time")
 

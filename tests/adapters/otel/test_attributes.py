@@ -54,7 +54,6 @@ def test_a_good_stream_is_told_by_the_conventions() -> None:
         "promptlane.target": "openai",
         "promptlane.attempt": 1,
         "promptlane.usage_source": "provider",
-        "promptlane.cost_status": "priced",
         "promptlane.estimated_cost_usd": 0.0048,
     }
 

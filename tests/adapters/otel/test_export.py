@@ -59,7 +59,7 @@ async def test_spans_and_metrics_of_a_call_reach_the_collector(
     assert attempt.attributes["gen_ai.response.finish_reasons"] == ["stop"]
     await collector.wait_for(lambda seen: len(seen.metrics) == 3)
     assert {head.get("authorization") for head in collector.heads} == {"Bearer token"}
-    await exporting.stop()
+    await asyncio.to_thread(exporting.stop)
     assert exporting.lost_spans == 0
 
 
@@ -69,7 +69,7 @@ async def test_spans_and_metrics_of_a_call_reach_the_collector(
 async def test_only_what_was_asked_for_is_sent(collector: Collector, telemetry: Telemetry, paths: set[str]) -> None:
     exporting = exporter(telemetry)
     exporting.observe(settled())
-    await exporting.stop()
+    await asyncio.to_thread(exporting.stop)
     assert {head.start_line.split(" ")[1] for head in collector.heads} == paths
     assert exporting.lost_spans == 0
 
@@ -79,7 +79,7 @@ async def test_what_waits_is_sent_before_the_end(collector: Collector, monkeypat
     monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "60000")
     exporting = exporter()
     exporting.observe(settled())
-    await exporting.stop()
+    await asyncio.to_thread(exporting.stop)
     assert (len(collector.spans), len(collector.metrics)) == (2, 3)
 
 
@@ -89,7 +89,7 @@ async def test_the_service_is_named_and_the_operator_may_rename_it(
     async def resource_of(**workers: int) -> dict[str, Any]:
         exporting = exporter(Telemetry(traces=True), **workers)
         exporting.observe(settled())
-        await exporting.stop()
+        await asyncio.to_thread(exporting.stop)
         return dict(collector.resources[-1])
 
     ours, another = await resource_of(), await resource_of()
@@ -109,7 +109,7 @@ async def test_a_call_without_events_has_no_telemetry(collector: Collector) -> N
     exporting = exporter()
     exporting.observe(finished())
     exporting.observe(running(caller=None))
-    await exporting.stop()
+    await asyncio.to_thread(exporting.stop)
     assert (collector.spans, collector.metrics) == ([], {})
 
 
@@ -126,7 +126,7 @@ async def test_a_full_queue_drops_calls_whole_and_counts_them(
         exporting.observe(settled())
     assert exporting.lost_spans == 3 * 2
     collector.gate.set()
-    await exporting.stop()
+    await asyncio.to_thread(exporting.stop)
     assert (len(collector.spans), exporting.lost_spans) == (3 * 2, 3 * 2)
 
 
@@ -138,7 +138,7 @@ async def test_a_trace_that_is_not_sampled_takes_no_place(
     exporting = exporter(Telemetry(traces=True, max_queued_spans=2))
     for _ in range(5):
         exporting.observe(settled())
-    await exporting.stop()
+    await asyncio.to_thread(exporting.stop)
     assert (collector.spans, exporting.lost_spans) == ([], 0)
 
 
@@ -153,7 +153,7 @@ async def test_a_collector_that_refuses_is_told_of_once_and_so_is_its_return(
         await collector.wait_for(lambda seen, refused=refused: len(seen.heads) == refused)  # type: ignore[misc]
     collector.status = 200
     exporting.observe(settled())
-    await exporting.stop()
+    await asyncio.to_thread(exporting.stop)
     ours = [record for record in caplog.records if record.name.startswith("proxy.")]
     assert [(record.levelname, record.message) for record in ours] == [
         ("WARNING", TOLD_OF),
@@ -169,7 +169,7 @@ async def test_metrics_outlive_a_collector_that_refused_them(collector: Collecto
     await collector.wait_for(lambda seen: len(seen.heads) == 2)
     collector.status = 200
     await collector.wait_for(lambda seen: bool(seen.metrics))
-    await exporting.stop()
+    await asyncio.to_thread(exporting.stop)
     (point,) = collector.points("gen_ai.client.operation.duration").values()
     assert point.count == 1
 
@@ -182,14 +182,14 @@ async def test_a_silent_collector_holds_up_the_end_for_a_bounded_time(
     exporting = exporter()
     exporting.observe(settled())
     async with asyncio.timeout(PATIENCE_S):
-        await exporting.stop()
+        await asyncio.to_thread(exporting.stop)
     assert "the collector did not take the last telemetry in time" in caplog.text
 
 
 async def test_telling_never_fails_a_call(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
     exporting = exporter()
     exporting.observe(running(is_started=True))  # never settled
-    await exporting.stop()
+    await asyncio.to_thread(exporting.stop)
     assert "telemetry of a call failed" in caplog.text
 
 
@@ -205,6 +205,6 @@ def test_a_collector_that_stays_away_is_told_of_again_but_seldom(caplog: pytest.
 async def test_the_callers_trace_goes_on(collector: Collector) -> None:
     exporting = exporter(Telemetry(traces=True))
     exporting.observe(settled(caller=caller(parent_span=ParentSpan("a" * 32, "b" * 16, is_sampled=True))))
-    await exporting.stop()
+    await asyncio.to_thread(exporting.stop)
     assert {span.trace_id for span in collector.spans} == {"a" * 32}
     assert {span.parent_id for span in collector.spans if span.kind == "server"} == {"b" * 16}

@@ -1,12 +1,9 @@
-from collections.abc import Sequence
-
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanKind, StatusCode
 
-from proxy.adapters.otel.spans import make_spans, span_count
+from proxy.adapters.otel.spans import SpanMaker, span_count
 from proxy.domain.errors import ErrorType, Status
 from proxy.domain.exchange import Exchange, Fate
 from proxy.domain.identity import ParentSpan
@@ -21,14 +18,9 @@ def default_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OTEL_TRACES_SAMPLER", raising=False)
 
 
-def spans_of(exchange: Exchange) -> Sequence[ReadableSpan]:
+def spans_of(exchange: Exchange) -> list[ReadableSpan]:
     """The call's own span first, then its attempts."""
-    provider, memory = TracerProvider(shutdown_on_exit=False), InMemorySpanExporter()
-    provider.add_span_processor(SimpleSpanProcessor(memory))
-    is_sampled = make_spans(exchange, provider.get_tracer("test"))
-    *attempts, call = memory.get_finished_spans() or [None]
-    assert is_sampled is (call is not None)
-    return [call, *attempts] if call is not None else []
+    return SpanMaker(TracerProvider(shutdown_on_exit=False), InstrumentationScope("test")).spans_of(exchange)
 
 
 def context_of(span: ReadableSpan) -> tuple[str, str]:
