@@ -10,7 +10,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from proxy.domain.ai_properties import error_of
-from proxy.domain.call_properties import NO_CALL, NO_USAGE, of_end, of_plan, of_usage
+from proxy.domain.call_properties import NO_CALL, NO_USAGE, of_end, of_usage
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import ErrorType
 from proxy.domain.event_properties import COMPLETED, FAILED, check
@@ -94,24 +94,25 @@ def of_call(exchange: Exchange) -> Attributes:
 def of_attempt(exchange: Exchange, attempt: Attempt) -> Attributes:
     """The span of one request to a provider."""
     call, reading, cost = exchange.call or NO_CALL, attempt.reading, attempt.cost
-    planned = check(COMPLETED, {**of_plan(exchange, attempt.target), **of_usage(attempt)})
+    asked = check(COMPLETED, {"model": attempt.target.model or call.requested_model})
     answered = check(COMPLETED, {"model": reading.model if reading else None})
+    counted = check(COMPLETED, of_usage(attempt))
     reason = finish_reason(reading.finish_reason) if reading else None
     return {
         **of_target(exchange, attempt),
         **_known(
             {
-                REQUEST_MODEL: planned.get("model"),
+                REQUEST_MODEL: asked.get("model"),
                 RESPONSE_MODEL: answered.get("model"),
                 "gen_ai.request.stream": call.stream or None,
                 "gen_ai.request.temperature": call.temperature,
                 "gen_ai.request.max_tokens": call.max_tokens,
                 "gen_ai.response.finish_reasons": (reason,) if reason else None,
                 "gen_ai.response.time_to_first_chunk": first_chunk_s(exchange, attempt),
-                **{name: planned.get(counted) for name, counted in _USAGE.items()},
+                **{name: counted.get(ours) for name, ours in _USAGE.items()},
                 HTTP_STATUS: attempt.http_status,
                 "promptlane.attempt": attempt.ordinal + 1,
-                "promptlane.usage_source": planned.get("usage_source"),
+                "promptlane.usage_source": counted.get("usage_source"),
                 "promptlane.estimated_cost_usd": float(cost.total_usd) if cost and cost.total_usd is not None else None,
             }
         ),

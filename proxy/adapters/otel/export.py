@@ -38,47 +38,26 @@ class OtelExport:
     """Tells the collector of settled exchanges, from one event loop. Threads of the SDK do the rest, until `stop`."""
 
     def __init__(self, policy: AnalyticsPolicy, *, worker: int, worker_count: int) -> None:
-        telemetry = policy.telemetry
+        wanted = policy.telemetry
         resource = _resource(policy.environment, f"-{worker}" if worker_count > 1 else "")
-        self._max_queued_spans = telemetry.max_queued_spans
-        self._queued_spans = self._dropped_spans = 0
-        self._tracing: TracerProvider | None = None
-        self._metering: MeterProvider | None = None
-        if telemetry.traces:
-            self._exporter = _SpanExporter()
-            self._processor = BatchSpanProcessor(self._exporter, telemetry.max_queued_spans)
-            self._tracing = TracerProvider(resource=resource, shutdown_on_exit=False)
-            self._tracing.add_span_processor(self._processor)
-            self._spans = SpanMaker(self._tracing, InstrumentationScope(SCOPE, __version__))
-        if telemetry.metrics:
-            reader = PeriodicExportingMetricReader(_MetricExporter())
-            self._metering = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
-            self._measures = Measures(self._metering.get_meter(SCOPE, __version__))
+        self._traces = _Traces(resource, wanted.max_queued_spans) if wanted.traces else None
+        metrics = _Metrics(resource) if wanted.metrics else None
+        self._signals: Sequence[_Traces | _Metrics] = [each for each in (self._traces, metrics) if each is not None]
 
     @property
     def lost_spans(self) -> int:
         """Spans that found the queue full, or that no collector took."""
-        return self._dropped_spans + (self._exporter.lost if self._tracing else 0)
+        return self._traces.lost if self._traces is not None else 0
 
     def observe(self, exchange: Exchange) -> None:
         """Tell of a model call that has events. Never raises and never waits."""
         if not exchange.is_started:
             return
         try:
-            if self._metering is not None:
-                self._measures.record(exchange)
-            if self._tracing is not None:
-                self._queue_spans(exchange)
+            for signal in self._signals:
+                signal.observe(exchange)
         except Exception:
             log.exception("telemetry of a call failed", extra={"exchange_id": exchange.exchange_id})
-
-    def _queue_spans(self, exchange: Exchange) -> None:
-        if self._queued_spans + span_count(exchange) - self._exporter.taken > self._max_queued_spans:
-            self._dropped_spans += span_count(exchange)
-            return
-        for span in self._spans.spans_of(exchange):
-            self._processor.on_end(span)
-            self._queued_spans += 1
 
     def stop(self) -> None:
         """Export what waits, within `STOP_S`; what a silent collector holds up is given up. Blocks."""
@@ -89,32 +68,48 @@ class OtelExport:
             log.warning("the collector did not take the last telemetry in time")
 
     def _shut_down(self) -> None:
-        for provider in (self._tracing, self._metering):
-            if provider is not None:
-                try:
-                    provider.shutdown()
-                except Exception:
-                    log.exception("telemetry did not end well")
+        for signal in self._signals:
+            try:
+                signal.provider.shutdown()
+            except Exception:
+                log.exception("telemetry did not end well")
 
 
-class _Watch:
-    """Says in the log when exports begin to fail and when they work again; in between, seldom."""
+class _Traces:
+    """Spans, by way of the SDK's queue."""
 
-    def __init__(self, signal: str, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._signal = signal
-        self._now_s = now_s
-        self._told_s: float | None = None
+    def __init__(self, resource: Resource, max_queued_spans: int) -> None:
+        self._exporter = _SpanExporter()
+        self._processor = BatchSpanProcessor(self._exporter, max_queued_spans)
+        self._max_queued_spans = max_queued_spans
+        self._queued_spans = self._dropped_spans = 0
+        self.provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self.provider.add_span_processor(self._processor)
+        self._maker = SpanMaker(self.provider, InstrumentationScope(SCOPE, __version__))
 
-    def note(self, *, is_good: bool, lost: int) -> None:
-        """One export ended; `lost` counts what has been lost so far."""
-        said = {"signal": self._signal, "lost": lost}
-        now_s = self._now_s()
-        if is_good and self._told_s is not None:
-            self._told_s = None
-            log.info("the collector takes telemetry again", extra=said)
-        elif not is_good and (self._told_s is None or now_s - self._told_s >= REMINDER_S):
-            self._told_s = now_s
-            log.warning("the collector does not take telemetry; see OTEL_EXPORTER_OTLP_ENDPOINT", extra=said)
+    @property
+    def lost(self) -> int:
+        return self._dropped_spans + self._exporter.lost
+
+    def observe(self, exchange: Exchange) -> None:
+        if self._queued_spans + span_count(exchange) - self._exporter.taken > self._max_queued_spans:
+            self._dropped_spans += span_count(exchange)
+            return
+        for span in self._maker.spans_of(exchange):
+            self._processor.on_end(span)
+            self._queued_spans += 1
+
+
+class _Metrics:
+    """Histograms, exported from time to time."""
+
+    def __init__(self, resource: Resource) -> None:
+        reader = PeriodicExportingMetricReader(_MetricExporter())
+        self.provider = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
+        self._measures = Measures(self.provider.get_meter(SCOPE, __version__))
+
+    def observe(self, exchange: Exchange) -> None:
+        self._measures.record(exchange)
 
 
 class _SpanExporter(OTLPSpanExporter):
@@ -147,6 +142,27 @@ class _MetricExporter(OTLPMetricExporter):
         result = super().export(metrics_data, timeout_millis, **kwargs)
         self._watch.note(is_good=result is MetricExportResult.SUCCESS, lost=0)
         return result
+
+
+class _Watch:
+    """Says in the log when exports fail, at most once in `REMINDER_S`, and when they then work again."""
+
+    def __init__(self, signal: str, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._signal = signal
+        self._now_s = now_s
+        self._told_s: float | None = None
+        self._is_failing = False
+
+    def note(self, *, is_good: bool, lost: int) -> None:
+        """One export ended; `lost` counts what has been lost so far."""
+        said = {"signal": self._signal, "lost": lost}
+        now_s = self._now_s()
+        if is_good and self._is_failing:
+            self._is_failing = False
+            log.info("the collector takes telemetry again", extra=said)
+        elif not is_good and (self._told_s is None or now_s - self._told_s >= REMINDER_S):
+            self._told_s, self._is_failing = now_s, True
+            log.warning("the collector does not take telemetry; see OTEL_EXPORTER_OTLP_ENDPOINT", extra=said)
 
 
 def _resource(environment: str, suffix: str) -> Resource:

@@ -193,13 +193,16 @@ async def test_telling_never_fails_a_call(collector: Collector, caplog: pytest.L
     assert "telemetry of a call failed" in caplog.text
 
 
-def test_a_collector_that_stays_away_is_told_of_again_but_seldom(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("flaps", [False, True])
+def test_a_collector_that_stays_away_or_flaps_is_told_of_seldom(flaps: bool, caplog: pytest.LogCaptureFixture) -> None:
     now_s = 0.0
     watch = export._Watch("traces", lambda: now_s)
     for _ in range(5):
         watch.note(is_good=False, lost=1)
+        if flaps:
+            watch.note(is_good=True, lost=1)
         now_s += export.REMINDER_S / 2
-    assert [record.message for record in caplog.records] == [TOLD_OF] * 3
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [TOLD_OF] * 3
 
 
 async def test_the_callers_trace_goes_on(collector: Collector) -> None:
