@@ -47,6 +47,9 @@ def summary(configuration: Configuration) -> Iterator[str]:
     destination, analytics = configuration.destination, configuration.analytics
     yield f"events        {destination.host if destination.api_key else 'stay local: POSTHOG_API_KEY is not set'}"
     yield f"environment   {analytics.environment}"
+    signals = {"traces": analytics.telemetry.traces, "metrics": analytics.telemetry.metrics}
+    if wanted := [name for name, is_wanted in signals.items() if is_wanted]:
+        yield f"telemetry     {' and '.join(wanted)} go to an OpenTelemetry collector"
     yield f"prices        {configuration.prices.version}, {len(configuration.prices.rules)} of your own"
     for rule in configuration.prices.rules:
         yield f"  {rule.provider} {rule.model}: {_example(rule)}"

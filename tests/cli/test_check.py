@@ -56,6 +56,18 @@ def test_a_good_configuration_is_summed_up(
     assert "hidden" not in printed.out + printed.err
 
 
+def test_telemetry_is_summed_up_where_it_is_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "analytics.yaml").write_text("version: 1\notel: {traces: true, metrics: true}\n")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+    for disabled, is_told in (("", True), ("true", False)):
+        monkeypatch.setenv("OTEL_SDK_DISABLED", disabled)
+        assert run("--config", str(tmp_path)) == 0
+        told = "telemetry     traces and metrics go to an OpenTelemetry collector"
+        assert (told in capsys.readouterr().out.splitlines()) is is_told
+
+
 def test_a_key_that_nobody_can_use_and_a_missing_project_are_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
