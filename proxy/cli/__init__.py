@@ -8,7 +8,7 @@ from importlib import import_module
 
 from proxy import __version__
 
-VERBS = ("serve", "demo", "check", "doctor", "keys", "meter", "outbox")
+VERBS = ("serve", "demo", "check", "price", "doctor", "keys", "meter", "outbox")
 """Modules of this package; each offers `add_parser(subparsers)` and sets `run` on its parser."""
 
 

@@ -5,7 +5,7 @@ Start at `load`. A file becomes a `Document` (values with their places), a `Sect
 """
 
 from proxy.config.changes import Changes, Refused
-from proxy.config.load import Configuration, Places, compile_files, find_places, load
+from proxy.config.load import Configuration, Places, compile_files, find_places, load, load_prices
 from proxy.config.problems import ConfigError, Problem
 from proxy.config.secret import load_secret
 
@@ -19,5 +19,6 @@ __all__ = [
     "compile_files",
     "find_places",
     "load",
+    "load_prices",
     "load_secret",
 ]

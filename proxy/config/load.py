@@ -114,6 +114,16 @@ def compile_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> Config
     return configuration
 
 
+def load_prices(pricing_file: Path, env: Mapping[str, str]) -> PriceBook:
+    """The prices alone, for who needs nothing else to be in order. Raises ConfigError with all problems."""
+    raw = _read(pricing_file)
+    document = parse_document(str(pricing_file), raw, env)
+    book = _price_book(document, check_document(document, PricingFile) or PricingFile(version=1), raw)
+    if document.problems:
+        raise ConfigError(document.problems)
+    return book
+
+
 def _price_book(document: Document, pricing: PricingFile, raw: bytes) -> PriceBook:
     base = _base_table()
     version = f"{base.version}+{hashlib.sha256(raw).hexdigest()[:8]}" if pricing.models else base.version

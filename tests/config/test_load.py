@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import ConfigError, Configuration, find_places, load
+from proxy.config import ConfigError, Configuration, find_places, load, load_prices
 from proxy.domain.endpoints import Dialect
 from proxy.domain.usage import Usage
 
@@ -177,3 +177,34 @@ def test_the_contracts_own_examples_load(tmp_path: Path) -> None:
     assert default.name == "gemini"
     assert configuration.analytics.trace_url == "http://127.0.0.1:4000/ui/traces/{trace_id}"
     assert len(configuration.prices.rules) == 2
+
+
+def test_a_price_that_is_added_for_a_later_day_changes_no_earlier_call(tmp_path: Path) -> None:
+    entry = "version: 1\nmodels:\n- match: {model: 'gpt-4.1*'}\n  prices:\n  - {from: 2026-01-01, usd_per_call: 1}\n"
+    days = (date(2025, 12, 31), date(2026, 1, 1), date(2026, 11, 30), date(2026, 12, 1))
+    totals = []
+    for added in ("", "  - {from: 2026-12-01, usd_per_call: 2}\n"):
+        write(tmp_path, pricing=entry + added)
+        prices = loaded(tmp_path).prices
+        costs = [
+            prices.price(
+                Usage(input_tokens=0, output_tokens=0),
+                provider_label="openai",
+                provider_name="openai",
+                model="gpt-4.1",
+                on=day,
+            )
+            for day in days
+        ]
+        totals.append([cost.total_usd for cost in costs])
+    assert totals == [[0, 1, 1, 1], [0, 1, 1, 2]]
+
+
+def test_prices_are_read_alone_where_the_rest_is_not_in_order(tmp_path: Path) -> None:
+    write(tmp_path, routing="version: 2\n", pricing="version: 1\nmodels: [{match: {model: m}, free: true}]\n")
+    (rule,) = load_prices(tmp_path / "pricing.yaml", {}).rules
+    assert rule.model == "m"
+    assert load_prices(tmp_path / "absent.yaml", {}).rules == ()
+    write(tmp_path, pricing="version: 1\nmodels: [{match: {model: m}}]\n")
+    with pytest.raises(ConfigError, match="give either"):
+        load_prices(tmp_path / "pricing.yaml", {})

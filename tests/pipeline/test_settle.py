@@ -1,6 +1,7 @@
 """What the end says when the provider did not say it all."""
 
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -8,11 +9,22 @@ import pytest
 from proxy.domain.errors import UpstreamReset
 from proxy.domain.estimate import Estimate
 from proxy.domain.meter import Reading
-from proxy.domain.price_book import PriceBook
+from proxy.domain.price_book import PriceBook, PriceRule
 from proxy.domain.rates import Price, RateCard, Rates
 from proxy.domain.usage import Usage, UsageSource
 from proxy.pipeline.settle import with_estimate
-from tests.pipeline.fakes import CHAT, DONE, ScriptedReply, call, request, snapshot, stream_chunk, streamed, world
+from tests.pipeline.fakes import (
+    CHAT,
+    DONE,
+    ScriptedReply,
+    call,
+    plain,
+    request,
+    snapshot,
+    stream_chunk,
+    streamed,
+    world,
+)
 
 STREAM = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
 SILENT = (stream_chunk("Hel"), stream_chunk("lo.", finish_reason="stop"), DONE)
@@ -91,3 +103,37 @@ async def test_a_refused_call_is_of_unknown_cost_under_any_name_and_price(status
         end = made.journal.end()
         assert end["cost_status"] == "unknown"
         assert "estimated_cost_usd" not in end
+
+
+def priced_at(usd_per_call: int, *, version: str) -> PriceBook:
+    per_call = Price(card=RateCard(standard=Rates(usd_per_call=Decimal(usd_per_call))))
+    return PriceBook(table={"openai": {"gpt-4.1-mini": per_call}}, version=version)
+
+
+@pytest.mark.parametrize("reply", [streamed(), streamed(*SILENT)], ids=["counted", "estimated"])
+async def test_a_running_call_keeps_the_prices_with_which_it_began(reply: ScriptedReply) -> None:
+    """The configuration is reloaded while the provider answers; the estimate comes even later."""
+    current = [replace(snapshot(), prices=priced_at(1, version="old"))]
+
+    async def reload() -> None:
+        current[0] = replace(snapshot(), prices=priced_at(2, version="new"))
+
+    made = world(replace(reply, before_head=reload), plain())
+    made.services.snapshot = lambda: current[0]
+    await call(made, request(STREAM))
+    await call(made, request(CHAT))
+    first, second = made.journal.events("llm_request_completed")
+    assert (first["properties"]["estimated_cost_usd"], first["properties"]["pricing_version"]) == (1, "old")
+    assert (second["properties"]["estimated_cost_usd"], second["properties"]["pricing_version"]) == (2, "new")
+
+
+async def test_a_call_has_the_price_of_the_day_on_which_it_came() -> None:
+    came_on = datetime.fromtimestamp(request().received_unix_us / 1e6, UTC).date()
+    prices = tuple(
+        Price(starts_on=day, card=RateCard(standard=Rates(usd_per_call=Decimal(usd))))
+        for day, usd in ((came_on + timedelta(days=1), 3), (came_on, 2), (date.min, 1))
+    )
+    book = PriceBook(rules=[PriceRule(provider="*", model="*", prices=prices)], table={}, version="test")
+    made = world(plain(), configured=replace(snapshot(), prices=book))
+    await call(made, request(CHAT))
+    assert made.journal.end()["estimated_cost_usd"] == 2
