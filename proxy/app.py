@@ -19,6 +19,7 @@ from aiohttp import web
 from proxy import __version__
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.decompress import StreamDecompressor, decode_copy
+from proxy.adapters.estimator import CountingProcess, Estimator
 from proxy.adapters.journal import JournalReader, JournalSettings, JournalStats, SqliteJournal, journal_files
 from proxy.adapters.journal.schema import Unusable
 from proxy.adapters.journal_metrics import JournalMetrics
@@ -26,7 +27,6 @@ from proxy.adapters.metrics import CallMetrics, Vitals
 from proxy.adapters.notices import UnpricedModels, WrappedCalls
 from proxy.adapters.posthog_sink import PostHogSettings, PostHogSink
 from proxy.adapters.telemetry import TelemetrySwitch
-from proxy.adapters.tokenizer import Estimator, Tokenizer
 from proxy.adapters.upstream import AiohttpUpstream
 from proxy.config import Changes, Configuration, Refused
 from proxy.domain import events
@@ -111,8 +111,8 @@ class App:
             self._telemetry = TelemetrySwitch(self._settings.worker, self._settings.worker_count)
             await asyncio.to_thread(self._telemetry.take_up, self._configuration.analytics)
             leaving.push_async_callback(asyncio.to_thread, self._telemetry.stop)
-            self._estimator = Estimator(Tokenizer())
-            await asyncio.to_thread(self._estimator.load)  # later it would hold the interpreter for 0.2 s
+            self._counting = CountingProcess()
+            self._estimator = Estimator(self._counting.count)
             leaving.push_async_callback(self._end_estimates)
             await self._accept()
             leaving.push_async_callback(self._end_calls)
@@ -162,6 +162,7 @@ class App:
 
     async def _end_estimates(self) -> None:
         await asyncio.to_thread(self._estimator.close, DELIVERY_S)
+        await asyncio.to_thread(self._counting.close)
         await asyncio.sleep(0)  # the last estimates arrive on this loop
 
     async def _accept(self) -> None:

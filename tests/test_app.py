@@ -18,7 +18,6 @@ from aiohttp.test_utils import unused_port
 from proxy import __version__, app
 from proxy.adapters.journal import JournalReader, JournalSettings, SqliteJournal, journal_files
 from proxy.adapters.posthog_sink import PostHogSink
-from proxy.adapters.tokenizer import Tokenizer
 from proxy.app import App, Settings
 from proxy.config import Configuration, load
 from proxy.domain import events
@@ -35,15 +34,6 @@ from tests.harness.serve import posthog_environment, upstream_environment
 
 SECRET = b"0123456789abcdef"
 STREAM = (("Content-Type", "text/event-stream"),)
-
-
-_TOKENIZER = Tokenizer()
-
-
-@pytest.fixture(autouse=True)
-def one_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loaded once for all tests; it does not change."""
-    monkeypatch.setattr(app, "Tokenizer", lambda: _TOKENIZER)
 
 
 @pytest_asyncio.fixture

@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 
 from proxy import app
-from proxy.adapters.tokenizer import Tokenizer
 from proxy.app import App, Settings
 from proxy.config import Changes, Configuration, Places, load
 from proxy.domain.keys import key_hash
@@ -85,7 +84,6 @@ async def running(
     provider: ScriptedProvider, posthog: ScriptedPostHog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Running]:
     monkeypatch.setattr(app, "LOOK_S", 0.01)
-    monkeypatch.setattr(Tokenizer, "load", lambda self: None)
     (tmp_path / "routing.yaml").write_text(routing(provider.url, PROXY_KEY))
     (tmp_path / "analytics.yaml").write_text("version: 1\n")
     env = {"OUR_KEY": "sk-ours", **posthog_environment(posthog.url)}

@@ -22,7 +22,7 @@ from pathlib import Path
 import orjson
 from prometheus_client.multiprocess import mark_process_dead
 
-import proxy
+from proxy.adapters.children import environment, python_module
 from proxy.config import ConfigError, Configuration, compile_files
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
@@ -119,8 +119,8 @@ class Supervisor:
         port = str(self._reserved.getsockname()[1])
         own = ["--worker-number", str(worker), "--port", port, "--runtime-dir", str(self._runtime_dir)]
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "proxy.cli", *sys.argv[1:], *own),
-            env=self._environment(),
+            *python_module("proxy.cli", *sys.argv[1:], *own),
+            env=environment(PROMETHEUS_MULTIPROC_DIR=str(self._runtime_dir)),
             stdin=asyncio.subprocess.PIPE,  # its end tells the child that this process is gone
             start_new_session=True,  # a terminal's Ctrl-C reaches the children once, through this process
         )
@@ -128,17 +128,6 @@ class Supervisor:
         if self._stopping.is_set():  # the signal came before there was a child to pass it on to
             child.terminate()
         return child
-
-    def _environment(self) -> Mapping[str, str]:
-        """Children count their metrics together, and find this very package, also where the current folder has
-        another one of its name.
-        """
-        paths = (str(Path(proxy.__file__).parents[1]), os.environ.get("PYTHONPATH", ""))
-        return {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            "PROMETHEUS_MULTIPROC_DIR": str(self._runtime_dir),
-        }
 
 
 def _bound(host: str, port: int, *, shares: bool) -> socket.socket:

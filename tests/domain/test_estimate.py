@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.domain.estimate import ANTHROPIC_IMAGE_TOKENS, IMAGE_TOKENS, LOW_DETAIL_IMAGE_TOKENS, countable_input
+from proxy.domain.estimate import (
+    ANTHROPIC_IMAGE_TOKENS,
+    IMAGE_TOKENS,
+    LOW_DETAIL_IMAGE_TOKENS,
+    countable_input,
+    heuristic_tokens,
+)
 
 APIS = ("chat", "completions", "embeddings", "responses", "messages")
 JSON = st.recursive(
@@ -157,3 +163,15 @@ def test_no_body_makes_it_raise(api, request):
 
 def test_texts_do_not_show_in_the_repr():
     assert "secret" not in repr(countable_input("completions", b'{"prompt":"secret"}'))
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"), [("", 0), ("abcd", 1), ("abcde", 2), ("漢字", 2), ("漢字 ab", 3), ("привет", 3)]
+)
+def test_the_heuristic(text: str, tokens: int) -> None:
+    assert heuristic_tokens(text) == tokens
+
+
+@given(st.text(alphabet=st.characters(), max_size=200))
+def test_the_heuristic_takes_any_text(text: str) -> None:
+    assert 0 <= heuristic_tokens(text) <= 2 * len(text) + 1
