@@ -60,10 +60,6 @@ class CountingProcess:
                 _log.error("no process counts tokens: estimates stay rough for a while")
         return sum(map(heuristic_tokens, texts))
 
-    def wait(self, timeout_s: float) -> bool:
-        """Start the child and wait until it counts."""
-        return self._has_loaded(timeout_s)
-
     def close(self) -> None:
         """End the child."""
         child, self._child, self._is_ready = self._child, None, False

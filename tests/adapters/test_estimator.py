@@ -1,7 +1,6 @@
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from threading import Event, get_ident
 
@@ -173,7 +172,7 @@ def child(counting: CountingProcess) -> "subprocess.Popen[bytes]":
 
 
 def test_the_process_counts_with_the_vocabulary_and_lives_on(counting):
-    assert counting.wait(WAIT_S)
+    assert counting._has_loaded(WAIT_S)
     assert counting.count(["antidisestablishmentarianism", "\ud800"]) == 7
     first = child(counting)
     assert counting.count([]) == 0
@@ -188,17 +187,17 @@ def test_nobody_waits_while_it_loads(counting, monkeypatch):
     asked = child(counting).stdin
     assert asked is not None
     asked.write(b"\n")
-    assert counting.wait(WAIT_S)
+    assert counting._has_loaded(WAIT_S)
 
 
 def test_after_a_process_that_died_counts_are_rough_for_a_while(counting, monkeypatch, caplog):
-    assert counting.wait(WAIT_S)
+    assert counting._has_loaded(WAIT_S)
     child(counting).kill()
     child(counting).wait()
     assert [counting.count(["abcd"]), counting.count(["漢字", "abcde"])] == [1, 4]
     assert [record.msg for record in caplog.records] == ["no process counts tokens: estimates stay rough for a while"]
     counting._rough_until_s = 0.0
-    assert counting.wait(WAIT_S)
+    assert counting._has_loaded(WAIT_S)
     assert counting.count(["Hello, world!"]) == 4
 
 
@@ -207,7 +206,7 @@ def test_the_process_ends_with_the_one_that_started_it(tmp_path: Path):
     script = (
         "from proxy.adapters.estimator import CountingProcess\n"
         "counting = CountingProcess()\n"
-        "counting.wait(20)\n"
+        "counting._has_loaded(20)\n"
         "print(counting._child.pid, flush=True)\n"
         "import os, signal\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -222,11 +221,18 @@ def test_the_process_ends_with_the_one_that_started_it(tmp_path: Path):
     raise AssertionError("it still runs")
 
 
-@pytest.mark.parametrize("script", ["", "print('no')", "print('ready', flush=True); input(); print('many')"])
-def test_a_process_that_does_not_count_is_not_believed(counting, monkeypatch, caplog, script):
+@pytest.mark.parametrize("script", ["", "print('no')"])
+def test_a_process_that_is_another_is_not_believed(counting, monkeypatch, caplog, script):
     monkeypatch.setattr(module, "python_module", saying(script))
-    with suppress(ValueError):
-        counting.wait(WAIT_S)
+    assert counting.count(["abcd"]) == 1
+    child(counting).wait()
+    assert counting.count(["abcd"]) == 1
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_a_process_that_answers_no_number_is_given_up(counting, monkeypatch, caplog):
+    monkeypatch.setattr(module, "python_module", saying("print('ready', flush=True); input(); print('many')"))
+    assert counting._has_loaded(WAIT_S)
     assert counting.count(["abcd"]) == 1
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
@@ -234,7 +240,7 @@ def test_a_process_that_does_not_count_is_not_believed(counting, monkeypatch, ca
 def test_a_process_that_does_not_answer_is_given_up(counting, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE_S", 0.01)
     monkeypatch.setattr(module, "python_module", saying("print('ready', flush=True); input(); input()"))
-    assert counting.wait(WAIT_S)
+    assert counting._has_loaded(WAIT_S)
     first = child(counting)
     assert counting.count(["abcd"]) == 1
     assert first.returncode is not None
@@ -242,7 +248,7 @@ def test_a_process_that_does_not_answer_is_given_up(counting, monkeypatch):
 
 def test_a_text_that_cannot_be_counted_is_not_guessed(counting, monkeypatch):
     monkeypatch.setattr(module, "python_module", saying("print('ready', flush=True); input(); print(-1, flush=True)"))
-    assert counting.wait(WAIT_S)
+    assert counting._has_loaded(WAIT_S)
     with pytest.raises(Uncounted):
         counting.count(["abcd"])
 
