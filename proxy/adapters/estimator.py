@@ -8,6 +8,7 @@ dropped as soon as they are counted.
 where none can be had, counts are a heuristic: the end of a call waits for its estimate, and must not wait long.
 """
 
+import asyncio
 import logging
 import subprocess
 import time
@@ -231,3 +232,19 @@ def _bounded(count: Count, texts: Sequence[str]) -> int:
         counted.append(text[:left_chars])
         left_chars -= len(counted[-1])
     return round(count([text for text in counted if text]) * scale)
+
+
+class AnswersOnLoop:
+    """An estimator whose answers arrive on the event loop, where the journal takes rows."""
+
+    def __init__(self, estimator: Estimator, loop: asyncio.AbstractEventLoop) -> None:
+        self._estimator = estimator
+        self._loop = loop
+
+    def submit(self, job: TextToCount, done: Callable[[Estimate], None]) -> bool:
+        """See the port."""
+
+        def answer(found: Estimate) -> None:
+            self._loop.call_soon_threadsafe(done, found)
+
+        return self._estimator.submit(job, answer)

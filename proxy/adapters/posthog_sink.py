@@ -105,7 +105,7 @@ class PostHogSink:
         self._capture.take_up(settings)
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
+        """Deliver until cancelled; no bug in a step is the end of it."""
         await self._start_afresh()
         async with asyncio.TaskGroup() as senders:
             for ordinal in range(SENDERS):

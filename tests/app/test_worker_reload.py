@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from proxy import app
 from proxy.app import App, Settings
+from proxy.app import worker as worker_module
 from proxy.config import Changes, Configuration, Places, load
 from proxy.domain.keys import key_hash
 from tests.harness.bed import chat
@@ -83,7 +83,7 @@ async def posthog() -> AsyncIterator[ScriptedPostHog]:
 async def running(
     provider: ScriptedProvider, posthog: ScriptedPostHog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Running]:
-    monkeypatch.setattr(app, "LOOK_S", 0.01)
+    monkeypatch.setattr(worker_module, "LOOK_S", 0.01)
     (tmp_path / "routing.yaml").write_text(routing(provider.url, PROXY_KEY))
     (tmp_path / "analytics.yaml").write_text("version: 1\n")
     env = {"OUR_KEY": "sk-ours", **posthog_environment(posthog.url)}

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +15,10 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import unused_port
 
-from proxy import __version__, app
+from proxy import __version__
 from proxy.adapters.journal import JournalReader, JournalSettings, SqliteJournal, journal_files
 from proxy.adapters.posthog_sink import PostHogSink
-from proxy.app import App, Settings
+from proxy.app import App, Settings, worker
 from proxy.config import Configuration, load
 from proxy.domain import events
 from proxy.domain.exchange import Exchange
@@ -189,7 +189,7 @@ async def test_posthog_away_is_nothing_to_the_caller(
     provider: ScriptedProvider, posthog: ScriptedPostHog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The events wait on disk, over the end of the process, until PostHog is back."""
-    monkeypatch.setattr(app, "DELIVERY_S", 0.05)
+    monkeypatch.setattr(worker, "DELIVERY_S", 0.05)
     configuration = configured(tmp_path, provider, posthog.url)
     await posthog.refuse()
     async with started(configuration, tmp_path) as made:
@@ -207,7 +207,6 @@ async def test_a_bug_in_delivery_is_not_the_end_of_it(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(app, "DELIVERY_PAUSE_S", 0.0)
     whole, stumbles = PostHogSink.step, [ValueError("CANARY")]
 
     async def step(self: PostHogSink) -> float:
@@ -353,22 +352,6 @@ async def test_an_ipv6_address_is_written_as_one(provider_less: Configuration, t
         await writer.wait_closed()
 
 
-def test_no_secret_is_in_a_repr() -> None:
-    settings = Settings(host="h", port=1, data_dir=Path(), secret=b"hidden", admin_token="hidden")
-    assert "hidden" not in repr(settings)
-
-
-def test_workers_share_the_operator_s_bounds(provider_less: Configuration, tmp_path: Path) -> None:
-    settings = Settings(host="h", port=1, data_dir=tmp_path, secret=SECRET, worker=1, worker_count=4)
-    shared = app._journal_settings(provider_less, settings)
-    bounds: Mapping[str, int] = {
-        "outbox_max_bytes": provider_less.analytics.outbox.max_bytes,
-        "store_max_bytes": provider_less.analytics.store.max_bytes,
-    }
-    assert {name: getattr(shared, name) for name in bounds} == {name: whole // 4 for name, whole in bounds.items()}
-    assert (shared.worker, shared.directory) == (1, tmp_path)
-
-
 def journal_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "journal"]
 
@@ -376,7 +359,7 @@ def journal_threads() -> list[threading.Thread]:
 async def test_a_start_that_fails_half_way_leaves_nothing_behind(
     provider: ScriptedProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "HardenedServer", None)
+    monkeypatch.setattr(worker, "HardenedServer", None)
     with pytest.raises(TypeError):
         async with started(configured(tmp_path, provider), tmp_path):
             pass

@@ -1,0 +1,4 @@
+"""Composition root: configuration → objects → a running server. The only place that wires."""
+
+from proxy.app.settings import Settings as Settings
+from proxy.app.worker import App as App

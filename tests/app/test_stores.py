@@ -1,0 +1,33 @@
+"""Several journal files beside each other, one of them damaged."""
+
+from pathlib import Path
+
+from proxy.adapters.journal import JournalSettings, SqliteJournal, journal_files
+from proxy.app.stores import records_of_trace, stats_of_others
+from proxy.domain.journal_rows import Closing
+
+
+def keep(folder: Path, worker: int, trace_id: str) -> None:
+    """A worker's file with one ended call."""
+    journal = SqliteJournal(JournalSettings(directory=folder, worker=worker), wall_unix_us=lambda: 1)
+    journal.close(
+        Closing(exchange_id=f"x{worker}", trace_id=trace_id, ended_unix_us=1, events=(), record=b"%d" % worker)
+    )
+    assert journal.close_journal(10)
+
+
+def test_a_trace_is_read_from_the_files_of_all_workers(tmp_path: Path) -> None:
+    keep(tmp_path, 0, "t")
+    keep(tmp_path, 1, "t")
+    keep(tmp_path, 2, "another")
+    assert sorted(records_of_trace(tmp_path, "t")) == [b"0", b"1"]
+
+
+def test_one_s_own_file_and_damaged_ones_are_left_out(tmp_path: Path) -> None:
+    for worker in range(3):
+        keep(tmp_path, worker, "t")
+    own, damaged, other = sorted(journal_files(tmp_path))
+    damaged.write_bytes(b"not a journal")
+    assert [stats.exchanges for stats in stats_of_others(tmp_path, own)] == [1]
+    assert other.name in {path.name for path in journal_files(tmp_path)}
+    assert len(records_of_trace(tmp_path, "t")) == 2
