@@ -72,6 +72,10 @@ def nobody_waits(_: bool) -> None:
 async def read_whole(raw: RawRequest, limits: Limits) -> bytes:
     """All bytes as sent. Raises TooLarge before reading more than the limit, and BodyTimeout."""
     _refuse_declared(raw, limits.body_bytes)
+    if raw.arrived is not None:
+        if len(raw.arrived) > limits.body_bytes:
+            raise _too_large(limits.body_bytes)
+        return raw.arrived
     pieces = [chunk async for chunk in _bounded(raw, limits, limits.body_bytes)]
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 

@@ -1,12 +1,17 @@
-"""How long one attempt is waited for: the three limits of a provider, as points in the event loop's time.
+"""How long one attempt is waited for: the three limits of a provider, kept by one timer.
 
 `first_byte_s` runs from the last byte of the request that went on until the body of the reply begins, `idle_s` between
-the pieces of the reply, `total_s` over the whole attempt. While the client is asked for more of its request, only
-`total_s` runs: its silence is not the provider's.
+the pieces of the reply, `total_s` over the whole attempt. While the client is asked for more of its request, or has no
+room for more of the reply, only `total_s` runs: its slowness is not the provider's.
+
+A piece that arrives costs a look at the clock and nothing else. The timer is set for the limit that held when it was
+set; when it rings too early, because more has arrived since, it is set again.
 """
 
 import asyncio
 import math
+from types import TracebackType
+from typing import Self
 
 from proxy.domain.errors import UpstreamError, UpstreamIdleTimeout, UpstreamTimeout, UpstreamTotalTimeout
 from proxy.domain.routing import Timeouts
@@ -16,33 +21,102 @@ _MESSAGES: dict[type[UpstreamError], str] = {
     UpstreamIdleTimeout: "The provider fell silent in the middle of its reply.",
     UpstreamTotalTimeout: "The provider's reply took longer than the total limit.",
 }
+_SHORTEST_S = 0.001
+"""The resolution of the event loop's timers."""
 
 
 class Patience:
-    """Begins with the attempt. `until_s` tells the limit that holds now, `error` what it means that it has passed."""
+    """Begins with the attempt; `close` ends it. `with patience:` stands around each wait for the provider.
+
+    When a limit passes, that wait is cancelled and the `with` raises the UpstreamError that says which limit it was.
+    """
 
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
-        self._total_at_s = math.inf if timeouts.total_s is None else _now_s() + timeouts.total_s
-        self._nearest: type[UpstreamError] = UpstreamTotalTimeout
+        self._loop = asyncio.get_running_loop()
+        self._now_s = self._loop.time
+        self._total_at_s = math.inf if timeouts.total_s is None else self._now_s() + timeouts.total_s
+        self._heard_at_s: float | None = None
+        self._is_held = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._passed: UpstreamError | None = None
+        self._waiting: asyncio.Task[object] | None = None
+        self._cancels_before = 0
         self.on_turn(False)
 
     def on_turn(self, is_clients: bool) -> None:
         """More of the request is asked of the client, or was handed to the provider."""
-        self._first_byte_at_s = math.inf if is_clients else _now_s() + self._timeouts.first_byte_s
+        self._first_byte_at_s = math.inf if is_clients else self._now_s() + self._timeouts.first_byte_s
+        self._set_timer()
 
-    def until_s(self, *, is_begun: bool) -> float | None:
-        """Until when to wait for the next byte of a reply, of which the first has come or not; None: for ever."""
-        at_s = _now_s() + self._timeouts.idle_s if is_begun else self._first_byte_at_s
-        self._nearest = UpstreamIdleTimeout if is_begun else UpstreamTimeout
-        if self._total_at_s <= at_s:
-            at_s, self._nearest = self._total_at_s, UpstreamTotalTimeout
-        return None if at_s == math.inf else at_s
+    def begin(self) -> None:
+        """The body of the reply has begun."""
+        self._heard_at_s = self._now_s()
+        self._set_timer()
 
-    def error(self) -> UpstreamError:
-        """For the limit that `until_s` told last."""
-        return self._nearest(_MESSAGES[self._nearest])
+    def heard(self) -> None:
+        """Another piece has arrived."""
+        self._heard_at_s = self._now_s()
 
+    def hold(self) -> None:
+        """The client has no room; nothing is asked of the provider."""
+        self._is_held = True
 
-def _now_s() -> float:
-    return asyncio.get_running_loop().time()
+    def release(self) -> None:
+        """The provider is waited for again."""
+        self._is_held = False
+        self.begin()
+
+    def close(self) -> None:
+        """The attempt is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def __enter__(self) -> Self:
+        if self._passed is not None:
+            raise self._passed
+        self._waiting = asyncio.current_task()
+        assert self._waiting is not None
+        self._cancels_before = self._waiting.cancelling()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        task, self._waiting = self._waiting, None
+        if self._passed is None or task is None:
+            return
+        is_ours_alone = task.uncancel() <= self._cancels_before
+        if is_ours_alone and kind is asyncio.CancelledError:
+            raise self._passed from None
+
+    def _limit(self) -> tuple[float, type[UpstreamError]]:
+        """Until when the provider has time now, and what it means when that has passed."""
+        at_s: float
+        meaning: type[UpstreamError]
+        if self._is_held:
+            at_s, meaning = math.inf, UpstreamIdleTimeout
+        elif self._heard_at_s is not None:
+            at_s, meaning = self._heard_at_s + self._timeouts.idle_s, UpstreamIdleTimeout
+        else:
+            at_s, meaning = self._first_byte_at_s, UpstreamTimeout
+        return (at_s, meaning) if at_s < self._total_at_s else (self._total_at_s, UpstreamTotalTimeout)
+
+    def _set_timer(self) -> None:
+        """See to it that the timer rings no later than the limit."""
+        at_s, _ = self._limit()
+        if self._timer is not None:
+            if self._timer.when() <= at_s:
+                return
+            self._timer.cancel()
+        self._timer = None if at_s == math.inf else self._loop.call_at(at_s, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        at_s, meaning = self._limit()
+        if at_s > (now_s := self._now_s()):
+            if at_s < math.inf:
+                self._timer = self._loop.call_at(max(at_s, now_s + _SHORTEST_S), self._ring)
+            return
+        self._passed = meaning(_MESSAGES[meaning])
+        if self._waiting is not None:
+            self._waiting.cancel()

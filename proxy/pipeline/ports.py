@@ -4,7 +4,6 @@ A Protocol stands here only where a real and a test implementation both exist.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,24 +28,56 @@ class UpstreamRequest:
     timeouts: Timeouts
     on_sent: Callable[[], None] = field(repr=False)
     """Called once the head is on its way to the provider: from here on the call may run there."""
+    on_begun: Callable[[], None] = field(repr=False)
+    """Called when the first byte of the reply's body arrives; never where the body is empty."""
+
+
+Sink = Callable[[bytes], None]
+"""Takes the next piece of a body, never an empty one, and returns at once. What it raises ends the pouring."""
 
 
 class UpstreamReply(Protocol):
-    """A reply whose head has arrived. `chunks` yields body bytes as they come, undecoded."""
+    """A reply of which the head and the first byte of the body, or its end, have arrived.
+
+    The body is given undecoded and once: whole by `read`, or piece by piece by `pour`. Both raise `UpstreamError`
+    when it breaks, and return only when it was whole.
+    """
 
     status: int
     reason: str
     headers: Headers
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The body, once. Raises `UpstreamError` when it breaks; ends cleanly only when it was whole."""
+    def peek(self) -> bytes:
+        """What has arrived of the body and was not given yet; none only where the body is empty."""
+
+    async def read(self, limit_bytes: int) -> bytes | None:
+        """The whole body if it is at most so long; else None, with nothing lost: `pour` gives all of it."""
+
+    async def pour(self, sink: Sink) -> None:
+        """Give each piece to the sink as it arrives, and what came before that first."""
+
+    def pause(self) -> None:
+        """Take no more from the provider: the sink has no room. A piece that is on its way may still come."""
+
+    def resume(self) -> None:
+        """Go on."""
+
+    def close(self) -> None:
+        """Leave the reply, once. Before the end of its body this aborts the connection, so that the provider stops."""
 
 
 class Upstream(Protocol):
     """The HTTP client. Every network error leaves it as an `UpstreamError`."""
 
-    def send(self, request: UpstreamRequest) -> AbstractAsyncContextManager[UpstreamReply]:
-        """Send one request; leaving the context before the body ended aborts the connection."""
+    async def send(self, request: UpstreamRequest) -> UpstreamReply:
+        """Send one request and wait for its reply, which the caller closes. Cancelling aborts the connection."""
+
+
+class SideDecompressor(Protocol):
+    """Decodes a compressed reply for the meter alone; gives b"" once it cannot."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The decoded bytes, if any. Never raises."""
 
 
 class Journal(Protocol):

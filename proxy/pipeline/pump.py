@@ -1,19 +1,17 @@
-"""The byte pump of one attempt: provider's chunks in, client's chunks out, the meter fed behind them.
+"""The byte pump of one attempt: provider's pieces in, client's pieces out, the meter fed behind them.
 
-Order is the law here. A chunk's arrival is stamped, the chunk is handed on, and only when the next one is asked for
-(the edge has then written it) does the decoder see it. So no analysis stands between a provider's byte and the
-client, and a client that leaves during a write is still metered up to that chunk.
+Order is the law here. The arrival of a piece is stamped, the piece is handed on, and only then does the decoder see
+it. So no analysis stands between a provider's byte and the client, and a client that leaves during a write is still
+metered up to that piece. All of it happens in the very callback in which the piece arrived.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from proxy.domain.exchange import Attempt
 from proxy.domain.meter import Decoder
 from proxy.pipeline.patience import Patience
-from proxy.pipeline.ports import Clock
-from proxy.pipeline.services import SideDecompressor
+from proxy.pipeline.ports import Clock, SideDecompressor, Sink, UpstreamReply
 
 
 class Editor(Protocol):
@@ -27,11 +25,11 @@ class Editor(Protocol):
 
 
 class Pump:
-    """An async iterator over what the client gets. `finish` seals the attempt's reading, whatever happened."""
+    """One body on its way: `read` whole or `pour`ed. `finish` seals the attempt's reading, whatever happened."""
 
     def __init__(
         self,
-        chunks: AsyncIterator[bytes],
+        reply: UpstreamReply,
         attempt: Attempt,
         decoder: Decoder,
         clock: Clock,
@@ -42,83 +40,84 @@ class Pump:
         keeps_length: bool = True,
     ) -> None:
         self.keeps_length = keeps_length
-        self._chunks = chunks
+        self._reply = reply
         self._attempt = attempt
         self._decoder = decoder
         self._clock = clock
         self._patience = patience
         self._editors = editors
         self._side = side
-        self._unread: tuple[bytes, int] | None = None
-        self._ahead = b""
-        self._has_ended = False
+        self._write: Sink = _nowhere
         self._ended_ns: int | None = None
 
-    def __aiter__(self) -> "Pump":
-        return self
+    def peek(self) -> bytes:
+        """How the body begins, unedited; none where it is empty."""
+        return self._reply.peek()
 
-    async def __anext__(self) -> bytes:
-        """The next piece for the client; never empty. Raises UpstreamError."""
-        if self._ahead:
-            piece, self._ahead = self._ahead, b""
-            return piece
-        while not self._has_ended:
-            self._meter()
-            chunk = await self._receive()
-            out = self._edit(chunk)
-            if out:
-                return out
-        self._meter()
-        raise StopAsyncIteration
+    async def read(self, limit_bytes: int) -> bytes | None:
+        """The whole body if the provider's is at most `limit_bytes`; else None, and nothing is lost.
 
-    async def take(self, limit_bytes: int) -> bytes | None:
-        """Read the whole rest of the body if it is at most `limit_bytes`; else None, and nothing is lost."""
-        held = bytearray()
-        async for piece in self:
-            held += piece
-            if len(held) > limit_bytes:
-                self._ahead = bytes(held)
-                return None
-        return bytes(held)
+        Raises UpstreamError.
+        """
+        with self._patience:
+            body = await self._reply.read(limit_bytes)
+        if body is None:
+            return None
+        edited: list[bytes] = []
+        self._write = edited.append
+        if body:
+            self._take(body)
+        self._end()
+        return b"".join(edited)
 
-    async def prime(self) -> bytes:
-        """Wait for the first piece, so that nothing is promised to the client before; b"" for an empty body."""
-        self._ahead = await anext(self, b"")
-        return self._ahead
+    async def pour(self, write: Sink) -> None:
+        """Hand each piece to the client as it arrives. Raises UpstreamError, and what `write` raises."""
+        self._write = write
+        with self._patience:
+            await self._reply.pour(self._take)
+        self._end()
+
+    def pause(self) -> None:
+        """The client has no room for more."""
+        self._patience.hold()
+        self._reply.pause()
+
+    def resume(self) -> None:
+        """It has room again."""
+        self._patience.release()
+        self._reply.resume()
 
     def finish(self, *, is_broken: bool) -> None:
         """Seal the reading; safe to call twice. `is_broken`: the body did not end by itself."""
-        self._meter()
         if self._attempt.reading is None:
-            self._attempt.reading = self._decoder.finish(broken=is_broken and not self._has_ended)
+            self._attempt.reading = self._decoder.finish(broken=is_broken and self._ended_ns is None)
             self._attempt.ended_ns = self._ended_ns or self._clock.monotonic_ns()
 
-    def _meter(self) -> None:
-        if self._unread is not None:
-            chunk, at_ns = self._unread
-            self._unread = None
+    def _take(self, chunk: bytes) -> None:
+        at_ns = self._clock.monotonic_ns()
+        self._patience.heard()
+        try:
+            if out := self._edited(chunk) if self._editors else chunk:
+                self._write(out)
+        finally:
             self._decoder.feed(chunk if self._side is None else self._side.feed(chunk), at_ns)
 
-    def _edit(self, chunk: bytes) -> bytes:
+    def _end(self) -> None:
+        self._ended_ns = self._clock.monotonic_ns()
+        rest = b""
         for editor in self._editors:
-            chunk = editor.feed(chunk) if not self._has_ended else editor.feed(chunk) + editor.flush()
+            rest = editor.feed(rest) + editor.flush()
+        if rest:
+            self._write(rest)
+
+    def _edited(self, chunk: bytes) -> bytes:
+        for editor in self._editors:
+            chunk = editor.feed(chunk)
         return chunk
 
-    async def _receive(self) -> bytes:
-        try:
-            async with asyncio.timeout_at(self._patience.until_s(is_begun=self._attempt.first_byte_ns is not None)):
-                chunk = await anext(self._chunks)
-        except StopAsyncIteration:
-            self._has_ended = True
-            self._ended_ns = self._clock.monotonic_ns()
-            return b""
-        except TimeoutError:
-            raise self._patience.error() from None
-        now_ns = self._clock.monotonic_ns()
-        if self._attempt.first_byte_ns is None:
-            self._attempt.first_byte_ns = now_ns
-        self._unread = (chunk, now_ns)
-        return chunk
+
+def _nowhere(_: bytes) -> None:
+    """Before anything is poured, there is nothing to pour."""
 
 
 class KeyMask:

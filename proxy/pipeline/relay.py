@@ -6,9 +6,8 @@ from the original request. A client's leaving is never the target's failure.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from proxy.domain.errors import RequestError, UpstreamError
 from proxy.domain.exchange import Attempt
@@ -36,20 +35,31 @@ class _Trial:
     """One attempt whose reply has begun. `held` is its body where it had to be read already."""
 
     attempt: Attempt
+    call: Call
+    patience: Patience
     reply: UpstreamReply
     pump: Pump
     held: bytes | None = None
+
+    def close(self) -> None:
+        """Leave the provider, and close the books of the attempt."""
+        self.pump.finish(is_broken=True)
+        self.reply.close()
+        self.patience.close()
+        _seal(self.attempt, self.call)
 
 
 @asynccontextmanager
 async def relay(plan: Plan, call: Call) -> AsyncIterator[Reply]:
     """Yield the reply of the first willing target. Raises UpstreamError when the last one could not be reached."""
     try:
-        async with AsyncExitStack() as stack:
-            trial = await _first_willing(plan, call, stack)
+        trial = await _first_willing(plan, call)
+        try:
             reply = await reply_of(trial.reply, trial.pump, trial.attempt, call, held=trial.held)
             call.exchange.committed_ns = call.services.clock.monotonic_ns()
             yield reply
+        finally:
+            trial.close()
     except UpstreamError:
         if (fault := _fault_of_client(call)) is not None:
             raise fault from None
@@ -61,21 +71,22 @@ def _fault_of_client(call: Call) -> RequestError | None:
     return call.body.error if isinstance(call.body, StreamedBody) else None
 
 
-async def _first_willing(plan: Plan, call: Call, stack: AsyncExitStack) -> _Trial:
-    """Try each candidate once; an open trial stays open on `stack`."""
+async def _first_willing(plan: Plan, call: Call) -> _Trial:
+    """Try each candidate once; the trial that is returned is open."""
     candidates = _candidates(plan, call)
     while True:
         target = candidates.pop(0)
         attempt = _new_attempt(target, call)
-        async with AsyncExitStack() as trial_stack:
-            with_usage = wants_injection(call, target)
-            try:
-                trial = await _try(attempt, call, trial_stack, with_usage=with_usage)
-            except UpstreamError as error:
-                if not candidates or not may_retry(plan.retries, error=error):
-                    raise
-                candidates = await _still_worth_asking(candidates, attempt, None, call)
-                continue
+        with_usage = wants_injection(call, target)
+        try:
+            trial = await _try(attempt, call, with_usage=with_usage)
+        except UpstreamError as error:
+            if not candidates or not may_retry(plan.retries, error=error):
+                raise
+            candidates = await _still_worth_asking(candidates, attempt, None, call)
+            continue
+        with ExitStack() as leaving:
+            leaving.callback(trial.close)
             if with_usage and await _refuses_usage(trial, call):
                 candidates.insert(0, target)
                 continue
@@ -84,7 +95,7 @@ async def _first_willing(plan: Plan, call: Call, stack: AsyncExitStack) -> _Tria
                 candidates = await _still_worth_asking(candidates, attempt, retry_after, call)
                 if candidates:
                     continue
-            await stack.enter_async_context(trial_stack.pop_all())
+            leaving.pop_all()
             return trial
 
 
@@ -116,45 +127,42 @@ def _new_attempt(target: Target, call: Call) -> Attempt:
     return attempt
 
 
-async def _try(attempt: Attempt, call: Call, stack: AsyncExitStack, *, with_usage: bool) -> _Trial:
-    """Send one attempt and wait for the first byte of its reply. Raises UpstreamError."""
-    request = build_request(call, attempt, with_usage=with_usage)
-    stack.callback(_seal, attempt, call)
-    attempt.sent_ns = call.services.clock.monotonic_ns()
+async def _try(attempt: Attempt, call: Call, *, with_usage: bool) -> _Trial:
+    """Send one attempt and wait until its reply has begun. Raises UpstreamError."""
+    clock = call.services.clock
+
+    def begun() -> None:
+        attempt.first_byte_ns = clock.monotonic_ns()
+        patience.begin()
+
+    request = build_request(call, attempt, with_usage=with_usage, on_begun=begun)
     patience = Patience(request.timeouts)
+    attempt.sent_ns = clock.monotonic_ns()
     try:
-        reply = await _send(request, patience, call, stack)
-        attempt.http_status = reply.status
-        pump = _pump_of(reply, attempt, call, patience, with_usage=with_usage)
-        stack.callback(pump.finish, is_broken=True)
-        await pump.prime()
-    except UpstreamError as error:
-        if _fault_of_client(call) is None:
+        reply = await _send(request, patience, call)
+    except BaseException as error:
+        if isinstance(error, UpstreamError) and _fault_of_client(call) is None:
             attempt.error_type = error.error_type
+        patience.close()
+        _seal(attempt, call)
         raise
-    return _Trial(attempt=attempt, reply=reply, pump=pump)
+    attempt.http_status = reply.status
+    pump = _pump_of(reply, attempt, call, patience, with_usage=with_usage)
+    return _Trial(attempt=attempt, call=call, patience=patience, reply=reply, pump=pump)
 
 
-async def _send(request: UpstreamRequest, patience: Patience, call: Call, stack: AsyncExitStack) -> UpstreamReply:
-    """Wait for the reply's head."""
+async def _send(request: UpstreamRequest, patience: Patience, call: Call) -> UpstreamReply:
+    """Wait until the reply begins, be it before the request has ended; from then on it is awaited as any other."""
     body = call.body if isinstance(call.body, StreamedBody) else None
+    if body is not None:
+        body.on_turn = patience.on_turn
     try:
-        async with asyncio.timeout_at(patience.until_s(is_begun=False)) as limit:
-            if body is not None:
-                body.on_turn = partial(_take_turns, patience, limit)
-            return await stack.enter_async_context(call.services.upstream.send(request))
-    except TimeoutError:
-        raise patience.error() from None
+        with patience:
+            return await call.services.upstream.send(request)
     finally:
-        if body is not None:  # a reply may begin before the request has ended; from here on it is awaited as any other
+        if body is not None:
             body.on_turn = nobody_waits
             patience.on_turn(False)
-
-
-def _take_turns(patience: Patience, limit: asyncio.Timeout, is_clients: bool) -> None:
-    patience.on_turn(is_clients)
-    if not limit.expired():
-        limit.reschedule(patience.until_s(is_begun=False))
 
 
 def _pump_of(reply: UpstreamReply, attempt: Attempt, call: Call, patience: Patience, *, with_usage: bool) -> Pump:
@@ -165,7 +173,7 @@ def _pump_of(reply: UpstreamReply, attempt: Attempt, call: Call, patience: Patie
     if attempt.target.provider.api_key is not None and reply.status >= 400:
         editors.append(KeyMask(attempt.target.provider.api_key))
     return Pump(
-        reply.chunks(),
+        reply,
         attempt,
         decoder_for(endpoint.api, header(reply.headers, "content-type") or "", reply.status),
         call.services.clock,
@@ -180,7 +188,7 @@ async def _refuses_usage(trial: _Trial, call: Call) -> bool:
     """True when the provider turned the call down because of the injected `stream_options`."""
     if trial.reply.status not in (400, 422):
         return False
-    trial.held = await trial.pump.take(REFUSAL_LIMIT_BYTES)
+    trial.held = await trial.pump.read(REFUSAL_LIMIT_BYTES)
     if trial.held is None or not (b"stream_options" in trial.held or b"include_usage" in trial.held):
         return False
     call.services.refuses_usage.add(trial.attempt.target.provider.name)

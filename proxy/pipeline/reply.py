@@ -16,8 +16,8 @@ HELD_LIMIT_BYTES = 256 * 1024
 async def reply_of(reply: UpstreamReply, pump: Pump, attempt: Attempt, call: Call, *, held: bytes | None) -> Reply:
     """Build what the edge writes. `held` is the body where it was read already."""
     content_type = (header(reply.headers, "content-type") or "").lower()
-    if held is None and call.exchange.endpoint.api and _is_json(content_type) and await _is_document(pump):
-        held = await pump.take(HELD_LIMIT_BYTES)
+    if held is None and call.exchange.endpoint.api and _is_json(content_type) and _is_document(pump):
+        held = await pump.read(HELD_LIMIT_BYTES)
     if held is not None:
         pump.finish(is_broken=False)
         price(attempt, call.exchange, call.snapshot)
@@ -37,9 +37,9 @@ def _is_json(content_type: str) -> bool:
     return content_type.partition(";")[0].strip() == "application/json"
 
 
-async def _is_document(pump: Pump) -> bool:
+def _is_document(pump: Pump) -> bool:
     """Its bytes say so too: some servers stream events under this type, or blank lines while a slow call goes on."""
-    return (await pump.prime())[:1] in (b"{", b"[", b"")
+    return pump.peek()[:1] in (b"{", b"[", b"")
 
 
 def _own_headers(reply: UpstreamReply, attempt: Attempt, call: Call) -> list[tuple[str, str]]:

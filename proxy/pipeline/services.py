@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from proxy.domain.credentials import Keyring
 from proxy.domain.events import EventPolicy
@@ -12,7 +11,8 @@ from proxy.domain.limits import Limits
 from proxy.domain.paths import RequestTarget
 from proxy.domain.price_book import PriceBook
 from proxy.domain.routing import RoutingTable
-from proxy.pipeline.ports import Clock, Estimator, Headers, Journal, Upstream
+from proxy.pipeline.ports import Clock, Estimator, Headers, Journal, SideDecompressor, Upstream
+from proxy.pipeline.pump import Pump
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +27,6 @@ class Snapshot:
     limits: Limits
     secret: bytes = field(repr=False)
     digest: str = ""
-
-
-class SideDecompressor(Protocol):
-    """Decodes a compressed reply for the meter alone; gives b"" once it cannot."""
-
-    def feed(self, chunk: bytes) -> bytes:
-        """The decoded bytes, if any. Never raises."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,13 +64,15 @@ class RawRequest:
     content_length: int | None
     received_ns: int
     received_unix_us: int
+    arrived: bytes | None = field(default=None, repr=False)
+    """The whole body, where it came with the head; `body` then yields the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the edge writes: all of `body` where it is bytes, else each chunk as it comes."""
+    """What the edge writes: all of `body` where it is bytes, else each piece as it is poured."""
 
     status: int
     reason: str
     headers: list[tuple[str, str]] = field(repr=False)
-    body: bytes | AsyncIterator[bytes] = field(repr=False)
+    body: bytes | Pump = field(repr=False)

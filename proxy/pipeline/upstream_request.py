@@ -1,6 +1,6 @@
 """One attempt as it goes on the wire, always built from the original request."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import orjson
 
@@ -33,7 +33,7 @@ def wants_injection(call: Call, target: Target) -> bool:
     )
 
 
-def build_request(call: Call, attempt: Attempt, *, with_usage: bool) -> UpstreamRequest:
+def build_request(call: Call, attempt: Attempt, *, with_usage: bool, on_begun: Callable[[], None]) -> UpstreamRequest:
     """Apply the named edits (model alias, usage injection, credentials) and nothing else."""
     raw, target = call.raw, attempt.target
 
@@ -61,6 +61,7 @@ def build_request(call: Call, attempt: Attempt, *, with_usage: bool) -> Upstream
         body=body,
         timeouts=narrowed_timeouts(target.provider.timeouts, raw.headers),
         on_sent=reached,
+        on_begun=on_begun,
     )
 
 

@@ -4,14 +4,16 @@ What stock aiohttp does that a gateway must not (measured on 3.14.5): it writes 
 request, credentials and prompt included, into both its 400 reply and its error log; it gives a half-sent header block
 as long as an idle connection; it decompresses request bodies; it lets a handler wait for the rest of a body whose
 framing has broken; and while it drains, it leaves idle connections open and hears nothing on them.
-`tests/web/test_server.py` is the contract test.
+
+What `reply_writer` needs of it, so that a reply is written without aiohttp's own response objects, is here too:
+`flow`, `room` and `written`. `tests/web/test_server.py` and `tests/web/test_reply_writer.py` are the contract tests.
 """
 
 import asyncio
 import socket
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -44,14 +46,42 @@ class HeadersTooLarge(RequestError):
     http_status = 431
 
 
+class Flow(Protocol):
+    """What is being written to a client."""
+
+    def pause(self) -> None:
+        """The client's socket buffer is full."""
+
+    def resume(self) -> None:
+        """It has room again."""
+
+
 class HardenedRequestHandler(RequestHandler):
     """One client connection: errors echo nothing, and a header block has a deadline of its own."""
 
-    __slots__ = ("_head_begun",)
+    __slots__ = ("_head_begun", "flow")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_begun = False
+        self.flow: Flow | None = None
+        """Told at once when the client has no room, and when it has again."""
+
+    def pause_writing(self) -> None:
+        """The transport holds more than its limit."""
+        super().pause_writing()
+        if self.flow is not None:
+            self.flow.pause()
+
+    def resume_writing(self) -> None:
+        """It holds little again."""
+        super().resume_writing()
+        if self.flow is not None:
+            self.flow.resume()
+
+    async def room(self) -> None:
+        """Wait until the client has room. Raises ConnectionError when it is gone."""
+        await self._drain_helper()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the kernel end the connection of a client that no longer reads; nothing here would ever notice it."""
@@ -113,6 +143,26 @@ def _public_error(status: int, exc: BaseException | None) -> ProxyError:
     if status == MalformedRequest.http_status:
         return MalformedRequest("The request is not valid HTTP/1.1.", code="malformed_request")
     return ProxyError("The proxy failed to handle the request. Quote the incident id to its operator.")
+
+
+class _Written:
+    """All that aiohttp asks of a handler's response when nothing is left to be written."""
+
+    __slots__ = ("keep_alive",)
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """The head is out."""
+
+    async def write_eof(self) -> None:
+        """The body is out."""
+
+
+def written(*, keep_alive: bool) -> web.StreamResponse:
+    """What a handler returns that has written its reply to the transport itself."""
+    return cast("web.StreamResponse", _Written(keep_alive))
 
 
 class HardenedServer(web.Server):

@@ -1,7 +1,6 @@
 """Stand-ins for the outside world: everything is scripted, nothing waits."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -51,17 +50,57 @@ class ScriptedReply:
     before_head: Callable[[], Any] | None = None
     is_left_early: bool = False
     is_left: bool = False
+    flow: list[str] = field(default_factory=list)
+    """Each `pause` and `resume`."""
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def __post_init__(self) -> None:
+        self._coming = list(self.steps)
+        self._ahead: list[bytes] = []
+
+    async def begin(self, on_begun: Callable[[], None]) -> None:
+        """Until the first byte of the body, or its end."""
         self.is_left_early = True
-        for step in self.steps:
-            if isinstance(step, bytes):
-                yield step
-            elif isinstance(step, UpstreamError):
-                raise step
-            else:
-                await step()
+        while self._coming and not self._ahead:
+            await self._step(self._ahead.append)
+        if self._ahead:
+            on_begun()
+
+    def peek(self) -> bytes:
+        return b"".join(self._ahead)
+
+    async def read(self, limit_bytes: int) -> bytes | None:
+        while self._coming and len(self.peek()) <= limit_bytes:
+            await self._step(self._ahead.append)
+        self._ahead = [self.peek()]
+        is_whole = len(self._ahead[0]) <= limit_bytes
+        self.is_left_early = not is_whole
+        return self._ahead[0] if is_whole else None
+
+    async def pour(self, sink: Callable[[bytes], None]) -> None:
+        for piece in self._ahead:
+            sink(piece)
+        while self._coming:
+            await self._step(sink)
         self.is_left_early = False
+
+    async def _step(self, sink: Callable[[bytes], None]) -> None:
+        step = self._coming.pop(0)
+        if isinstance(step, bytes):
+            sink(step)
+        elif isinstance(step, UpstreamError):
+            raise step
+        else:
+            await step()
+
+    def pause(self) -> None:
+        self.flow.append("pause")
+
+    def resume(self) -> None:
+        self.flow.append("resume")
+
+    def close(self) -> None:
+        assert not self.is_left, "a reply is closed once"
+        self.is_left = True
 
 
 @dataclass
@@ -72,8 +111,7 @@ class FakeUpstream:
     requests: list[UpstreamRequest] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
 
-    @asynccontextmanager
-    async def send(self, request: UpstreamRequest) -> AsyncIterator[ScriptedReply]:
+    async def send(self, request: UpstreamRequest) -> ScriptedReply:
         reply = self.replies[len(self.requests)]
         self.requests.append(request)
         body = request.body
@@ -84,12 +122,14 @@ class FakeUpstream:
             request.on_sent()
         if reply.error is not None:
             raise reply.error
-        if reply.before_head is not None:
-            await reply.before_head()
         try:
-            yield reply
-        finally:
+            if reply.before_head is not None:
+                await reply.before_head()
+            await reply.begin(request.on_begun)
+        except BaseException:
             reply.is_left = True
+            raise
+        return reply
 
 
 @dataclass
@@ -273,10 +313,13 @@ async def call(made: World, raw: RawRequest | None = None, *, on_piece: Callable
         if isinstance(reply.body, bytes):
             answer.pieces.append(reply.body)
         else:
-            async for piece in reply.body:
+
+            def write(piece: bytes) -> None:
                 answer.pieces.append(piece)
                 if on_piece is not None:
                     on_piece(len(answer.pieces))
+
+            await reply.body.pour(write)
     return answer
 
 

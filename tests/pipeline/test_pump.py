@@ -1,7 +1,6 @@
 """Order: a piece is handed on before it is analysed; and nothing is lost at any end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from proxy.domain.meter import Reading, StreamEnd
 from proxy.domain.routing import Target, Timeouts
 from proxy.pipeline.patience import Patience
 from proxy.pipeline.pump import Pump
-from tests.pipeline.fakes import OPENAI, SteppingClock
+from tests.pipeline.fakes import OPENAI, ScriptedReply, SteppingClock
 
 
 class Spy:
@@ -29,75 +28,77 @@ class Spy:
         return Reading(stream_end=StreamEnd.TRUNCATED if broken else StreamEnd.COMPLETE)
 
 
-async def chunks_of(steps: Sequence[Any]) -> AsyncIterator[bytes]:
-    for step in steps:
-        if isinstance(step, bytes):
-            yield step
-        elif isinstance(step, Exception):
-            raise step
-        else:
-            await asyncio.Event().wait()
+class Made:
+    """A pump over the given steps, of which None is a silence without end."""
+
+    def __init__(self, *steps: Any, timeouts: Timeouts | None = None, **more: Any) -> None:
+        self.log: list[Any] = []
+        self.attempt = Attempt(ordinal=0, target=Target(provider=OPENAI), started_ns=0)
+        self.reply = ScriptedReply(steps=[asyncio.Event().wait if step is None else step for step in steps])
+        self.patience = Patience(timeouts or Timeouts())
+        self.patience.begin()
+        spy = Spy(self.log)
+        self.pump = Pump(self.reply, self.attempt, spy, SteppingClock(), self.patience, **more)
+
+    def write(self, piece: bytes) -> None:
+        self.log.append(("handed", piece))
+
+    def told(self) -> list[Any]:
+        return [entry[:2] for entry in self.log]
 
 
-def pump_of(*steps: Any, timeouts: Timeouts | None = None, **more: Any) -> tuple[Pump, list[Any], Attempt]:
-    log: list[Any] = []
-    attempt = Attempt(ordinal=0, target=Target(provider=OPENAI), started_ns=0)
-    pump = Pump(chunks_of(steps), attempt, Spy(log), SteppingClock(), Patience(timeouts or Timeouts()), **more)
-    return pump, log, attempt
-
-
-async def test_a_piece_is_metered_only_when_the_next_is_asked_for_with_its_own_time() -> None:
-    pump, log, attempt = pump_of(b"a", b"b")
-    async for piece in pump:
-        log.append(("handed", piece))
-    assert [entry[:2] for entry in log] == [("handed", b"a"), ("metered", b"a"), ("handed", b"b"), ("metered", b"b")]
-    assert log[1][2] == attempt.first_byte_ns
-    pump.finish(is_broken=True)
-    assert log[-1] == ("finished", False)
-    assert attempt.reading is not None
-    assert attempt.ended_ns is not None
+async def test_a_piece_is_metered_right_after_it_was_handed_on() -> None:
+    made = Made(b"a", b"b")
+    await made.pump.pour(made.write)
+    assert made.told() == [("handed", b"a"), ("metered", b"a"), ("handed", b"b"), ("metered", b"b")]
+    assert made.log[1][2] < made.log[3][2]
+    made.pump.finish(is_broken=True)
+    assert made.log[-1] == ("finished", False)
+    assert made.attempt.reading is not None
+    assert made.attempt.ended_ns is not None
+    assert made.attempt.ended_ns > made.log[3][2]
 
 
 async def test_a_client_that_leaves_during_a_write_is_metered_up_to_that_piece() -> None:
-    pump, log, _ = pump_of(b"a", b"b")
-    assert await anext(pump) == b"a"
-    pump.finish(is_broken=True)
-    assert [entry[:2] for entry in log] == [("metered", b"a"), ("finished", True)]
-    pump.finish(is_broken=False)
-    assert len(log) == 2
+    made = Made(b"a", b"b")
+
+    def leave(_: bytes) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await made.pump.pour(leave)
+    made.pump.finish(is_broken=True)
+    assert made.told() == [("metered", b"a"), ("finished", True)]
+    made.pump.finish(is_broken=False)
+    assert len(made.log) == 2
 
 
 async def test_a_break_is_raised_after_what_came_before_it() -> None:
-    pump, _, attempt = pump_of(b"a", UpstreamReset("broke"))
-    assert await anext(pump) == b"a"
+    made = Made(b"a", UpstreamReset("broke"))
     with pytest.raises(UpstreamReset):
-        await anext(pump)
-    pump.finish(is_broken=True)
-    assert attempt.reading is not None
-    assert attempt.reading.stream_end is StreamEnd.TRUNCATED
+        await made.pump.pour(made.write)
+    made.pump.finish(is_broken=True)
+    assert made.told() == [("handed", b"a"), ("metered", b"a"), ("finished", True)]
+    assert made.attempt.reading is not None
+    assert made.attempt.reading.stream_end is StreamEnd.TRUNCATED
 
 
-async def test_priming_waits_for_the_first_piece_and_gives_it_back() -> None:
-    pump, log, attempt = pump_of(b"a", b"b")
-    assert await pump.prime() == b"a"
-    assert attempt.first_byte_ns is not None
-    assert not log
-    assert [piece async for piece in pump] == [b"a", b"b"]
+async def test_reading_a_short_body_gives_all_of_it_and_a_long_one_loses_nothing() -> None:
+    short = Made(b"ab", b"cd")
+    assert await short.pump.read(4) == b"abcd"
+    assert short.told() == [("metered", b"abcd")]
+    long = Made(b"ab", b"cd", b"ef")
+    assert await long.pump.read(3) is None
+    assert long.told() == []
+    await long.pump.pour(long.write)
+    assert [piece for what, piece, *_ in long.log if what == "handed"] == [b"abcd", b"ef"]
 
 
-async def test_an_empty_body_primes_to_nothing() -> None:
-    pump, _, _ = pump_of()
-    assert await pump.prime() == b""
-    assert [piece async for piece in pump] == []
-
-
-async def test_taking_a_short_body_holds_all_of_it_and_a_long_one_loses_nothing() -> None:
-    short, _, _ = pump_of(b"ab", b"cd")
-    assert await short.take(4) == b"abcd"
-    long, _, _ = pump_of(b"ab", b"cd", b"ef")
-    await long.prime()
-    assert await long.take(3) is None
-    assert [piece async for piece in long] == [b"abcd", b"ef"]
+async def test_an_empty_body_is_read_to_nothing() -> None:
+    made = Made()
+    assert made.pump.peek() == b""
+    assert await made.pump.read(4) == b""
+    assert made.told() == []
 
 
 class Upper:
@@ -116,9 +117,11 @@ class Upper:
 
 
 async def test_editors_change_what_goes_on_and_not_what_is_metered() -> None:
-    pump, log, _ = pump_of(b"a", b"bc", editors=[Upper()])
-    assert [piece async for piece in pump] == [b"AB", b"C"]
-    assert [entry[1] for entry in log] == [b"a", b"bc"]
+    poured, read = Made(b"a", b"bc", editors=[Upper()]), Made(b"a", b"bc", editors=[Upper(), Upper()])
+    await poured.pump.pour(poured.write)
+    assert poured.told() == [("metered", b"a"), ("handed", b"AB"), ("metered", b"bc"), ("handed", b"C")]
+    assert await read.pump.read(3) == b"ABC"
+    assert read.told() == [("metered", b"abc")]
 
 
 class Shout:
@@ -127,20 +130,30 @@ class Shout:
 
 
 async def test_the_meter_reads_the_decoded_copy_of_a_compressed_reply() -> None:
-    pump, log, _ = pump_of(b"z", side=Shout())
-    assert [piece async for piece in pump] == [b"z"]
-    assert log[0][1] == b"zz"
+    made = Made(b"z", side=Shout())
+    await made.pump.pour(made.write)
+    assert made.told() == [("handed", b"z"), ("metered", b"zz")]
 
 
-async def test_silence_in_the_middle_is_an_idle_timeout() -> None:
-    pump, _, _ = pump_of(b"a", None, timeouts=Timeouts(idle_s=0.01))
-    assert await anext(pump) == b"a"
-    with pytest.raises(UpstreamIdleTimeout):
-        await anext(pump)
+async def test_a_client_without_room_holds_the_provider_back_and_its_time() -> None:
+    made = Made(b"a", timeouts=Timeouts(idle_s=0.01, total_s=0.05))
+    made.reply._coming.append(asyncio.Event().wait)
 
+    def fill(_: bytes) -> None:
+        made.pump.pause()
 
-async def test_the_total_limit_holds_while_pieces_keep_coming() -> None:
-    pump, _, _ = pump_of(b"a", None, timeouts=Timeouts(total_s=0.01))
-    assert await anext(pump) == b"a"
     with pytest.raises(UpstreamTotalTimeout):
-        await anext(pump)
+        await made.pump.pour(fill)
+    made.pump.resume()
+    assert made.reply.flow == ["pause", "resume"]
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "error"),
+    [(Timeouts(idle_s=0.01), UpstreamIdleTimeout), (Timeouts(total_s=0.01), UpstreamTotalTimeout)],
+)
+async def test_silence_in_the_middle_ends_at_the_limit(timeouts: Timeouts, error: type[Exception]) -> None:
+    made = Made(b"a", None, timeouts=timeouts)
+    with pytest.raises(error):
+        await made.pump.pour(made.write)
+    assert made.told() == [("handed", b"a"), ("metered", b"a")]

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import orjson
@@ -262,12 +261,11 @@ async def test_a_slow_upload_is_not_the_provider_s_silence() -> None:
 
 async def test_a_provider_that_takes_no_more_of_an_upload_is_not_waited_for() -> None:
     class Deaf:
-        @asynccontextmanager
-        async def send(self, asked: UpstreamRequest) -> AsyncIterator[ScriptedReply]:
+        async def send(self, asked: UpstreamRequest) -> ScriptedReply:
             assert isinstance(asked.body, AsyncIterator)
             await anext(asked.body)
             await hang()
-            yield ScriptedReply()
+            return ScriptedReply()
 
     made = world(configured=snapshot(timeouts=Timeouts(first_byte_s=0.01)))
     made.services.upstream = Deaf()
@@ -277,28 +275,29 @@ async def test_a_provider_that_takes_no_more_of_an_upload_is_not_waited_for() ->
 
 
 async def test_a_reply_may_begin_before_the_request_has_ended() -> None:
+    rest: list[bytes] = []
+
     class Echo:
-        @asynccontextmanager
-        async def send(self, asked: UpstreamRequest) -> AsyncIterator[ScriptedReply]:
+        async def send(self, asked: UpstreamRequest) -> ScriptedReply:
             assert isinstance(asked.body, AsyncIterator)
-            first = await anext(asked.body)
-            rest: list[bytes] = []
+            body, first = asked.body, await anext(asked.body)
 
             async def take_the_rest() -> None:
-                rest.extend([piece async for piece in asked.body])  # type: ignore[union-attr]
+                rest.extend([piece async for piece in body])
 
-            yield ScriptedReply(steps=[first, take_the_rest, b"!"])
-            assert rest == [b"b"]
+            reply = ScriptedReply(steps=[first, take_the_rest, b"!"])
+            await reply.begin(asked.on_begun)
+            return reply
 
     made = world()
     made.services.upstream = Echo()
     assert (await call(made, request(target="/v1/files", pieces=[b"a", b"b"]))).body == b"a!"
+    assert rest == [b"b"]
 
 
 async def test_an_upload_that_goes_wrong_within_the_reply_is_not_the_provider_s_fault() -> None:
     class Echo:
-        @asynccontextmanager
-        async def send(self, asked: UpstreamRequest) -> AsyncIterator[ScriptedReply]:
+        async def send(self, asked: UpstreamRequest) -> ScriptedReply:
             assert isinstance(asked.body, AsyncIterator)
             body, first = asked.body, await anext(asked.body)
 
@@ -306,7 +305,9 @@ async def test_an_upload_that_goes_wrong_within_the_reply_is_not_the_provider_s_
                 with pytest.raises(TooLarge):
                     await anext(body)
 
-            yield ScriptedReply(steps=[first, take_more, UpstreamReset("It broke, as it seemed.")])
+            reply = ScriptedReply(steps=[first, take_more, UpstreamReset("It broke, as it seemed.")])
+            await reply.begin(asked.on_begun)
+            return reply
 
     made = world(configured=snapshot(limits=Limits(streamed_bytes=5)))
     made.services.upstream = Echo()

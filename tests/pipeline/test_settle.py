@@ -95,8 +95,8 @@ def test_an_estimate_fills_only_what_is_unknown() -> None:
 @pytest.mark.parametrize("status", [404, 500])
 async def test_a_refused_call_is_of_unknown_cost_under_any_name_and_price(status: int) -> None:
     per_call = Price(card=RateCard(standard=Rates(usd_per_call=Decimal(1))))
-    refused = ScriptedReply(status=status, steps=[b'{"error":{"code":"model_not_found"}}'])
     for prices in ({}, {"gpt-4.1-mini": per_call}):
+        refused = ScriptedReply(status=status, steps=[b'{"error":{"code":"model_not_found"}}'])
         configured = replace(snapshot(), prices=PriceBook(table={"openai": prices}, version="test"))
         made = world(refused, configured=configured)
         await call(made, request(CHAT))

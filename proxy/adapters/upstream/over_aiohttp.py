@@ -1,61 +1,41 @@
-"""The HTTP client behind the `Upstream` port, on aiohttp: one session for all providers.
+"""aiohttp's client behind the `Upstream` port: one session for all providers. The fallback of our own client.
 
-Laws: bodies are never decoded, redirects never followed, the environment's proxies and netrc never read, and every
-network error leaves as an `UpstreamError` whose text is ours (aiohttp's messages quote URLs and reply bytes).
-Leaving `send` before the body ended closes the connection, so that a provider stops generating.
+aiohttp's error messages quote URLs and reply bytes, so none of them goes further than this file.
 """
 
 import asyncio
 import io
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Protocol
 
 import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
+from proxy.adapters.upstream.wire import (
+    HEADER_LIMIT_BYTES,
+    IDLE_CONNECTION_S,
+    LARGE_BODY_BYTES,
+    Request,
+    Sink,
+    broken,
+    no_http,
+)
 from proxy.domain.errors import (
     UpstreamConnectTimeout,
     UpstreamDns,
     UpstreamError,
-    UpstreamProtocol,
-    UpstreamReset,
     UpstreamTls,
     UpstreamUnreachable,
 )
-from proxy.domain.routing import Timeouts
 
-HEADER_LIMIT_BYTES = 65_536
-"""Longest reply header line taken from a provider."""
-IDLE_CONNECTION_S = 15.0
-"""Shorter than any provider's own limit, so that a pooled connection is rarely found closed under a new call."""
-LARGE_BODY_BYTES = 65_536
-"""A longer body is written in pieces, so that the event loop is never held by one write."""
 _AUTOMATIC = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT, hdrs.CONTENT_TYPE)
 
 
-class _Request(Protocol):
-    """What `pipeline.ports.UpstreamRequest` offers; adapters satisfy the ports by shape."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def url(self) -> str: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, str]]: ...
-    @property
-    def body(self) -> bytes | AsyncIterator[bytes] | None: ...
-    @property
-    def timeouts(self) -> Timeouts: ...
-    @property
-    def on_sent(self) -> Callable[[], None]: ...
-
-
 class AiohttpReply:
-    """A reply whose head has arrived."""
+    """A reply that has begun."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
@@ -63,15 +43,61 @@ class AiohttpReply:
         self.reason = response.reason or ""
         self.headers: Sequence[tuple[str, str]] = tuple(response.headers.items())
         self._connection_end = _connection_end(response)
+        self._ahead = b""
+        self._may_go_on = asyncio.Event()
+        self._may_go_on.set()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Body bytes as they come from the socket. Raises UpstreamReset when the body breaks off."""
+    def peek(self) -> bytes:
+        """What has arrived; see the port for this and what follows."""
+        return self._ahead
+
+    async def read(self, limit_bytes: int) -> bytes | None:
+        """The whole body, if it is short enough."""
+        pieces, size_bytes = [self._ahead], len(self._ahead)
+        while size_bytes <= limit_bytes and (piece := await self.receive()):
+            pieces.append(piece)
+            size_bytes += len(piece)
+        self._ahead = b"".join(pieces)
+        return self._ahead if size_bytes <= limit_bytes else None
+
+    async def pour(self, sink: Sink) -> None:
+        """Piece by piece."""
+        piece = self._ahead or await self.receive()
+        while piece:
+            sink(piece)
+            await self._may_go_on.wait()
+            piece = await self.receive()
+
+    def pause(self) -> None:
+        """Take no more; what aiohttp has read ahead stays with it."""
+        self._may_go_on.clear()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._may_go_on.set()
+
+    def close(self) -> None:
+        """Keep the connection where the body has ended, else abort it."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+    async def begin(self) -> bool:
+        """Wait for the first byte of the body, or its end: then False."""
+        if self.status < 200:  # nobody asked to switch protocols
+            raise no_http()
+        self._ahead = await self.receive()
+        return bool(self._ahead)
+
+    async def receive(self) -> bytes:
+        """The next bytes from the socket; none at the end. Raises UpstreamReset when the body breaks off."""
         with _mapped_errors():
-            async for chunk in self._response.content.iter_any():
-                yield chunk
+            piece = await self._response.content.readany()
         end = self._connection_end
-        if end is not None and end.done() and end.exception() is not None:
-            raise UpstreamReset("The connection to the provider broke.")
+        if not piece and end is not None and end.done() and end.exception() is not None:
+            raise broken()
+        return piece
 
 
 def _connection_end(response: aiohttp.ClientResponse) -> "asyncio.Future[None] | None":
@@ -109,8 +135,7 @@ class AiohttpUpstream:
         """Close every connection."""
         await self._session.close()
 
-    @asynccontextmanager
-    async def send(self, request: _Request) -> AsyncIterator[AiohttpReply]:
+    async def send(self, request: Request) -> AiohttpReply:
         """Send one request; see the port."""
         limits = aiohttp.ClientTimeout(total=None, connect=request.timeouts.connect_s)
         with _mapped_errors():
@@ -124,14 +149,13 @@ class AiohttpUpstream:
                 timeout=limits,
             )
         try:
-            if response.status < 200:  # nobody asked to switch protocols
-                raise UpstreamProtocol("The provider's reply was not valid HTTP.")
-            yield AiohttpReply(response)
-        finally:
-            if response.content.at_eof():
-                response.release()
-            else:
-                response.close()
+            reply = AiohttpReply(response)
+            if await reply.begin():
+                request.on_begun()
+        except BaseException:
+            response.close()
+            raise
+        return reply
 
 
 def _in_one_spelling(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -175,11 +199,11 @@ def _upstream_error(error: Exception) -> UpstreamError:
         case aiohttp.ClientConnectorError():
             return UpstreamUnreachable("The provider could not be reached.")
         case aiohttp.ClientPayloadError() if _is_malformed(error):
-            return UpstreamProtocol("The provider's reply was not valid HTTP.")
+            return no_http()
         case aiohttp.ClientResponseError() | aiohttp.InvalidURL():
-            return UpstreamProtocol("The provider's reply was not valid HTTP.")
+            return no_http()
         case _:
-            return UpstreamReset("The connection to the provider broke.")
+            return broken()
 
 
 def _is_malformed(error: BaseException) -> bool:

@@ -1,0 +1,138 @@
+"""The reply to a gateway call, written straight to the client's transport: a head, pieces, an end.
+
+aiohttp's response objects would cost more than the rest of the edge, and a task's wake-up for each piece. What the
+client cannot take yet lies in the transport; beyond its limit the provider is paused, so that a slow client holds
+little memory here. The names and values of the head are checked as a whole: nothing in them can end a line.
+"""
+
+import asyncio
+import socket
+import struct
+from email.utils import formatdate
+from functools import lru_cache
+
+from aiohttp import HttpVersion11, web
+
+from proxy.pipeline.pump import Pump
+from proxy.pipeline.services import Reply
+from proxy.web.server import HardenedRequestHandler, written
+
+_COPIED_BYTES = 16_384
+"""Up to this size it is cheaper to copy a piece into its frame than to hand three buffers on."""
+_WITHOUT_BODY = frozenset({204, 304})
+
+
+class ReplyWriter:
+    """Writes one reply, once. Raises ConnectionError where the client is gone."""
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        assert isinstance(request.protocol, HardenedRequestHandler)
+        self._connection = request.protocol
+        self._transport = request.transport
+        self._is_head = request.method == "HEAD"
+        self._version = request.version
+        self._keep_alive = request.keep_alive
+        self._is_chunked = False
+        self.is_begun = False
+        """True once the client was sent something: an error can no longer be told."""
+
+    async def send(self, reply: Reply, *, unix_s: int) -> None:
+        """Write all of it. `unix_s` is the time that the head tells, where the provider told none."""
+        transport = self._open_transport()
+        head = self._head(reply, unix_s)
+        self.is_begun = True
+        if isinstance(reply.body, bytes):
+            transport.write(head + reply.body if self._has_body(reply.status) else head)
+        else:
+            await self._pour(head, reply.body)
+        await self._connection.room()
+
+    def end(self) -> web.StreamResponse:
+        """Tell aiohttp that the reply is whole."""
+        return written(keep_alive=self._keep_alive)
+
+    def cut(self) -> web.StreamResponse:
+        """End the connection without the end of the body, so that no client takes the reply for whole.
+
+        HTTP/1.0 knows no chunks, and a body there lasts until the connection ends in order: so it is reset.
+        """
+        if self._transport is not None:
+            if self._version < HttpVersion11:
+                connection: socket.socket = self._transport.get_extra_info("socket")
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._transport.close()
+        return written(keep_alive=False)
+
+    async def _pour(self, head: bytes, body: Pump) -> None:
+        self._connection.flow = body
+        try:
+            self._open_transport().write(head)
+            await body.pour(self._write)
+        finally:
+            self._connection.flow = None
+        if self._is_chunked:
+            self._open_transport().write(b"0\r\n\r\n")
+
+    def _write(self, piece: bytes) -> None:
+        transport = self._open_transport()
+        if not self._is_chunked:
+            transport.write(piece)
+        elif len(piece) <= _COPIED_BYTES:
+            transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        else:
+            transport.writelines((b"%x\r\n" % len(piece), piece, b"\r\n"))
+
+    def _open_transport(self) -> asyncio.Transport:
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionResetError("The client is gone.")
+        return self._transport
+
+    def _head(self, reply: Reply, unix_s: int) -> bytes:
+        """The status line and the fields; settles how the body is framed and whether the connection goes on."""
+        major, minor = self._version
+        fields = reply.headers
+        own_length = len(reply.body) if isinstance(reply.body, bytes) and self._has_body(reply.status) else None
+        if own_length is not None or reply.status == 204:
+            fields = [field for field in fields if field[0].lower() != "content-length"]
+        names = {name.lower() for name, _ in fields}
+        lines = [f"HTTP/{major}.{minor} {reply.status} {reply.reason}", *(f"{name}: {value}" for name, value in fields)]
+        if "server" not in names:
+            lines.append("Server: promptlane")
+        if "date" not in names:
+            lines.append(f"Date: {_http_date(unix_s)}")
+        if own_length is not None:
+            lines.append(f"Content-Length: {own_length}")
+        elif "content-length" not in names and self._has_body(reply.status):
+            lines += self._framing()
+        return _encoded(lines + self._persistence())
+
+    def _has_body(self, status: int) -> bool:
+        return not self._is_head and status not in _WITHOUT_BODY
+
+    def _framing(self) -> list[str]:
+        """A body of unknown length ends with its last chunk, or where there are no chunks with the connection."""
+        if self._version < HttpVersion11:
+            self._keep_alive = False
+            return []
+        self._is_chunked = True
+        return ["Transfer-Encoding: chunked"]
+
+    def _persistence(self) -> list[str]:
+        if not self._keep_alive:
+            return ["Connection: close"]
+        return [] if self._version >= HttpVersion11 else ["Connection: keep-alive"]
+
+
+def _encoded(lines: list[str]) -> bytes:
+    """The head as it goes out; bytes that are no UTF-8 go as they came. Raises ValueError for one that would split."""
+    head = "\r\n".join(lines)
+    breaks = len(lines) - 1
+    if head.count("\n") != breaks or head.count("\r") != breaks or "\0" in head:
+        raise ValueError("a header field holds what ends a line")
+    return f"{head}\r\n\r\n".encode("utf-8", "surrogateescape")
+
+
+@lru_cache(maxsize=1)
+def _http_date(unix_s: int) -> str:
+    """One second's date serves all of its replies."""
+    return formatdate(unix_s, usegmt=True)
