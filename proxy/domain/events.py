@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b, sha1
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -152,6 +153,14 @@ def interrupted(facts_json: bytes) -> tuple[JournalEvent, ...]:
             said=orjson.dumps({**told["own"], **check(FAILED, end)})[1:-1],
         ),
     )
+
+
+def recorded(record_json: bytes) -> dict[str, Any]:
+    """A record that is read. That of a call whose process died is its facts alone: who asked whom, and no more."""
+    told: dict[str, Any] = orjson.loads(record_json)
+    if "event" not in told:
+        told["properties"] |= {"status": Status.ERROR, "error_type": ErrorType.INTERRUPTED}
+    return told
 
 
 def _common(exchange: Exchange, policy: EventPolicy) -> bytes:

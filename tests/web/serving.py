@@ -17,7 +17,9 @@ OPERATIONS = Operations(
     config_digest=lambda: "abc",
     problems=lambda: (),
     render_metrics=lambda: b"promptlane_calls_total 1\n",
-    records_of_trace=lambda trace_id: [b'{"properties": {"model": "the-model"}}'] if trace_id == "trace 1" else [],
+    records_of_trace=lambda trace_id: (
+        [b'{"received_unix_us": 0, "properties": {"model": "the-model"}}'] if trace_id == "trace 1" else []
+    ),
     keyring=Keys,
     admin_token="an-admin-token",
     is_loopback=False,

@@ -17,8 +17,8 @@ KEY = HashedKey(
     digest=bytes.fromhex(key_hash("plk_known", SECRET).partition(":")[2]),
     key=VirtualKey(alias="web-app", allow=("*",)),
 )
-RECORD = b'{"properties": {"model": "gpt-4.1-mini", "key_alias": "web-app"}}'
-FOREIGN = b'{"properties": {"model": "gpt-4.1-mini", "key_alias": "batch"}}'
+RECORD = b'{"received_unix_us": 0, "properties": {"model": "gpt-4.1-mini", "key_alias": "web-app"}}'
+FOREIGN = b'{"received_unix_us": 0, "properties": {"model": "gpt-4.1-mini", "key_alias": "batch"}}'
 OPERATIONS = Operations(
     version="1.2.3",
     config_digest=lambda: "abc",
