@@ -8,7 +8,7 @@ from importlib import import_module
 
 from proxy import __version__
 
-VERBS = ("serve", "demo", "check", "price", "doctor", "keys", "meter", "outbox")
+VERBS = ("serve", "demo", "check", "price", "doctor", "keys", "meter", "outbox", "calls", "top")
 """Modules of this package; each offers `add_parser(subparsers)` and sets `run` on its parser."""
 
 
@@ -29,4 +29,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `promptlane outbox ls | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:
+        return 130  # as shells have it
     return exit_code

@@ -1,33 +1,28 @@
 """`promptlane outbox`: look at, replay, export and purge events, also while the proxy runs."""
 
 import argparse
-import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import apsw
 import orjson
 
-from proxy.adapters.journal import JournalReader, JournalSettings, StoredEvent, journal_files
+from proxy.adapters.journal import JournalSettings, StoredEvent, journal_files
 from proxy.adapters.journal.reader import Rate
 from proxy.adapters.journal.requests import Request, RequestWaits, do_now, leave
-from proxy.adapters.journal.schema import Unusable
 from proxy.adapters.journal.stats import JournalStats
+from proxy.cli.data_folder import FAILED, WELL, add_data, age_in_s, guarded, readers
+from proxy.cli.terminal import size, span
 
 PATIENCE_S = 10.0
 """How long a running proxy is given to carry out a request."""
 POLL_S = 0.05
 _Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_WELL, _FAILED = 0, 1
 
 
 def add_parser(subparsers: _Verbs) -> None:
@@ -54,60 +49,26 @@ def add_parser(subparsers: _Verbs) -> None:
     export = _add(verbs, "export", _export, "events as JSON lines, as PostHog would get them")
     export.add_argument("--state", choices=("pending", "dead", "all"), default="all", help="which (default all)")
     purge = _add(verbs, "purge", _purge, "throw dead events away")
-    purge.add_argument("--older-than", required=True, type=_duration_s, metavar="AGE", help="e.g. 7d, 12h, 30m, 0s")
+    purge.add_argument("--older-than", required=True, type=age_in_s, metavar="AGE", help="e.g. 7d, 12h, 30m, 0s")
 
 
 def _add(verbs: _Verbs, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path(os.environ.get("PROMPTLANE_DATA") or "data"),
-        metavar="DIR",
-        help="folder of the journal (default: PROMPTLANE_DATA, else data/)",
-    )
+    add_data(parser)
     parser.add_argument("--json", action="store_true", help="machine-readable output")
-    parser.set_defaults(run=lambda args: _guarded(run, args))
+    parser.set_defaults(run=guarded(run))
     return parser
-
-
-def _guarded(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
-    """Say what is wrong with the files in one line."""
-    if not journal_files(args.data):
-        print(f"There is no journal in {args.data}/: name the proxy's own folder with --data.", file=sys.stderr)
-        return _FAILED
-    try:
-        return run(args)
-    except Unusable as error:
-        print(f"A journal in {args.data}/ {error.why}.", file=sys.stderr)
-    except RequestWaits:
-        print("An earlier request has not been carried out yet; try again in a moment.", file=sys.stderr)
-    except BrokenPipeError:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - whoever read has enough; the exit still flushes
-    except (apsw.Error, OSError) as error:
-        print(f"A journal in {args.data}/ cannot be read ({type(error).__name__}).", file=sys.stderr)
-    return _FAILED
-
-
-@contextmanager
-def _readers(directory: Path) -> Iterator[list[tuple[Path, JournalReader]]]:
-    readers = [(path, JournalReader(path)) for path in journal_files(directory)]
-    try:
-        yield readers
-    finally:
-        for _, reader in readers:
-            reader.close()
 
 
 def _stats(args: argparse.Namespace) -> int:
     now_us = time.time_ns() // 1000
-    with _readers(args.data) as readers:
-        found = [(path.name, reader.stats(), reader.rate()) for path, reader in readers]
+    with readers(args.data) as opened:
+        found = [(path.name, reader.stats(), reader.rate()) for path, reader in opened]
     if args.json:
         print(orjson.dumps([_stats_document(*one, now_us) for one in found], option=orjson.OPT_INDENT_2).decode())
     else:
         print("\n\n".join("\n".join(_stats_lines(*one, now_us)) for one in found))
-    return _WELL
+    return WELL
 
 
 _OF_THE_PROCESS = (
@@ -133,67 +94,67 @@ def _stats_document(name: str, stats: JournalStats, rate: Rate | None, now_us: i
 
 def _stats_lines(name: str, stats: JournalStats, rate: Rate | None, now_us: int) -> Iterator[str]:
     age_s = _age_s(stats.oldest_pending_unix_us, now_us)
-    waits = f"{_size(stats.pending_bytes)} of {_size(stats.outbox_max_bytes)}"
+    waits = f"{size(stats.pending_bytes)} of {size(stats.outbox_max_bytes)}"
     yield name
     yield _line("admitted", stats.admitted, "events since the file was made")
-    yield _line("pending", stats.pending, waits + (f", the oldest {_duration(age_s)} old" if age_s is not None else ""))
+    yield _line("pending", stats.pending, waits + (f", the oldest {span(age_s)} old" if age_s is not None else ""))
     yield _line("delivered", sum(stats.delivered.values()), _reasons(stats.delivered))
     yield _line("dead", sum(stats.dead.values()), _reasons(stats.dead))
     yield _line("dropped", sum(stats.dropped.values()), _reasons(stats.dropped))
-    yield _line("calls", stats.exchanges, f"ended, their records take {_size(stats.store_bytes)}")
+    yield _line("calls", stats.exchanges, f"ended, their records take {size(stats.store_bytes)}")
     if stats.unbalanced:
         yield _line("UNBALANCED", stats.unbalanced, "events of which nobody knows: a bug")
     if rate is None:
         yield "  how long an outage fits: too few calls have ended to say"
     else:
-        pace = f"{rate.events_per_s:,.1f} events/s of {_size(rate.bytes_per_event)}"
-        yield f"  an outage of {_duration(rate.fits_s)} still fits, at {pace}"
+        pace = f"{rate.events_per_s:,.1f} events/s of {size(rate.bytes_per_event)}"
+        yield f"  an outage of {span(rate.fits_s)} still fits, at {pace}"
 
 
 def _ls(args: argparse.Namespace) -> int:
-    with _readers(args.data) as readers:
-        return _table(args, (event for _, reader in readers for event in reader.pending(args.limit)))
+    with readers(args.data) as opened:
+        return _table(args, (event for _, reader in opened for event in reader.pending(args.limit)))
 
 
 def _dead(args: argparse.Namespace) -> int:
-    with _readers(args.data) as readers:
-        return _table(args, (event for _, reader in readers for event in reader.dead(args.limit, args.reason)))
+    with readers(args.data) as opened:
+        return _table(args, (event for _, reader in opened for event in reader.dead(args.limit, args.reason)))
 
 
 def _table(args: argparse.Namespace, events: Iterable[StoredEvent]) -> int:
     chosen = list(islice(events, max(0, args.limit)))
     if args.json:
         print(orjson.dumps([_head(event) for event in chosen], option=orjson.OPT_INDENT_2).decode())
-        return _WELL
+        return WELL
     if not chosen:
         print("None.")
     now_us = time.time_ns() // 1000
     for event in chosen:
-        age = _duration(_age_s(event.created_unix_us, now_us) or 0.0)
+        age = span(_age_s(event.created_unix_us, now_us) or 0.0)
         fate = event.reason or f"{event.attempts} tries"
         print(f"{event.uuid}  {age:>6}  {fate:<9}  {event.name}"[:80])
-    return _WELL
+    return WELL
 
 
 def _show(args: argparse.Namespace) -> int:
-    with _readers(args.data) as readers:
-        event = next((found for _, reader in readers if (found := reader.find(args.uuid))), None)
+    with readers(args.data) as opened:
+        event = next((found for _, reader in opened if (found := reader.find(args.uuid))), None)
     if event is None:
         print("No pending or dead event has this uuid: it was delivered, dropped, or never here.", file=sys.stderr)
-        return _FAILED
+        return FAILED
     document = {**_head(event), "event": orjson.loads(event.body)}
     print(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
-    return _WELL
+    return WELL
 
 
 def _export(args: argparse.Namespace) -> int:
-    with _readers(args.data) as readers:
-        for _, reader in readers:
+    with readers(args.data) as opened:
+        for _, reader in opened:
             for events in (reader.pending, reader.dead):
                 if args.state in (events.__name__, "all"):
                     for event in events():
                         print(event.body.decode())
-    return _WELL
+    return WELL
 
 
 def _replay(args: argparse.Namespace) -> int:
@@ -207,15 +168,12 @@ def _purge(args: argparse.Namespace) -> int:
 
 
 def _ask(args: argparse.Namespace, request: Request, done: str) -> int:
-    """Do it, or have each running proxy do it."""
-    totals = {"done": 0, "asked": 0, "late": 0}
-    for path in journal_files(args.data):
-        count = do_now(path, request, JournalSettings(directory=args.data), time.time_ns() // 1000)
-        if count is not None:
-            totals["done"] += count
-        else:
-            totals["asked"] += 1
-            totals["late"] += not _is_carried_out(leave(path, request))
+    """Do it, or have each running proxy do it, and say how that went."""
+    try:
+        totals = _carry_out(args.data, request)
+    except RequestWaits:
+        print("An earlier request has not been carried out yet; try again in a moment.", file=sys.stderr)
+        return FAILED
     if args.json:
         print(orjson.dumps(totals).decode())
     elif totals["late"]:
@@ -224,7 +182,20 @@ def _ask(args: argparse.Namespace, request: Request, done: str) -> int:
         print(f"Done by the running proxy: what matched was {done}.")
     else:
         print(f"{totals['done']} {done}; the proxy does not run, so nothing is sent now.")
-    return _FAILED if totals["late"] else _WELL
+    return FAILED if totals["late"] else WELL
+
+
+def _carry_out(directory: Path, request: Request) -> Mapping[str, int]:
+    """By file: `done` here, `asked` of a running proxy, and `late` where it has not done it in time."""
+    totals = {"done": 0, "asked": 0, "late": 0}
+    for path in journal_files(directory):
+        count = do_now(path, request, JournalSettings(directory=directory), time.time_ns() // 1000)
+        if count is not None:
+            totals["done"] += count
+        else:
+            totals["asked"] += 1
+            totals["late"] += not _is_carried_out(leave(path, request))
+    return totals
 
 
 def _is_carried_out(request_path: Path) -> bool:
@@ -258,26 +229,3 @@ def _reasons(counts: Mapping[str, int]) -> str:
 
 def _age_s(since_us: int | None, now_us: int) -> float | None:
     return None if since_us is None else max(0.0, (now_us - since_us) / 1e6)
-
-
-def _size(size_bytes: float) -> str:
-    for unit in ("B", "KB", "MB"):
-        if size_bytes < 1000:
-            return f"{size_bytes:.3g} {unit}"
-        size_bytes /= 1024
-    return f"{size_bytes:.3g} GB"
-
-
-def _duration(duration_s: float) -> str:
-    for unit, unit_s in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if duration_s >= 2 * unit_s:
-            return f"{duration_s / unit_s:,.0f} {unit}"
-    return f"{duration_s:.0f} s"
-
-
-def _duration_s(text: str) -> float:
-    """For argparse: `7d`, `12h`, `30m`, `45s`."""
-    match = re.fullmatch(r"(\d+)([smhd])", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no age; write 7d, 12h, 30m or 45s")
-    return float(match[1]) * _UNITS_S[match[2]]

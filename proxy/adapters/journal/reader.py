@@ -14,6 +14,8 @@ from proxy.adapters.journal.schema import connect_reader
 from proxy.adapters.journal.stats import JournalStats
 from proxy.adapters.journal.tally import Count, Tally
 
+LAST_SEQ = 2**63 - 1
+"""After every call."""
 RATE_CALLS = 1000
 """The observed rate is that of so many calls, the last ones."""
 
@@ -123,9 +125,9 @@ class JournalReader:
         """Calls that ended after the one with that `seq`, in the order in which they were written."""
         return self._exchanges(f"{_EXCHANGE} WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, limit))
 
-    def latest(self, limit: int = 100) -> list[StoredExchange]:
-        """The newest first."""
-        return self._exchanges(f"{_EXCHANGE} ORDER BY seq DESC LIMIT ?", (limit,))
+    def latest(self, limit: int = 100, before_seq: int = LAST_SEQ) -> list[StoredExchange]:
+        """The newest first, of those that were written before the one with that `seq`."""
+        return self._exchanges(f"{_EXCHANGE} WHERE seq < ? ORDER BY seq DESC LIMIT ?", (before_seq, limit))
 
     def by_trace(self, trace_id: str) -> list[StoredExchange]:
         """The calls of a trace that have ended, in order."""
