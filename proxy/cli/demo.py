@@ -9,10 +9,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
+import orjson
 import uvloop
 from aiohttp import web
 
 from proxy.app import App, Settings
+from proxy.cli.call_rows import HEADING, call_row
 from proxy.cli.serve import (
     DEFAULT_HOST,
     DEFAULT_PORT,
@@ -23,9 +26,20 @@ from proxy.cli.serve import (
     show_problems,
     stop_signal,
 )
+from proxy.cli.terminal import in_colour
+from proxy.cli.top.frame import frame_of
+from proxy.cli.top.scrape import Window
+from proxy.cli.top.screen import append
+from proxy.cli.top.source import Source
+from proxy.cli.top.view import view_of
 from proxy.config import ConfigError, load, load_secret
 from proxy.demo import fake_provider, sample_traffic
-from proxy.demo.show import HEADING, EventView, call_line
+from proxy.demo.show import EventView
+from proxy.domain.events import EventPolicy, closing
+from proxy.domain.exchange import Exchange
+
+FRESH_S = 0.3
+"""A worker's gauges are no older than that."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -52,7 +66,7 @@ def demo(args: argparse.Namespace) -> int:
 
 
 async def _demo(args: argparse.Namespace, folder: Path) -> int:
-    view, in_colour = EventView(), sys.stdout.isatty()
+    view = EventView()
     async with _provider() as provider_url:
         env = {
             **os.environ,
@@ -68,7 +82,7 @@ async def _demo(args: argparse.Namespace, folder: Path) -> int:
             port=chosen_number(args.port, env, "PROMPTLANE_PORT", DEFAULT_PORT, PORTS),
             data_dir=folder,
             secret=load_secret(env, folder),
-            on_exchange=lambda exchange: print(call_line(exchange, in_colour=in_colour), flush=True),
+            on_exchange=_show_call,
             on_events=view.add,
         )
         try:
@@ -77,21 +91,61 @@ async def _demo(args: argparse.Namespace, folder: Path) -> int:
             print(cannot_listen(settings, error), file=sys.stderr)
             return 1
         await app.start()
-        print(f"point an app at it: export OPENAI_BASE_URL={app.address}/v1 OPENAI_API_KEY=any")
-        print(f"listening on {app.address}\n\n{HEADING}", flush=True)
         stop = stop_signal()
         try:
-            await _sample(app.address, args.calls, stop)
-            await app.settled()
-            destination = configuration.destination
-            verb = "would have received" if destination.api_key is None else "receives"
-            print(f"\nPostHog {verb}: {view.summary()}\n", flush=True)
+            _greet(app.address)
+            await _show_sample(app, args.calls, stop)
+            _show_events(view, is_sent=configuration.destination.api_key is not None)
             if not args.once:
-                print("Serving on; each call shows here as it ends. Ctrl-C ends it.", flush=True)
+                _show_what_next(app.address, folder, view.page())
                 await stop.wait()
         finally:
             await app.stop()
     return 0
+
+
+def _greet(address: str) -> None:
+    print("Promptlane in front of an invented provider: no account, no key, no cost.\n")
+    print(f"listening on {address}; point an app at it:")
+    print(f"  export OPENAI_BASE_URL={address}/v1 OPENAI_API_KEY=any", flush=True)
+
+
+async def _show_sample(app: App, calls: int, stop: asyncio.Event) -> None:
+    """Make the sample calls, and tell of them as they end and as a whole."""
+    source = Source(address=app.address)
+    async with aiohttp.ClientSession(trust_env=False) as session:
+        before = await source.scrape(session)
+        print(f"\n{calls} sample calls of three users, each shown as it ends:\n\n{HEADING}", flush=True)
+        await _sample(app.address, calls, stop)
+        await app.settled()
+        await asyncio.sleep(FRESH_S)
+        window = Window(before=before, after=await source.scrape(session))
+    print("\nThe same calls as `promptlane top` shows them:\n")
+    append(frame_of(view_of(window), app.address))
+
+
+def _show_call(exchange: Exchange) -> None:
+    if exchange.is_started:
+        told = orjson.loads(closing(exchange, EventPolicy()).record)
+        line = call_row(told["ended_unix_us"], told["properties"], in_colour=in_colour(sys.stdout))
+        print(line, flush=True)
+
+
+def _show_events(view: EventView, *, is_sent: bool) -> None:
+    print(f"\nWhat PostHog {'receives' if is_sent else 'would have received'} of them:\n\n{view.counts()}")
+    if example := view.example():
+        print(f"\nOne of these events. No prompt and no output is in any:\n\n{example}", flush=True)
+
+
+def _show_what_next(address: str, folder: Path, page: str | None) -> None:
+    command = sys.argv[0] if Path(sys.argv[0]).name == "promptlane" else "promptlane"
+    where = "" if address.endswith(f":{DEFAULT_PORT}") else f" --url {address}"
+    print("\nServing on; each call shows here as it ends. Ctrl-C ends it. Meanwhile:\n")
+    print(f"  {command} top{where}")
+    print(f"  {command} calls tail --data {folder}")
+    if page:
+        print(f"  a trace as a page: {page}")
+    print(f"\n{HEADING}", flush=True)
 
 
 async def _sample(address: str, calls: int, stop: asyncio.Event) -> None:

@@ -1,74 +1,78 @@
-"""What the demo's terminal shows: a line for each call as it ends, and what PostHog would have received."""
+"""What PostHog would have received of the demo's calls, for a terminal of 80 columns."""
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import orjson
 
-from proxy.domain.errors import Status
-from proxy.domain.exchange import Exchange
+from proxy.domain.event_properties import COMPLETED, EVENTS
 from proxy.domain.journal_rows import JournalEvent
 
-HEADING = f"{'prompt version':<20} {'model':<24} {'ttft':>8} {'total':>8} {'tokens':>11} {'cost':>10}  status"
-_GREEN, _RED, _YELLOW, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
-
-
-def call_line(exchange: Exchange, *, in_colour: bool) -> str:
-    """One line of at most 100 columns; a dash stands for what is not known."""
-    attempt, caller, fate = exchange.final_attempt, exchange.caller, exchange.fate
-    reading = attempt.reading if attempt else None
-    cost = attempt.cost if attempt else None
-    version = (caller.prompt_version_id if caller else None) or "-"
-    requested = exchange.call.requested_model if exchange.call else None
-    model = (reading.model if reading else None) or requested or "-"
-    ttft = _ms(exchange.received_ns, reading.first_token_ns if reading else None)
-    total = _ms(exchange.received_ns, exchange.ended_ns)
-    tokens = f"{_count(reading.usage.input_tokens)}→{_count(reading.usage.output_tokens)}" if reading else "-"
-    money = f"${cost.total_usd:.6f}" if cost and cost.total_usd is not None else "-"
-    status = fate.status.value if fate else "-"
-    if fate and fate.error_type:
-        status += f" ({fate.error_type.value})"
-    if in_colour and fate:
-        colour = {Status.SUCCESS: _GREEN, Status.CANCELLED: _YELLOW}.get(fate.status, _RED)
-        status = f"{colour}{status}{_PLAIN}"
-    return f"{_cell(version, 20)} {_cell(model, 24)} {ttft:>8} {total:>8} {tokens:>11} {money:>10}  {status}"
-
-
-def _cell(text: str, width: int) -> str:
-    """The beginning of a name, without what would move the terminal's cursor."""
-    return "".join(char if char.isprintable() else "?" for char in text[:width]).ljust(width)
-
-
-def _ms(from_ns: int, to_ns: int | None) -> str:
-    return "-" if to_ns is None else f"{(to_ns - from_ns) / 1e6:.0f} ms"
-
-
-def _count(tokens: int | None) -> str:
-    return "?" if tokens is None else str(tokens)
+COLUMNS = 80
+_PAIR_COLUMNS = COLUMNS - 5
+"""Less the indent and a comma."""
 
 
 class EventView:
-    """Remembers what became durable: counts by name and the last event of each. Fed by the journal's thread."""
+    """Remembers what became durable: counts by name, and one call that went well. Fed by the journal's thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._last: dict[str, bytes] = {}
+        self._example: Mapping[str, Any] | None = None
 
     def add(self, events: Sequence[JournalEvent]) -> None:
         """Take events in."""
         with self._lock:
             for event in events:
                 self._counts[event.name] += 1
-                self._last[event.name] = event.body
+                if event.name == COMPLETED:
+                    self._consider(orjson.loads(event.body))
 
-    def summary(self) -> str:
-        """The counts, and one whole event as it would be sent."""
+    def _consider(self, event: Mapping[str, Any]) -> None:
+        """A step of an agent is the best example: its trace has more calls than one."""
+        if self._example is None or "agent_step_name" in event["properties"]:
+            self._example = event
+
+    def counts(self) -> str:
+        """A line for each kind of event, in the order in which a call gives them."""
         with self._lock:
-            counts = ", ".join(f"{count} × {name}" for name, count in sorted(self._counts.items()))
-            body = self._last.get("llm_request_completed")
-        if body is None:
-            return counts or "no events yet"
-        pretty = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
-        return f"{counts}\n\nfor example:\n{pretty}"
+            lines = [f"{self._counts[name]:>6} × {name}" for name in EVENTS if self._counts[name]]
+        return "\n".join(lines) or "  none yet"
+
+    def example(self) -> str | None:
+        """The end of a call that went well, as JSON; None where none did."""
+        with self._lock:
+            return "\n".join(_filled(self._example)) if self._example else None
+
+    def page(self) -> str | None:
+        """The page of its trace."""
+        with self._lock:
+            return self._example["properties"].get("trace_url") if self._example else None
+
+
+def _filled(event: Mapping[str, Any]) -> Iterator[str]:
+    """JSON with as many properties on a line as fit."""
+    yield "{"
+    for name, value in event.items():
+        if name != "properties":
+            yield f"  {_pair(name, value)},"
+    yield '  "properties": {'
+    pairs = [_pair(name, value) for name, value in event["properties"].items()]
+    line = "   "
+    for pair in [*(f"{pair}," for pair in pairs[:-1]), *pairs[-1:]]:
+        if len(line) + 1 + len(pair) > COLUMNS and line.strip():
+            yield line
+            line = "   "
+        line += f" {pair}"
+    yield line
+    yield "  }\n}"
+
+
+def _pair(name: str, value: object) -> str:
+    """One property; of a text that fits no line, the beginning."""
+    pair = f"{orjson.dumps(name).decode()}: {orjson.dumps(value).decode()}"
+    too_long = len(pair) - _PAIR_COLUMNS
+    return _pair(name, f"{value[: -too_long - 1]}…") if isinstance(value, str) and too_long > 0 else pair

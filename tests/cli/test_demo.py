@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import socket
 from functools import partial
@@ -8,8 +9,9 @@ import orjson
 import pytest
 
 from proxy.cli import main
+from proxy.cli.call_rows import HEADING
+from proxy.cli.terminal import columns
 from proxy.demo import fake_provider, sample_traffic
-from proxy.demo.show import HEADING
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -24,20 +26,25 @@ def test_once_shows_each_call_and_what_posthog_would_have_received(capsys: pytes
     assert main(["demo", "--once", "--port", "0", "--calls", "11"]) == 0
     told = capsys.readouterr()
     assert told.err == ""
-    head, _, events = told.out.partition("\nPostHog would have received: ")
-    lines = head.rstrip().splitlines()
-    assert lines[0].startswith("point an app at it: export OPENAI_BASE_URL=http://127.0.0.1:")
-    assert lines[1] == f"listening on {lines[0].split('=')[1].partition('/v1')[0]}"
-    assert lines[3] == HEADING
-    assert len(lines[4:]) == 11
-    statuses = [line.split("  ")[-1] for line in lines[4:]]
-    assert sum(status == "success" for status in statuses) >= 9
-    assert sum("provider_" in status for status in statuses) == 1
-    counts, _, example = events.partition("\n\nfor example:\n")
-    assert "11 × llm_request_started" in counts
+    greeting, calls, top, events, example = told.out.split(":\n\n")
+    address = re.search(r"listening on (\S+);", greeting)
+    assert address is not None
+    assert f"export OPENAI_BASE_URL={address[1]}/v1 " in greeting
+    heading, *rows = calls.partition("\n\n")[0].splitlines()
+    assert heading == HEADING
+    assert len(rows) == 11
+    statuses = [row.split()[-1] for row in rows]
+    assert statuses.count("success") >= 9
+    assert sum("provider_" in row for row in rows) == 1
+    assert "11 calls ended" in top
+    assert re.search(r"^all +\d.*\$[\d.]+$", top, re.MULTILINE)
+    assert not re.search(r"^all .* - ", top, re.MULTILINE)
+    assert re.search(r"^outbox +\d+ events \(.*, the oldest \d+ s old; 0.0 delivered/s$", top, re.MULTILINE)
+    assert "    11 × llm_request_started\n" in events
     properties: dict[str, Any] = orjson.loads(example)["properties"]
     assert properties["prompt_version_id"].startswith("pv_2026_")
     assert properties["prompt_name"] == sample_traffic.PROMPT_NAME
+    assert max(columns(line) for line in told.out.splitlines()) <= 80
 
 
 def test_a_signal_ends_it_before_the_traffic_has(
@@ -50,7 +57,7 @@ def test_a_signal_ends_it_before_the_traffic_has(
 
     monkeypatch.setattr(sample_traffic, "run", interrupted)
     assert main(["demo", "--port", "0"]) == 0
-    assert "no events yet" in capsys.readouterr().out
+    assert "none yet" in capsys.readouterr().out
 
 
 def test_a_taken_port_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
