@@ -6,7 +6,6 @@ deliver what can be delivered → close the journal. Nothing that ended is lost:
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -19,9 +18,11 @@ from proxy.adapters.decompress import StreamDecompressor, decode_copy
 from proxy.adapters.estimator import AnswersOnLoop, CountingProcess, Estimator
 from proxy.adapters.journal import JournalStats, SqliteJournal
 from proxy.adapters.journal_metrics import JournalMetrics
+from proxy.adapters.later import Later
 from proxy.adapters.metrics import CallMetrics, Vitals
 from proxy.adapters.notices import UnpricedModels, WrappedCalls
 from proxy.adapters.posthog_sink import PostHogSink
+from proxy.adapters.randomness import RandomBytes
 from proxy.adapters.telemetry import TelemetrySwitch
 from proxy.adapters.upstream import AiohttpUpstream
 from proxy.app.settings import Settings, journal_settings, listen, posthog_settings, snapshot_of
@@ -82,6 +83,8 @@ class App:
             self._telemetry = TelemetrySwitch(self._settings.worker, self._settings.worker_count)
             await asyncio.to_thread(self._telemetry.take_up, self._configuration.analytics)
             leaving.push_async_callback(asyncio.to_thread, self._telemetry.stop)
+            self._later = Later(asyncio.get_running_loop())
+            leaving.callback(self._later.finish)
             self._counting = CountingProcess()
             self._estimator = Estimator(self._counting.count)
             leaving.push_async_callback(self._end_estimates)
@@ -103,6 +106,7 @@ class App:
     async def settled(self) -> None:
         """Wait until every call that has ended is on disk."""
         await self._edge.wait_idle(self._configuration.drain_s)
+        self._later.finish()
         await asyncio.to_thread(self._journal.flush, DELIVERY_S)
 
     async def _open_journal(self) -> None:
@@ -143,7 +147,8 @@ class App:
             journal=self._journal,
             estimator=AnswersOnLoop(self._estimator, asyncio.get_running_loop()),
             clock=SystemClock(),
-            random_bytes=os.urandom,
+            later=self._later,
+            random_bytes=RandomBytes(),
             decode_copy=decode_copy,
             side_decompressor=lambda encoding: StreamDecompressor(encoding, SIDE_COPY_LIMIT_BYTES),
             observe=self._observer(),

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -21,6 +22,8 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 4000
 PORTS = range(65_536)
 WORKERS = range(1, 65)
 LOG_LEVELS = ("debug", "info", "warning", "error")
+
+COLLECTOR_THRESHOLDS = (25_000, 20, 50)
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +85,22 @@ async def _until_signal(app: App, greet: Callable[[], None], *, is_child: bool) 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.ask_reload)
     if is_child:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
+    _spare_the_collector()
     greet()
     await stop.wait()
     if is_child:
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
     await app.stop()
+
+
+def _spare_the_collector() -> None:
+    """What was made until now stays until the end, and calls leave few cycles: the collector looks seldom.
+
+    With Python's own thresholds it takes a tenth of each call's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
 def stop_signal() -> asyncio.Event:

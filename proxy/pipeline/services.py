@@ -38,6 +38,8 @@ class Services:
     journal: Journal
     estimator: Estimator
     clock: Clock
+    later: Callable[[Callable[[], None]], None]
+    """Takes what has time until the client is served: does it soon, on the event loop, in the order given."""
     random_bytes: Callable[[int], bytes]
     decode_copy: Callable[[bytes, str, int], bytes]
     """(body, Content-Encoding, limit in bytes) → the decoded body; raises RequestError."""

@@ -1,13 +1,16 @@
 """The end of an exchange: measurement → cost → events → journal. Once, without an await, never raising.
 
 `settle` runs when `handle` is left, whoever failed, so nothing here may wait: no shield is needed against a client
-that leaves. Where the provider reported no usage and there is something to count, the estimator counts elsewhere and
-the end is written when it answers; until then nobody touches the exchange.
+that leaves. It seals the exchange, which nobody touches any more; start and end are made into rows a little later,
+those of several calls in one go, which takes half the time of doing it between two pieces of traffic. Where the
+provider reported no usage and there is something to count, the estimator counts elsewhere, and the end follows when it
+answers.
 """
 
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from proxy.domain import events
 from proxy.domain.errors import Status, Unauthenticated
@@ -29,10 +32,14 @@ def begin(exchange: Exchange, snapshot: Snapshot, services: Services, planned: T
     if exchange.is_started or exchange.caller is None or not exchange.endpoint.is_model_call:
         return
     exchange.is_started = True
-    try:
-        services.journal.open(events.opening(exchange, snapshot.events, planned))
-    except Exception:
-        log.exception("the start of a call could not be written", extra={"exchange_id": exchange.exchange_id})
+
+    def write() -> None:
+        try:
+            services.journal.open(events.opening(exchange, snapshot.events, planned))
+        except Exception:
+            log.exception("the start of a call could not be written", extra={"exchange_id": exchange.exchange_id})
+
+    services.later(write)
 
 
 def settle(
@@ -54,7 +61,7 @@ def settle(
         if job is None or not services.estimator.submit(
             job, lambda found: _estimated(exchange, found, snapshot, services)
         ):
-            _conclude(exchange, snapshot, services)
+            services.later(partial(_conclude, exchange, snapshot, services))
     except Exception:
         log.exception("settlement failed", extra={"exchange_id": exchange.exchange_id})
 
@@ -111,7 +118,7 @@ def _estimated(exchange: Exchange, found: Estimate, snapshot: Snapshot, services
             attempt.reading = with_estimate(attempt.reading, found)
             attempt.cost = None
     finally:
-        _conclude(exchange, snapshot, services)
+        services.later(partial(_conclude, exchange, snapshot, services))
 
 
 def with_estimate(reading: Reading, found: Estimate) -> Reading:

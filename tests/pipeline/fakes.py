@@ -248,6 +248,7 @@ def world(*replies: ScriptedReply, configured: Snapshot | None = None) -> World:
         upstream=upstream,
         journal=journal,
         estimator=estimator,
+        later=lambda action: action(),
         clock=SteppingClock(),
         random_bytes=lambda count: next(seed).to_bytes(4) * (count // 4) + bytes(count % 4),
         decode_copy=lambda body, encoding, limit: body.removeprefix(encoding.encode()),

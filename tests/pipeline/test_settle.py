@@ -1,5 +1,6 @@
 """What the end says when the provider did not say it all."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -137,3 +138,15 @@ async def test_a_call_has_the_price_of_the_day_on_which_it_came() -> None:
     made = world(plain(), configured=replace(snapshot(), prices=book))
     await call(made, request(CHAT))
     assert made.journal.end()["estimated_cost_usd"] == 2
+
+
+async def test_start_and_end_are_written_when_there_is_time_and_in_order() -> None:
+    made = world(plain())
+    waiting: list[Callable[[], None]] = []
+    made.services.later = waiting.append
+    await call(made, request(CHAT))
+    assert (made.journal.openings, made.journal.closings, made.observed) == ([], [], [])
+    waiting.pop(0)()
+    assert (len(made.journal.openings), made.journal.closings) == (1, [])
+    waiting.pop(0)()
+    assert (len(made.journal.closings), len(made.observed), waiting) == (1, 1, [])

@@ -1,0 +1,79 @@
+"""A scripted loop in place of asyncio's: it keeps what it was asked to call."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+
+from proxy.adapters.later import MOST_AT_ONCE, PAUSE_S, Later
+
+
+@dataclass
+class ScriptedLoop:
+    timers: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    ready: list[Callable[[], None]] = field(default_factory=list)
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> None:
+        self.timers.append((delay_s, callback))
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.ready.append(callback)
+
+    def ring(self) -> None:
+        self.timers.pop(0)[1]()
+
+
+@pytest.fixture
+def loop() -> ScriptedLoop:
+    return ScriptedLoop()
+
+
+@pytest.fixture
+def later(loop: ScriptedLoop) -> Later:
+    return Later(cast("asyncio.AbstractEventLoop", loop))
+
+
+def test_what_waits_is_done_together_and_in_order(loop: ScriptedLoop, later: Later) -> None:
+    done: list[int] = []
+    for number in range(3):
+        later(lambda number=number: done.append(number))  # type: ignore[misc]
+    assert ([delay_s for delay_s, _ in loop.timers], done) == ([PAUSE_S], [])
+    loop.ring()
+    assert (done, loop.timers, loop.ready) == ([0, 1, 2], [], [])
+
+
+def test_traffic_has_its_turn_between_two_batches(loop: ScriptedLoop, later: Later) -> None:
+    done: list[int] = []
+    for number in range(MOST_AT_ONCE + 1):
+        later(lambda number=number: done.append(number))  # type: ignore[misc]
+    loop.ring()
+    assert (len(done), len(loop.ready)) == (MOST_AT_ONCE, 1)
+    later(lambda: done.append(-1))
+    loop.ready.pop()()
+    assert (done[MOST_AT_ONCE:], loop.ready, loop.timers) == ([MOST_AT_ONCE, -1], [], [])
+
+
+def test_an_action_may_give_another_one(loop: ScriptedLoop, later: Later) -> None:
+    done: list[str] = []
+
+    def first() -> None:
+        done.append("first")
+        later(lambda: done.append("second"))
+
+    later(first)
+    loop.ring()
+    assert done == ["first"]
+    loop.ring()
+    assert done == ["first", "second"]
+
+
+def test_finishing_leaves_nothing(loop: ScriptedLoop, later: Later) -> None:
+    done: list[str] = []
+    later(lambda: later(lambda: done.append("second")))
+    later.finish()
+    assert done == ["second"]
+    later(lambda: done.append("third"))
+    loop.ring()
+    assert done == ["second", "third"]
