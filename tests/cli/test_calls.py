@@ -56,7 +56,9 @@ class Folder:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
+    """The command's clock stands still, so that a call's age does not depend on how long the tests take."""
+    monkeypatch.setattr(calls, "time_ns", lambda: NOW_US * 1000)
     made = Folder(tmp_path)
     for journal in made.journals:
         journal.start()
