@@ -112,3 +112,15 @@ def header(headers: Pairs, name: str) -> str | None:
 def without_key_query(raw_query: str) -> str:
     """The query less its `key=` members."""
     return "&".join(pair for pair in raw_query.split("&") if query_name(pair.partition("=")[0]) != "key")
+
+
+def encode_head(lines: Sequence[str]) -> bytes:
+    """The head of a message as it goes out; bytes that were no UTF-8 go as they came.
+
+    Raises ValueError for a line that holds what ends one, so that no value can add a field or a message.
+    """
+    head = "\r\n".join(lines)
+    breaks = len(lines) - 1
+    if head.count("\n") != breaks or head.count("\r") != breaks or "\0" in head:
+        raise ValueError("a header field holds what ends a line")
+    return f"{head}\r\n\r\n".encode("utf-8", "surrogateescape")

@@ -43,9 +43,17 @@ class UpstreamReply(Protocol):
     when it breaks, and return only when it was whole.
     """
 
-    status: int
-    reason: str
-    headers: Headers
+    @property
+    def status(self) -> int:
+        """Of the final reply: 200 to 999."""
+
+    @property
+    def reason(self) -> str:
+        """The words beside it, which may be none."""
+
+    @property
+    def headers(self) -> Headers:
+        """As they came."""
 
     def peek(self) -> bytes:
         """What has arrived of the body and was not given yet; none only where the body is empty."""

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from aiohttp import HttpVersion11, web
 
+from proxy.domain.headers import encode_head
 from proxy.pipeline.pump import Pump
 from proxy.pipeline.services import Reply
 from proxy.web.server import HardenedRequestHandler, written
@@ -104,7 +105,7 @@ class ReplyWriter:
             lines.append(f"Content-Length: {own_length}")
         elif "content-length" not in names and self._has_body(reply.status):
             lines += self._framing()
-        return _encoded(lines + self._persistence())
+        return encode_head(lines + self._persistence())
 
     def _has_body(self, status: int) -> bool:
         return not self._is_head and status not in _WITHOUT_BODY
@@ -121,15 +122,6 @@ class ReplyWriter:
         if not self._keep_alive:
             return ["Connection: close"]
         return [] if self._version >= HttpVersion11 else ["Connection: keep-alive"]
-
-
-def _encoded(lines: list[str]) -> bytes:
-    """The head as it goes out; bytes that are no UTF-8 go as they came. Raises ValueError for one that would split."""
-    head = "\r\n".join(lines)
-    breaks = len(lines) - 1
-    if head.count("\n") != breaks or head.count("\r") != breaks or "\0" in head:
-        raise ValueError("a header field holds what ends a line")
-    return f"{head}\r\n\r\n".encode("utf-8", "surrogateescape")
 
 
 @lru_cache(maxsize=1)

@@ -95,6 +95,23 @@ async def test_tls_to_a_port_that_speaks_none(upstream: Client) -> None:
         assert type(await failure(upstream, request(f"https://127.0.0.1:{port}/"))) is UpstreamTls
 
 
+async def test_the_server_is_told_which_name_is_meant(
+    make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, told = Authority(tmp_path), list[str | None]()
+    served = authority.server_context(host="provider.test")
+    served.sni_callback = lambda _, name, __: told.append(name)
+    upstream = make_client(ssl.create_default_context(cafile=authority.ca_file))
+    async with ScriptedProvider(Reply(), tls=served) as provider:
+
+        async def here(*_: object, **__: object) -> list[tuple[object, ...]]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", provider.port))]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", here)
+        assert (await read(upstream, request(f"https://provider.test:{provider.port}/")))[0].status == 200
+    assert told == ["provider.test"]
+
+
 async def test_a_trusted_certificate_is_taken(make_client: MakeClient, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     upstream = make_client(ssl.create_default_context(cafile=authority.ca_file))

@@ -6,12 +6,12 @@ from typing import Protocol
 
 import pytest
 
-from proxy.adapters.upstream import AiohttpUpstream
+from proxy.adapters.upstream import AiohttpUpstream, NativeUpstream
 from proxy.domain.errors import UpstreamError
 from proxy.domain.routing import Timeouts
 from proxy.pipeline.ports import Headers, Upstream, UpstreamReply, UpstreamRequest
 
-CLIENTS = {"aiohttp": AiohttpUpstream}
+CLIENTS: dict[str, Callable[..., "Client"]] = {"native": NativeUpstream, "aiohttp": AiohttpUpstream}
 
 
 class Client(Upstream, Protocol):

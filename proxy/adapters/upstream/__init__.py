@@ -4,4 +4,5 @@ Laws of both: bodies are never decoded, redirects never followed, the environmen
 reply's head is held until its body begins, and every network error leaves as an `UpstreamError` whose text is ours.
 """
 
+from proxy.adapters.upstream.native import NativeUpstream as NativeUpstream
 from proxy.adapters.upstream.over_aiohttp import AiohttpUpstream as AiohttpUpstream

@@ -1,0 +1,184 @@
+"""One call on a connection, from the last byte of its head to the last of its reply.
+
+What arrives before anybody asks for it is held, up to a limit; from then on it goes to the sink in the callback that
+brings it. A coroutine waits here at most twice: until the reply begins, and until its body has ended.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable
+
+from proxy.adapters.upstream.connection import Connection
+from proxy.adapters.upstream.reply_parser import ReplyParser
+from proxy.adapters.upstream.upload import upload
+from proxy.adapters.upstream.wire import AHEAD_BYTES, Request, Sink, broken
+
+
+class NativeReply:
+    """Satisfies `UpstreamReply`; see the port. Until `close` it is what the connection carries."""
+
+    __slots__ = (
+        "_ahead", "_ahead_bytes", "_connection", "_error", "_is_begun", "_is_over", "_on_begun", "_on_rest", "_parser",
+        "_sink", "_upload", "_waiter", "_wanted_bytes", "has_heard",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection, request: Request, on_rest: Callable[[Connection], None]) -> None:
+        """`on_rest` gets the connection back where another call may use it."""
+        self.has_heard = False
+        """Some byte of a reply has arrived."""
+        self._connection = connection
+        self._parser = ReplyParser(request.method)
+        self._on_begun = request.on_begun
+        self._on_rest = on_rest
+        self._is_begun = False
+        self._is_over = False
+        self._error: BaseException | None = None
+        self._ahead: list[bytes] = []
+        self._ahead_bytes = 0
+        self._sink: Sink | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._wanted_bytes: float = 0
+        self._upload: asyncio.Task[None] | None = None
+        connection.listener = self
+
+    @property
+    def status(self) -> int:
+        """Of the final reply."""
+        return self._parser.status
+
+    @property
+    def reason(self) -> str:
+        """As it came; may be empty."""
+        return self._parser.reason
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """As they came, in order."""
+        return self._parser.headers
+
+    # The port
+
+    def peek(self) -> bytes:
+        """What has arrived of the body."""
+        return b"".join(self._ahead)
+
+    async def read(self, limit_bytes: int) -> bytes | None:
+        """The whole body, if it is short enough."""
+        self._connection.resume()
+        await self._until(limit_bytes + 1)
+        if self._ahead_bytes > limit_bytes:
+            return None
+        if self._error is not None:
+            raise self._error
+        return b"".join(self._ahead)
+
+    async def pour(self, sink: Sink) -> None:
+        """Piece by piece."""
+        self._connection.resume()
+        self._sink = sink
+        ahead, self._ahead, self._ahead_bytes = self._ahead, [], 0
+        for piece in ahead:
+            sink(piece)
+        await self._until(math.inf)
+        if self._error is not None:
+            raise self._error
+
+    def pause(self) -> None:
+        """Take no more, if there is more."""
+        if not self._is_over:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        if not self._is_over:
+            self._connection.resume()
+
+    def close(self) -> None:
+        """Let the connection rest if all of both bodies has passed, else abort it."""
+        self._is_over = True
+        self._sink = None
+        connection, parser, sending = self._connection, self._parser, self._upload
+        connection.listener = None
+        parser.leave()
+        is_sent = sending is None or sending.done()
+        if sending is not None:
+            sending.cancel()
+        if parser.is_whole and parser.is_reusable and is_sent and self._error is None and connection.is_open:
+            connection.resume()
+            self._on_rest(connection)
+        else:
+            connection.abort()
+
+    # What the client does with it
+
+    def send_body(self, body: bytes | AsyncIterator[bytes], *, is_chunked: bool) -> None:
+        """Send the body beside what arrives; a reply may come, and end, before that."""
+        sending = asyncio.ensure_future(upload(self._connection, body, is_chunked=is_chunked))
+        sending.add_done_callback(self._sent)
+        self._upload = sending
+
+    async def begin(self) -> None:
+        """Wait for the first byte of the body, or its end. Raises UpstreamError."""
+        await self._until(1)
+        if self._error is not None and not self._ahead:
+            raise self._error
+
+    def _sent(self, sending: "asyncio.Task[None]") -> None:
+        if not sending.cancelled() and (error := sending.exception()) is not None:
+            self._end(error)
+
+    # What the connection tells
+
+    def arrived(self, data: bytes) -> None:
+        """More of the reply."""
+        self.has_heard = True
+        parser = self._parser
+        if body := parser.feed(data):
+            self._take(body)
+        if parser.is_whole or parser.error is not None:
+            self._end(parser.error)
+
+    def ended(self) -> None:
+        """The provider has closed its side."""
+        self._parser.feed_eof()
+        if self._parser.is_whole:
+            self._end(None)
+
+    def broke(self) -> None:
+        """The connection is gone."""
+        self._end(broken())
+
+    def _take(self, body: bytes) -> None:
+        if not self._is_begun:
+            self._is_begun = True
+            self._on_begun()
+        if self._sink is not None:
+            try:
+                self._sink(body)
+            except Exception as error:  # noqa: BLE001  whatever it is, `pour` raises it
+                self._end(error)
+            return
+        self._ahead.append(body)
+        self._ahead_bytes += len(body)
+        if self._ahead_bytes >= self._wanted_bytes:
+            self._wake()
+            if self._ahead_bytes > AHEAD_BYTES:
+                self._connection.pause()
+
+    def _end(self, error: BaseException | None) -> None:
+        """Nothing more arrives, or is wanted."""
+        if not self._is_over:
+            self._is_over = True
+            self._error = error
+            self._wake()
+
+    async def _until(self, ahead_bytes: float) -> None:
+        """Wait until so much is held, or all has arrived."""
+        if not self._is_over and self._ahead_bytes < ahead_bytes:
+            self._wanted_bytes = ahead_bytes
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

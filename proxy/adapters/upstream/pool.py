@@ -1,0 +1,70 @@
+"""Connections that wait for their next call.
+
+The one that has rested for the shortest time is taken first: it is the least likely to be closed by now, and a few
+connections stay in use where a few are enough. How many are open at once is not limited: a limit would queue streams.
+"""
+
+import asyncio
+
+from proxy.adapters.upstream.address import Origin
+from proxy.adapters.upstream.connection import Connection
+from proxy.adapters.upstream.wire import IDLE_CONNECTION_S
+
+MOST_IDLE = 1_024
+"""Of one provider. What a burst leaves over beyond that is closed at once."""
+
+
+class Pool:
+    """Holds what rests, for `IDLE_CONNECTION_S` at most."""
+
+    def __init__(self) -> None:
+        self._resting: dict[Origin, dict[Connection, float]] = {}
+        """With the loop's time from which on each rests; the longest comes first."""
+        self._sweep_timer: asyncio.TimerHandle | None = None
+
+    def take(self, origin: Origin) -> Connection | None:
+        """One that rests, if any is fresh and open."""
+        resting = self._resting.get(origin)
+        oldest_s = asyncio.get_running_loop().time() - IDLE_CONNECTION_S
+        while resting:
+            connection, since_s = resting.popitem()
+            if since_s > oldest_s and connection.is_open:
+                return connection
+            connection.abort()
+        return None
+
+    def rest(self, connection: Connection) -> None:
+        """Keep it for the next call."""
+        loop = asyncio.get_running_loop()
+        resting = self._resting.setdefault(connection.origin, {})
+        if len(resting) >= MOST_IDLE:
+            connection.abort()
+            return
+        resting[connection] = loop.time()
+        if self._sweep_timer is None:
+            self._sweep_timer = loop.call_later(IDLE_CONNECTION_S, self._sweep)
+
+    def forget(self, connection: Connection) -> None:
+        """It is gone."""
+        self._resting.get(connection.origin, {}).pop(connection, None)
+
+    def close(self) -> None:
+        """End all that rest."""
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+        for resting in self._resting.values():
+            while resting:
+                resting.popitem()[0].abort()
+
+    def _sweep(self) -> None:
+        """End those that have rested long enough, and come back when the next has."""
+        self._sweep_timer = None
+        loop = asyncio.get_running_loop()
+        oldest_s = loop.time() - IDLE_CONNECTION_S
+        for resting in self._resting.values():
+            for connection in [one for one, since_s in resting.items() if since_s <= oldest_s]:
+                del resting[connection]
+                connection.abort()
+        firsts = [next(iter(resting.values())) for resting in self._resting.values() if resting]
+        if firsts:
+            self._sweep_timer = loop.call_at(min(firsts) + IDLE_CONNECTION_S, self._sweep)

@@ -1,0 +1,146 @@
+"""From the bytes of one reply to its head and the pieces of its body. Does no I/O.
+
+llhttp, node's parser, reads the bytes and is strict by default: line ends, lengths, chunk sizes, versions. What it
+leaves to its user is here: interim replies are passed over, the size of heads and trailers is bounded, no transfer
+coding but `chunked` is taken, nothing behind the reply's end is looked at, and a body without framing lasts until the
+connection ends.
+"""
+
+import httptools
+
+from proxy.adapters.upstream.wire import HEADER_LIMIT_BYTES, no_http
+from proxy.domain.errors import UpstreamError
+
+_VERSIONS = ("1.1", "1.0")
+_SWITCHING_PROTOCOLS = 101
+_WITHOUT_BODY = (204, 304)
+
+
+class ReplyParser:
+    """Fed with what arrives; `status`, `reason` and `headers` hold once `has_head`. A parser reads one reply."""
+
+    __slots__ = (
+        "_head_bytes", "_is_head", "_llhttp", "_pieces", "_quiet_bytes", "_reason",
+        "error", "has_head", "headers", "is_reusable", "is_whole", "on_body", "reason", "status",
+    )  # fmt: skip
+
+    def __init__(self, method: str) -> None:
+        self.status = 0
+        self.reason = ""
+        self.headers: list[tuple[str, str]] = []
+        self.has_head = False
+        self.is_whole = False
+        """The end of the body has been seen."""
+        self.is_reusable = False
+        """The connection may carry another reply after this one."""
+        self.error: UpstreamError | None = None
+        """What arrived is no valid reply. What came of the body before that is valid."""
+        self._is_head = method == "HEAD"
+        self._reason = b""
+        self._head_bytes = 0
+        self._quiet_bytes = 0
+        self._pieces: list[bytes] = []
+        self.on_body = self._pieces.append
+        self._llhttp: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> bytes:
+        """What of the body has arrived with this; look at `error` and `is_whole` next."""
+        if self._llhttp is None:
+            self.is_reusable = False
+            return b""
+        try:
+            self._llhttp.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._stumbled()
+        body = self._take_body()
+        if not body and not self.is_whole:
+            self._quiet_bytes += len(data)
+            if self._quiet_bytes > HEADER_LIMIT_BYTES:
+                self._stumbled()
+        if self.is_whole or self.error is not None:
+            self.leave()
+        return body
+
+    def feed_eof(self) -> None:
+        """The connection has ended in order; so has a body that nothing else delimits."""
+        if self.has_head and self.error is None and not self._is_framed():
+            self.is_whole = True
+
+    def leave(self) -> None:
+        """Read nothing more; this also undoes the cycle of references with llhttp."""
+        self._llhttp = None
+        self.on_body = _nowhere
+
+    def _stumbled(self) -> None:
+        """At bytes that are no HTTP. Behind a whole reply they spoil only the connection."""
+        self.is_reusable = False
+        if not self.is_whole:
+            self.error = no_http()
+
+    def _take_body(self) -> bytes:
+        pieces = self._pieces
+        if not pieces:
+            return b""
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        if self._is_head:  # what follows the head of a HEAD's reply is no body
+            self.is_reusable = False
+            return b""
+        self._quiet_bytes = 0
+        return body
+
+    def _is_framed(self) -> bool:
+        names = {name.lower() for name, _ in self.headers}
+        return "content-length" in names or "transfer-encoding" in names
+
+    # What llhttp calls. An exception here ends its reading.
+
+    def on_message_begin(self) -> None:
+        """A reply begins: the first, one after an interim one, or one that nobody asked for."""
+        if self.is_whole:
+            raise _Refused
+
+    def on_status(self, reason: bytes) -> None:
+        """A part of the reason."""
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One field of a head, or of the trailers, which are passed over as they are downstream."""
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > HEADER_LIMIT_BYTES:
+            raise _Refused
+        if not self.has_head:
+            self.headers.append((name.decode("ascii"), value.rstrip(b" \t").decode("utf-8", "surrogateescape")))
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        llhttp = self._llhttp
+        assert llhttp is not None
+        status = llhttp.get_status_code()
+        if status < 100 or status == _SWITCHING_PROTOCOLS or llhttp.get_http_version() not in _VERSIONS:
+            raise _Refused
+        if status < 200:
+            return
+        codings = [value.lower() for name, value in self.headers if name.lower() == "transfer-encoding"]
+        if codings and codings != ["chunked"]:
+            raise _Refused
+        self.status, self.reason = status, self._reason.decode("utf-8", "surrogateescape")
+        self.has_head = True
+        self.is_reusable = llhttp.should_keep_alive()
+        self.is_whole = self._is_head or status in _WITHOUT_BODY
+
+    def on_message_complete(self) -> None:
+        """The end of the reply, or of an interim one."""
+        if self.has_head:
+            self.is_whole = True
+        else:
+            self.headers.clear()
+            self._reason = b""
+
+
+class _Refused(Exception):
+    """Tells llhttp to stop; it goes no further than `feed`."""
+
+
+def _nowhere(_: bytes) -> None:
+    """After its end, a reply has no body."""
