@@ -24,7 +24,7 @@ from proxy.adapters.notices import UnpricedModels, WrappedCalls
 from proxy.adapters.posthog_sink import PostHogSink
 from proxy.adapters.randomness import RandomBytes
 from proxy.adapters.telemetry import TelemetrySwitch
-from proxy.adapters.upstream import AiohttpUpstream
+from proxy.adapters.upstream import AiohttpUpstream, NativeUpstream
 from proxy.app.settings import Settings, journal_settings, listen, posthog_settings, snapshot_of
 from proxy.app.stores import records_of_trace, stats_of_others
 from proxy.config import Changes, Configuration, Refused
@@ -69,8 +69,8 @@ class App:
         """Recover what an earlier process left, then accept connections. What fails half-way is undone."""
         async with AsyncExitStack() as leaving:
             leaving.callback(self._socket.close)
-            self._upstream = AiohttpUpstream()
-            leaving.push_async_callback(self._upstream.close)
+            self._upstreams: dict[str, NativeUpstream | AiohttpUpstream] = {}
+            leaving.push_async_callback(self._close_upstreams)
             self._metrics = CallMetrics(
                 JournalMetrics(self._stats, lambda: self._configuration.analytics.outbox.max_bytes),
                 self._settings.metrics_dir,
@@ -140,10 +140,21 @@ class App:
         await asyncio.to_thread(self._counting.close)
         await asyncio.sleep(0)  # the last estimates arrive on this loop
 
+    def _upstream(self) -> NativeUpstream | AiohttpUpstream:
+        """The HTTP client that the configuration names, made when it is first named."""
+        name = self._configuration.upstream_client
+        if name not in self._upstreams:
+            self._upstreams[name] = NativeUpstream() if name == "native" else AiohttpUpstream()
+        return self._upstreams[name]
+
+    async def _close_upstreams(self) -> None:
+        for upstream in self._upstreams.values():
+            await upstream.close()
+
     async def _accept(self) -> None:
         self._services = Services(
             snapshot=lambda: self._snapshot,
-            upstream=self._upstream,
+            upstream=self._upstream(),
             journal=self._journal,
             estimator=AnswersOnLoop(self._estimator, asyncio.get_running_loop()),
             clock=SystemClock(),
@@ -236,6 +247,7 @@ class App:
         """From here on new calls find this configuration; running ones keep theirs."""
         before, self._configuration = self._snapshot.digest, configuration
         self._snapshot = snapshot_of(configuration, self._settings.secret, self.address)
+        self._services.upstream = self._upstream()
         self._journal.keep_within(journal_settings(configuration, self._settings))
         if self._sink is not None and (settings := posthog_settings(configuration)) is not None:
             self._sink.take_up(settings)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from proxy.config.analytics import AnalyticsFile, compile_destination, compile_policy
 from proxy.config.base_table import BaseTable, load_base_table
@@ -34,6 +35,7 @@ class Configuration:
     keys: tuple[HashedKey, ...]
     limits: Limits
     drain_s: float
+    upstream_client: Literal["native", "aiohttp"]
     analytics: AnalyticsPolicy
     destination: Destination
     prices: PriceBook
@@ -103,6 +105,7 @@ def compile_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> Config
         keys=compile_keys(routing_doc, routing),
         limits=compile_limits(routing),
         drain_s=float(routing.limits.drain_s),
+        upstream_client=routing.upstream_client,
         analytics=compile_policy(analytics_doc, analytics, env),
         destination=compile_destination(analytics.posthog, environment, env),
         prices=_price_book(pricing_doc, pricing, pricing_bytes),

@@ -156,3 +156,5 @@ class RoutingFile(Section):
     """The proxy keys."""
     limits: LimitsSection = LimitsSection()
     """Bounds of each request."""
+    upstream_client: Literal["native", "aiohttp"] = "native"
+    """The HTTP client to providers: our own, or aiohttp's, which costs more CPU and behaves the same."""

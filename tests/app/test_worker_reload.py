@@ -114,6 +114,18 @@ async def test_keys_and_routes_change_for_new_calls(running: Running, provider: 
     ]
 
 
+async def test_the_http_client_is_switched_and_back_for_new_calls(running: Running, provider: ScriptedProvider) -> None:
+    """Each client has connections of its own, and keeps them meanwhile."""
+    connections = []
+    for client in ("native", "aiohttp", "native"):
+        written = {**json.loads(routing(provider.url, PROXY_KEY)), "upstream_client": client}
+        running.write("routing", json.dumps(written))
+        assert (await running.news()).upstream_client == client
+        assert (await running.ask("POST", "/v1/chat/completions", body=chat())).status == 200
+        connections.append(provider.ledger[-1].connection)
+    assert connections == [1, 2, 1]
+
+
 async def test_what_events_say_how_they_go_and_what_may_wait_change_too(
     running: Running, posthog: ScriptedPostHog
 ) -> None:

@@ -32,6 +32,7 @@ def facts(configuration: Configuration) -> tuple[object, ...]:
         configuration.keys,
         configuration.limits,
         configuration.drain_s,
+        configuration.upstream_client,
         configuration.analytics,
         configuration.destination,
         configuration.prices.version,

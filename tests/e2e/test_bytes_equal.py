@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.harness import dialects
-from tests.harness.bed import Bed, chat
+from tests.harness.bed import UPSTREAM_CLIENTS, Bed, chat
 from tests.harness.client import Plan
 from tests.harness.replies import Reply
 from tests.harness.scripts import wire_reply
@@ -37,9 +37,9 @@ SPLITS = {"as recorded": (1 << 20,), "byte by byte": (1,), "uneven": (7, 1, 64, 
 ONE_BY_ONE_LIMIT_BYTES = 20_000
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bed]:
-    async with Bed(tmp_path_factory.mktemp("bytes")) as bed:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=UPSTREAM_CLIENTS)
+async def bed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> AsyncIterator[Bed]:
+    async with Bed(tmp_path_factory.mktemp("bytes"), upstream_client=request.param) as bed:
         yield bed
 
 

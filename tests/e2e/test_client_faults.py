@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 import zstandard
 
-from tests.harness.bed import Bed, chat
+from tests.harness.bed import UPSTREAM_CLIENTS, Bed, chat
 from tests.harness.client import Ending, Leave, Plan, RawClient
 from tests.harness.framing import BODY, CHUNKED, HEAD, LENGTH
 from tests.harness.http1 import encode_chunk
@@ -23,9 +23,9 @@ MIB = 1 << 20
 CANCELLED = ("cancelled", "client_disconnect", "client")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bed]:
-    async with Bed(tmp_path_factory.mktemp("clients")) as bed:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=UPSTREAM_CLIENTS)
+async def bed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> AsyncIterator[Bed]:
+    async with Bed(tmp_path_factory.mktemp("clients"), upstream_client=request.param) as bed:
         yield bed
 
 

@@ -9,16 +9,16 @@ import pytest
 import pytest_asyncio
 
 from tests.harness import framing
-from tests.harness.bed import Bed
+from tests.harness.bed import UPSTREAM_CLIENTS, Bed
 from tests.harness.client import RawClient, RawReply
 from tests.harness.framing import BODY, CHUNKED, GOOD, GOOD_CHUNK, HEAD, HOST, JSON, KEY, LENGTH, START, Case
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bed]:
-    async with Bed(tmp_path_factory.mktemp("framing")) as bed:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=UPSTREAM_CLIENTS)
+async def bed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> AsyncIterator[Bed]:
+    async with Bed(tmp_path_factory.mktemp("framing"), upstream_client=request.param) as bed:
         yield bed
 
 

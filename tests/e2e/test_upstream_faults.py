@@ -10,7 +10,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from tests.harness.bed import MODEL, Bed, Outcome, chat, message
+from tests.harness.bed import MODEL, UPSTREAM_CLIENTS, Bed, Outcome, chat, message
 from tests.harness.call import Call
 from tests.harness.client import Ending, Plan, RawClient
 from tests.harness.oracle import FAILED
@@ -43,9 +43,9 @@ def routing(provider_url: str) -> object:
     }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bed]:
-    async with Bed(tmp_path_factory.mktemp("faults"), routing=routing) as bed:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=UPSTREAM_CLIENTS)
+async def bed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> AsyncIterator[Bed]:
+    async with Bed(tmp_path_factory.mktemp("faults"), routing=routing, upstream_client=request.param) as bed:
         yield bed
 
 

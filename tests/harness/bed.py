@@ -21,6 +21,8 @@ from tests.harness.serve import Served, posthog_environment, upstream_environmen
 
 ENDS = (COMPLETED, FAILED)
 MODEL = "gpt-4.1-mini"
+UPSTREAM_CLIENTS = ("native", "aiohttp")
+"""What goes through the HTTP client to providers is tested with both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Bed:
         analytics: Any = None,
         environment: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
+        upstream_client: str = "native",
     ) -> None:
         self.provider = ScriptedProvider()
         self.posthog = ScriptedPostHog()
@@ -74,6 +77,7 @@ class Bed:
         self._analytics = analytics
         self._environment = dict(environment or {})
         self._arguments = arguments
+        self._upstream_client = upstream_client
         self._stack: AsyncExitStack
 
     async def __aenter__(self) -> Self:
@@ -94,10 +98,16 @@ class Bed:
         return Served(
             self._folder,
             {**upstream_environment(provider_url), **posthog_environment(posthog_url), **self._environment},
-            routing=self._routing(provider_url) if callable(self._routing) else self._routing,
+            routing=self._written_routing(provider_url),
             analytics=self._analytics,
             arguments=self._arguments,
         )
+
+    def _written_routing(self, provider_url: str) -> Any:
+        routing = self._routing(provider_url) if callable(self._routing) else self._routing
+        if self._upstream_client == "native":
+            return routing  # as nobody has to say
+        return {**(routing or {"version": 1}), "upstream_client": self._upstream_client}
 
     async def outcome(self, plan: Plan) -> Outcome:
         """Make the call and wait for its end to be delivered."""
