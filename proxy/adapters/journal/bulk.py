@@ -41,6 +41,6 @@ def heads(connection: apsw.Connection, query: str, bindings: Sequence[Value] = (
     return found
 
 
-def listed(ids: Iterable[str]) -> str:
-    """Ids for `IN (SELECT value FROM json_each(?))`."""
-    return orjson.dumps(list(ids)).decode()
+def listed(items: Iterable[str | int | tuple[str, str]]) -> str:
+    """Ids, or pairs of them, for `json_each(?)`."""
+    return orjson.dumps(list(items)).decode()

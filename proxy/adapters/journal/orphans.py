@@ -98,10 +98,10 @@ class Orphans:
                     ended = orphan.recover(self._interrupted)
                     swept = orphan.sweep()
                     rows = orphan.outbox.oldest(SWEEP_ROWS)
-                if rows and not take_over(rows):
+                if rows and not take_over(list(rows.values())):
                     return False
                 with orphan.transaction():
-                    orphan.outbox.hand_over([row.uuid for row in rows])
+                    orphan.outbox.hand_over(rows)
                 if rows:
                     _log.info(
                         "took over the events of a journal file without owner",

@@ -2,15 +2,19 @@
 
 Every method runs inside the file's transaction. Which rows are being sent is remembered in memory alone: after a
 crash they are sent again, with the same uuid and the same bytes.
+
+A uuid is looked for together with its exchange, whose ids grow with time: an index of uuids alone would be written to
+all over, and each call would cost more the more is pending.
 """
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import apsw
 import orjson
 
+from proxy.adapters.journal import outbox_sql as sql
 from proxy.adapters.journal.bulk import fetch, heads, insert, listed
 from proxy.adapters.journal.settings import JournalSettings
 from proxy.adapters.journal.tally import Certainty, Count, Drop, Tally
@@ -19,7 +23,7 @@ from proxy.domain.journal_rows import JournalEvent
 EVENT_MAX_BYTES = 900 * 1024
 """PostHog's own SDK refuses a larger event; ours goes to the dead at once."""
 ROW_OVERHEAD_BYTES = 256
-"""What a row costs beside its body: columns, the index on uuid, and unused ends of pages."""
+"""What a row costs beside its body: columns, the index, and unused ends of pages."""
 HISTORICAL_S = 48 * 3600
 MAX_DELAY_S = 3600
 """A row is never held back longer, whatever a clock that was set back makes of its `next_unix_us`."""
@@ -66,52 +70,9 @@ class PendingRow(NamedTuple):
     body: bytes
 
 
-_DUE = {
-    "oldest": "SELECT json_group_array(json_array(uuid, bytes, created_unix_us)) FROM"
-    " (SELECT uuid, bytes, created_unix_us FROM outbox"
-    " WHERE next_unix_us <= ?1 OR next_unix_us > ?2 ORDER BY seq LIMIT ?3)",
-    "newest": "SELECT json_group_array(json_array(uuid, bytes, created_unix_us)) FROM"
-    " (SELECT uuid, bytes, created_unix_us FROM outbox"
-    " WHERE next_unix_us <= ?1 OR next_unix_us > ?2 ORDER BY seq DESC LIMIT ?3)",
-}
-_OLDEST = (
-    "SELECT json_group_array(json_array(uuid, bytes, created_unix_us)) FROM"
-    " (SELECT uuid, bytes, created_unix_us FROM outbox ORDER BY seq LIMIT ?)"
-)
-_ROWS = (
-    "SELECT json_group_array(json_array(uuid, exchange_id, name, bytes, created_unix_us, attempts, length(body))),"
-    " CAST(group_concat(body, '') AS BLOB) FROM"
-    " (SELECT outbox.* FROM json_each(?1) AS chosen JOIN outbox ON uuid = chosen.value ORDER BY chosen.key)"
-)
-_DEAD = (
-    "SELECT json_group_array(json_array(uuid, bytes)) FROM (SELECT uuid, bytes FROM dead"
-    " WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR uuid = ?2) AND first_unix_us < ?3 ORDER BY seq LIMIT ?4)"
-)
-_PENDING_AMONG = "SELECT json_group_array(uuid) FROM outbox WHERE uuid IN (SELECT value FROM json_each(?1))"
-_MEASURE_PENDING = (
-    "SELECT count(*), coalesce(sum(bytes), 0) FROM outbox WHERE uuid IN (SELECT value FROM json_each(?1))"
-)
-_MEASURE_DEAD = (
-    "SELECT reason, count(*), sum(bytes) FROM dead WHERE uuid IN (SELECT value FROM json_each(?1)) GROUP BY reason"
-)
-_DELETE_PENDING = "DELETE FROM outbox WHERE uuid IN (SELECT value FROM json_each(?1))"
-_DELETE_DEAD = "DELETE FROM dead WHERE uuid IN (SELECT value FROM json_each(?1))"
-_RETRY = "UPDATE outbox SET attempts = attempts + 1, next_unix_us = ?2 WHERE uuid IN (SELECT value FROM json_each(?1))"
-_INSERT_PENDING = "INSERT INTO outbox(uuid, exchange_id, name, bytes, created_unix_us, attempts, body) VALUES"
-_INSERT_DEAD = (
-    "INSERT INTO dead(uuid, exchange_id, name, bytes, created_unix_us, attempts, body, reason, first_unix_us) VALUES"
-)
-_PENDING_TO_DEAD = (
-    "INSERT INTO dead(uuid, exchange_id, name, bytes, created_unix_us, attempts, body, reason, first_unix_us)"
-    " SELECT uuid, exchange_id, name, bytes, created_unix_us, attempts, body, ?2, ?3 FROM outbox"
-    " WHERE uuid IN (SELECT value FROM json_each(?1)) ORDER BY seq"
-)
-_DEAD_TO_PENDING = (
-    "INSERT INTO outbox(uuid, exchange_id, name, bytes, created_unix_us, attempts, body)"
-    " SELECT uuid, exchange_id, name, bytes, ?2, attempts, body FROM dead"
-    " WHERE uuid IN (SELECT value FROM json_each(?1)) ORDER BY seq"
-)
 _END_OF_TIME_US = (1 << 63) - 1
+
+Name = TypeVar("Name", str, int)
 
 
 class Outbox:
@@ -124,13 +85,14 @@ class Outbox:
         self._tally = tally
         self._settings = settings
         self._now_us = wall_unix_us
-        self._leased: set[str] = set()
-        self._leased_before: set[str] = set()
+        self._leased: dict[str, int] = {}
+        """By uuid, where the row is."""
+        self._leased_before: dict[str, int] = {}
         self._newest_first = False
 
     def begin(self) -> None:
         """A transaction starts."""
-        self._leased_before = set(self._leased)
+        self._leased_before = dict(self._leased)
 
     def rollback(self) -> None:
         """The transaction did not happen."""
@@ -141,7 +103,7 @@ class Outbox:
         that were kept.
         """
         now_us = self._now_us()
-        known = self._pending_among([event.uuid for _, event in events])
+        known = self._pending_among([(exchange_id, event.uuid) for exchange_id, event in events])
         kept: list[JournalEvent] = []
         pending: list[PendingRow] = []
         too_large: list[PendingRow] = []
@@ -162,7 +124,7 @@ class Outbox:
                 pending.append(row)
                 kept.append(event)
             known.add(event.uuid)
-        insert(self._connection, _INSERT_PENDING, pending)
+        insert(self._connection, sql.INSERT_PENDING, pending)
         self._bury_new(too_large)
         if not self._settings.has_destination:
             self._make_room()
@@ -181,22 +143,20 @@ class Outbox:
         self._newest_first = not self._newest_first
         now_us = self._now_us()
         due = heads(
-            self._connection, _DUE[end], (now_us, now_us + MAX_DELAY_S * 1_000_000, max_events + len(self._leased))
+            self._connection, sql.DUE[end], (now_us, now_us + MAX_DELAY_S * 1_000_000, max_events + len(self._leased))
         )
-        uuids: list[str] = []
+        chosen: dict[str, int] = {}
         total_bytes, is_historical = 0, False
-        for uuid, size_bytes, created_us in due:
+        for seq, uuid, size_bytes, created_us in due:
             if uuid in self._leased:
                 continue
             is_old = now_us - created_us > HISTORICAL_S * 1_000_000
             total_bytes += size_bytes
-            if uuids and (total_bytes > max_bytes or is_old != is_historical or len(uuids) == max_events):
+            if chosen and (total_bytes > max_bytes or is_old != is_historical or len(chosen) == max_events):
                 break
             is_historical = is_old
-            uuids.append(uuid)
-        if end == "newest":
-            uuids.reverse()
-        self._leased.update(uuids)
+            chosen[uuid] = seq
+        self._leased.update(chosen)
         rows = (
             OutboxRow(
                 uuid=row.uuid,
@@ -205,81 +165,74 @@ class Outbox:
                 attempts=row.attempts,
                 created_unix_us=row.created_unix_us,
             )
-            for row in self._read(uuids)
+            for row in self._read(sorted(chosen.values()))
         )
         return Batch(rows=tuple(rows), is_historical=is_historical)
 
     def release(self, uuids: Sequence[str]) -> None:
         """Nobody is sending these any more; they are due as before."""
-        self._leased.difference_update(uuids)
+        for uuid in uuids:
+            self._leased.pop(uuid, None)
 
     def release_all(self) -> None:
         """Nobody is sending anything."""
-        self._leased = set()
+        self._leased = {}
 
     def ack(self, uuids: Sequence[str], certainty: Certainty) -> int:
-        """Delivered rows leave; returns how many were still there."""
-        left = self._remove(uuids)
+        """Delivered rows leave; returns how many of them were leased."""
+        left = self._remove(self._places(uuids))
         self._tally.add(Count.DELIVERED, left, certainty)
         self.release(uuids)
         return left
 
     def retry(self, uuids: Sequence[str], not_before_unix_us: int) -> None:
-        """An attempt failed; the rows are due again at that time."""
-        self._connection.execute(
-            _RETRY,
-            (listed(uuids), not_before_unix_us),
-        )
+        """An attempt failed; leased rows are due again at that time."""
+        self._connection.execute(sql.RETRY, (listed(self._places(uuids)), not_before_unix_us))
         self.release(uuids)
 
     def bury(self, uuids: Sequence[str], reason: str) -> int:
-        """Move pending rows to the dead; returns how many there were."""
-        found = self._pending_among(uuids)
-        if found:
-            self._drop_dead_twins(found)
-            self._connection.execute(_PENDING_TO_DEAD, (listed(found), reason, self._now_us()))
-            before_bytes = self._tally.get(Count.PENDING_BYTES)
-            self._remove(found)
-            self._count_dead(len(found), before_bytes - self._tally.get(Count.PENDING_BYTES), reason)
+        """Move leased rows to the dead; returns how many there were."""
+        count = self._bury(self._places(uuids), reason)
         self.release(uuids)
-        return len(found)
+        return count
 
     def replay(self, before_unix_us: int, *, reason: str | None = None, uuid: str | None = None) -> int:
         """Make some of the rows that died before that time due again, the oldest first; returns how many."""
-        chosen = dict(heads(self._connection, _DEAD, (reason, uuid, before_unix_us, SWEEP_ROWS)))
+        chosen = heads(self._connection, sql.DEAD, (reason, uuid, before_unix_us, SWEEP_ROWS))
         if not chosen:
             return 0
-        twins = self._pending_among(chosen)
+        twins = self._pending_among([(exchange_id, uuid) for uuid, _, exchange_id in chosen])
         self._tally.add(Count.DROPPED, len(twins), Drop.DUPLICATE_UUID)
-        due = {uuid: size_bytes for uuid, size_bytes in chosen.items() if uuid not in twins}
+        due = {uuid: size_bytes for uuid, size_bytes, _ in chosen if uuid not in twins}
         # created now: an expired event that is replayed must not expire again at once
-        self._connection.execute(_DEAD_TO_PENDING, (listed(due), self._now_us()))
+        self._connection.execute(sql.DEAD_TO_PENDING, (listed(due), self._now_us()))
         self._count_pending(len(due), sum(due.values()))
-        self._forget_dead(chosen)
+        self._forget_dead([uuid for uuid, _, _ in chosen])
         return len(chosen)
 
     def purge(self, before_unix_us: int) -> int:
         """Throw away some of what died before that time, the oldest first; returns how many."""
         return self._evict_dead(before_unix_us, Drop.PURGED)
 
-    def oldest(self, limit: int) -> list[PendingRow]:
-        """Pending rows as they are, whoever may be sending them."""
-        return self._read([uuid for uuid, _, _ in heads(self._connection, _OLDEST, (limit,))])
+    def oldest(self, limit: int) -> dict[int, PendingRow]:
+        """Pending rows as they are, by place, whoever may be sending them."""
+        places = [seq for seq, _, _ in heads(self._connection, sql.OLDEST, (limit,))]
+        return dict(zip(places, self._read(places), strict=True))
 
     def take_over(self, rows: Sequence[PendingRow]) -> None:
         """Admit pending rows of another file, with the age that they have."""
-        twins = self._pending_among([row.uuid for row in rows])
+        twins = self._pending_among([(row.exchange_id, row.uuid) for row in rows])
         new = [row for row in rows if row.uuid not in twins]
         size_bytes = sum(row.size_bytes for row in new)
         self._tally.add(Count.ADMITTED, len(rows))
         self._tally.add(Count.ADMITTED_BYTES, size_bytes)
         self._tally.add(Count.DROPPED, len(twins), Drop.DUPLICATE_UUID)
         self._count_pending(len(new), size_bytes)
-        insert(self._connection, _INSERT_PENDING, new)
+        insert(self._connection, sql.INSERT_PENDING, new)
 
-    def hand_over(self, uuids: Sequence[str]) -> None:
+    def hand_over(self, places: Collection[int]) -> None:
         """These rows are another file's now, and were never admitted here."""
-        self._tally.add(Count.ADMITTED, -self._remove(uuids))
+        self._tally.add(Count.ADMITTED, -self._remove(places))
 
     def sweep(self) -> int:
         """One step of keeping within age and bytes; returns how many rows it touched."""
@@ -287,13 +240,14 @@ class Outbox:
             Count.OUTBOX_MAX_BYTES, self._settings.outbox_max_bytes - self._tally.get(Count.OUTBOX_MAX_BYTES)
         )
         expired_us = self._now_us() - int(self._settings.outbox_max_age_s * 1e6)
+        leased = set(self._leased.values())
         expired = [
-            uuid
-            for uuid, _, created_us in heads(self._connection, _OLDEST, (SWEEP_ROWS,))
-            if created_us < expired_us and uuid not in self._leased
+            seq
+            for seq, _, created_us in heads(self._connection, sql.OLDEST, (SWEEP_ROWS,))
+            if created_us < expired_us and seq not in leased
         ]
         if self._settings.has_destination:
-            touched = self.bury(expired, "expired")
+            touched = self._bury(expired, "expired")
         else:
             touched = self._remove(expired)
             self._tally.add(Count.DROPPED, touched, Drop.LOCAL_RETENTION)
@@ -313,15 +267,19 @@ class Outbox:
     def _make_room(self) -> None:
         """Nobody waits for the oldest."""
         while (over_bytes := self._tally.get(Count.PENDING_BYTES) - self._settings.outbox_max_bytes) > 0:
-            oldest = heads(self._connection, _OLDEST, (SWEEP_ROWS,))
-            evicted = self._remove(_enough([(uuid, size_bytes) for uuid, size_bytes, _ in oldest], over_bytes))
+            oldest = heads(self._connection, sql.OLDEST, (SWEEP_ROWS,))
+            evicted = self._remove(_enough(oldest, over_bytes))
             self._tally.add(Count.DROPPED, evicted, Drop.LOCAL_RETENTION)
 
-    def _read(self, uuids: Sequence[str]) -> list[PendingRow]:
+    def _places(self, uuids: Sequence[str]) -> list[int]:
+        """Where leased rows are."""
+        return [self._leased[uuid] for uuid in uuids if uuid in self._leased]
+
+    def _read(self, places: Sequence[int]) -> list[PendingRow]:
         """Whole rows, in that order."""
-        if not uuids:
+        if not places:
             return []
-        columns, bodies = fetch(self._connection, _ROWS, (listed(uuids),))[0]
+        columns, bodies = fetch(self._connection, sql.ROWS, (listed(places),))[0]
         rows: list[PendingRow] = []
         start = 0
         for *shared, body_bytes in orjson.loads(columns):
@@ -329,24 +287,37 @@ class Outbox:
             start += body_bytes
         return rows
 
-    def _pending_among(self, uuids: Collection[str]) -> set[str]:
-        return set(heads(self._connection, _PENDING_AMONG, (listed(uuids),))) if uuids else set()
+    def _pending_among(self, pairs: Collection[tuple[str, str]]) -> set[str]:
+        """Of (exchange id, uuid) the uuids that are pending."""
+        return set(heads(self._connection, sql.PENDING_AMONG, (listed(pairs),))) if pairs else set()
 
-    def _remove(self, uuids: Collection[str]) -> int:
+    def _remove(self, places: Collection[int]) -> int:
         """Delete pending rows; returns how many there were."""
-        if not uuids:
+        if not places:
             return 0
-        among = (listed(uuids),)
-        count, size_bytes = fetch(self._connection, _MEASURE_PENDING, among)[0]
-        self._connection.execute(_DELETE_PENDING, among)
+        among = (listed(places),)
+        count, size_bytes = fetch(self._connection, sql.MEASURE_PENDING, among)[0]
+        self._connection.execute(sql.DELETE_PENDING, among)
         self._count_pending(-count, -size_bytes)
         return int(count)
+
+    def _bury(self, places: Collection[int], reason: str) -> int:
+        """Move pending rows to the dead; returns how many there were."""
+        if not places:
+            return 0
+        among = (listed(places),)
+        self._drop_dead_twins(heads(self._connection, sql.UUIDS, among))
+        self._connection.execute(sql.PENDING_TO_DEAD, (*among, reason, self._now_us()))
+        before_bytes = self._tally.get(Count.PENDING_BYTES)
+        count = self._remove(places)
+        self._count_dead(count, before_bytes - self._tally.get(Count.PENDING_BYTES), reason)
+        return count
 
     def _bury_new(self, rows: Sequence[PendingRow]) -> None:
         """Events that need not even be tried."""
         if rows:
             self._drop_dead_twins([row.uuid for row in rows])
-            insert(self._connection, _INSERT_DEAD, [(*row, "too_large", self._now_us()) for row in rows])
+            insert(self._connection, sql.INSERT_DEAD, [(*row, "too_large", self._now_us()) for row in rows])
             self._count_dead(len(rows), sum(row.size_bytes for row in rows), "too_large")
 
     def _drop_dead_twins(self, uuids: Collection[str]) -> None:
@@ -356,17 +327,17 @@ class Outbox:
     def _forget_dead(self, uuids: Collection[str]) -> int:
         """Delete dead rows; returns how many there were."""
         among = (listed(uuids),)
-        found = fetch(self._connection, _MEASURE_DEAD, among)
+        found = fetch(self._connection, sql.MEASURE_DEAD, among)
         if found:
-            self._connection.execute(_DELETE_DEAD, among)
+            self._connection.execute(sql.DELETE_DEAD, among)
         for reason, count, size_bytes in found:
             self._count_dead(-count, -size_bytes, reason)
         return sum(count for _, count, _ in found)
 
     def _evict_dead(self, before_unix_us: int, drop: Drop, enough_bytes: int | None = None) -> int:
-        oldest = heads(self._connection, _DEAD, (None, None, before_unix_us, SWEEP_ROWS))
+        oldest = heads(self._connection, sql.DEAD, (None, None, before_unix_us, SWEEP_ROWS))
         evicted = self._forget_dead(
-            [uuid for uuid, _ in oldest] if enough_bytes is None else _enough(oldest, enough_bytes)
+            [uuid for uuid, *_ in oldest] if enough_bytes is None else _enough(oldest, enough_bytes)
         )
         self._tally.add(Count.DROPPED, evicted, drop)
         return evicted
@@ -380,12 +351,12 @@ class Outbox:
         self._tally.add(Count.DEAD_BYTES, size_bytes)
 
 
-def _enough(rows: Sequence[tuple[str, int]], enough_bytes: int) -> list[str]:
-    """The first uuids whose rows come to so many bytes, or all."""
-    chosen: list[str] = []
-    for uuid, size_bytes in rows:
+def _enough(rows: Sequence[tuple[Name, int, object]], enough_bytes: int) -> list[Name]:
+    """The first rows, of (name or place, bytes, …), that come to so many bytes, or all."""
+    chosen: list[Name] = []
+    for name, size_bytes, _ in rows:
         if enough_bytes <= 0:
             break
-        chosen.append(uuid)
+        chosen.append(name)
         enough_bytes -= size_bytes
     return chosen

@@ -15,7 +15,14 @@ SCHEMA_VERSION = 1
 CHECKED_AT_START_MAX_BYTES = 64 << 20
 """A larger file is not read through at start; its damage shows, and is handled, when a bad page is read."""
 
-_TABLES = """
+_OUTBOX = """
+CREATE TABLE outbox(
+    seq INTEGER PRIMARY KEY, uuid TEXT NOT NULL, exchange_id TEXT NOT NULL, name TEXT NOT NULL,
+    bytes INTEGER NOT NULL, created_unix_us INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+    next_unix_us INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL, UNIQUE (exchange_id, uuid)
+) STRICT;
+"""
+_TABLES = f"""{_OUTBOX}
 CREATE TABLE open_exchange(
     exchange_id TEXT PRIMARY KEY, trace_id TEXT NOT NULL, facts BLOB NOT NULL
 ) STRICT;
@@ -24,11 +31,6 @@ CREATE TABLE exchange(
     ended_unix_us INTEGER NOT NULL, record BLOB NOT NULL
 ) STRICT;
 CREATE INDEX exchange_trace ON exchange(trace_id);
-CREATE TABLE outbox(
-    seq INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, exchange_id TEXT NOT NULL, name TEXT NOT NULL,
-    bytes INTEGER NOT NULL, created_unix_us INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-    next_unix_us INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL
-) STRICT;
 CREATE TABLE dead(
     seq INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, exchange_id TEXT NOT NULL, name TEXT NOT NULL,
     bytes INTEGER NOT NULL, created_unix_us INTEGER NOT NULL, attempts INTEGER NOT NULL,
@@ -38,6 +40,11 @@ CREATE TABLE counters(
     name TEXT NOT NULL, reason TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name, reason)
 ) STRICT, WITHOUT ROWID;
 """
+_IS_INDEXED_BY_UUID = (
+    "SELECT count(*) FROM pragma_index_list('outbox') AS list JOIN pragma_index_info(list.name) AS part"
+    " WHERE part.seqno = 0 AND part.name = 'uuid'"
+)
+"""As 0.1.0 made it: all statements work with it as well, but each uuid goes to another page."""
 _COLUMNS_NEEDED = (
     "SELECT exchange_id, trace_id, facts FROM open_exchange LIMIT 1",
     "SELECT seq, exchange_id, trace_id, ended_unix_us, record FROM exchange LIMIT 1",
@@ -121,6 +128,15 @@ def _prepare(connection: apsw.Connection, *, is_new: bool) -> None:
             connection.pragma("user_version", SCHEMA_VERSION)
     else:
         _check_pages(connection)
+        _renew_outbox(connection)
+
+
+def _renew_outbox(connection: apsw.Connection) -> None:
+    """Give an outbox of an older release today's index, once nothing is in it."""
+    with connection:
+        is_old = connection.execute(_IS_INDEXED_BY_UUID).fetchone() != (0,)
+        if is_old and connection.execute("SELECT 1 FROM outbox LIMIT 1").fetchone() is None:
+            connection.execute(f"DROP TABLE outbox; {_OUTBOX}")
 
 
 def _check_layout(connection: apsw.Connection) -> None:

@@ -127,6 +127,7 @@ def test_a_retry_waits_until_its_time_and_counts_the_attempt(box: Box) -> None:
 
 def test_a_clock_that_was_set_back_holds_nothing_up(box: Box) -> None:
     (uuid,) = box.put("a")
+    box.lease()
     with box.file.transaction():
         box.outbox.retry([uuid], box.clock.now_us + 10)
     box.clock.now_us -= 2 * MAX_DELAY_S * 1_000_000
@@ -148,11 +149,25 @@ def test_an_undone_transaction_leases_nothing(box: Box) -> None:
 
 def test_acknowledged_rows_are_counted_once_and_by_certainty(box: Box) -> None:
     a, b = box.put("a", "b")
+    box.lease()
     with box.file.transaction():
         assert box.outbox.ack([a], Certainty.VERIFIED) == 1
         assert box.outbox.ack([a, b], Certainty.UNVERIFIED) == 1
     assert box.counts() == (0, {}, {})
     assert box.file.tally.stats(oldest_pending_unix_us=None).delivered == {"verified": 1, "unverified": 1}
+
+
+def test_what_nobody_is_sending_is_settled_by_nobody(box: Box) -> None:
+    """An answer that comes after all leases were voided: the event is sent again, under its uuid."""
+    (uuid,) = box.put("a")
+    box.lease()
+    box.outbox.release_all()
+    with box.file.transaction():
+        assert box.outbox.ack([uuid], Certainty.VERIFIED) == 0
+        assert box.outbox.bury([uuid], "poison") == 0
+        box.outbox.retry([uuid], box.clock.now_us + 5)
+    assert box.lease() == [uuid]
+    assert box.counts() == (1, {}, {})
 
 
 def test_a_known_uuid_is_taken_once(box: Box) -> None:
@@ -162,6 +177,7 @@ def test_a_known_uuid_is_taken_once(box: Box) -> None:
 
 def test_buried_events_rest_until_they_are_replayed(box: Box) -> None:
     a, b = box.put("a", "b")
+    box.lease()
     with box.file.transaction():
         assert box.outbox.bury([a, "unknown"], "poison") == 1
         assert box.outbox.bury([b], "quota") == 1
@@ -189,6 +205,7 @@ def test_a_replayed_event_keeps_its_bytes_and_does_not_expire_again(box: Box) ->
 
 def test_purging_is_counted(box: Box) -> None:
     (uuid,) = box.put("a")
+    box.lease()
     with box.file.transaction():
         box.outbox.bury([uuid], "poison")
         assert box.outbox.purge(box.clock.now_us) == 0
@@ -241,6 +258,7 @@ def test_the_dead_may_not_grow_without_end() -> None:
     row_bytes = len(event("0").body) + ROW_OVERHEAD_BYTES
     box = make(outbox_max_bytes=8 * 3 * row_bytes)
     uuids = box.put(*map(str, range(8)))
+    box.lease()
     with box.file.transaction():
         box.outbox.bury(uuids, "poison")
         box.outbox.sweep()

@@ -30,6 +30,7 @@ async def test_it_sees_each_commit(journal: SqliteJournal, reader: JournalReader
         (STARTED, "pending", "a"),
         (COMPLETED, "pending", "a"),
     ]
+    await journal.lease()
     await journal.bury([event("a").uuid], "poison")
     (dead,) = reader.dead()
     assert (dead.state, dead.reason, dead.body) == ("dead", "poison", event("a").body)

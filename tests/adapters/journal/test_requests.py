@@ -37,6 +37,7 @@ async def test_only_the_owner_of_the_lock_writes(tmp_path: Path) -> None:
     journal = SqliteJournal(settings, wall_unix_us=lambda: NOW_US)
     journal.start()
     journal.append([event("a"), event("b")])
+    await journal.lease()
     await journal.bury([event("a").uuid], "quota")
     request = Request(verb="replay", before_unix_us=NOW_US + 1)
     assert do_now(tmp_path / "journal-0.db", request, settings, NOW_US) is None
@@ -50,6 +51,7 @@ async def test_what_dies_after_the_request_is_not_its_concern(tmp_path: Path) ->
     journal = SqliteJournal(settings, wall_unix_us=lambda: NOW_US)
     journal.start()
     journal.append([event("a")])
+    await journal.lease()
     await journal.bury([event("a").uuid], "quota")
     assert journal.close_journal(5)
     assert do_now(tmp_path / "journal-0.db", REQUEST, settings, NOW_US) == 0

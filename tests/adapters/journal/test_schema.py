@@ -3,7 +3,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from proxy.adapters.journal import schema
+from proxy.adapters.journal import outbox_sql, schema
 
 
 @pytest.fixture
@@ -102,3 +102,49 @@ def test_a_reader_cannot_write(path: Path) -> None:
     with pytest.raises(apsw.ReadOnlyError):
         reader.execute("DELETE FROM outbox")
     reader.close()
+
+
+OLD_OUTBOX = schema._OUTBOX.replace("uuid TEXT NOT NULL,", "uuid TEXT NOT NULL UNIQUE,").replace(
+    ", UNIQUE (exchange_id, uuid)", ""
+)
+A_ROW = "INSERT INTO outbox(uuid, exchange_id, name, bytes, created_unix_us, body) VALUES ('u', 'x', 'e', 1, 1, x'61')"
+
+
+def indexed_first(connection: apsw.Connection) -> str:
+    """The column by which the outbox's unique index is sorted."""
+    query = (
+        "SELECT part.name FROM pragma_index_list('outbox') AS list JOIN pragma_index_info(list.name) AS part"
+        " WHERE part.seqno = 0"
+    )
+    ((name,),) = connection.execute(query).fetchall()
+    return str(name)
+
+
+@pytest.mark.parametrize(("rows", "expected"), [((), "exchange_id"), ((A_ROW,), "uuid")])
+def test_an_empty_outbox_of_the_first_release_gets_the_new_index(
+    path: Path, rows: tuple[str, ...], expected: str
+) -> None:
+    ruin(path, f"DROP TABLE outbox; {OLD_OUTBOX}")
+    for row in rows:
+        ruin(path, row)
+    connection = schema.connect(path)
+    assert indexed_first(connection) == expected
+    assert connection.execute("SELECT count(*) FROM outbox").fetchall() == [(len(rows),)]
+    connection.close()
+
+
+@pytest.mark.parametrize("layout", [schema._OUTBOX, OLD_OUTBOX])
+def test_no_look_up_reads_the_whole_outbox(path: Path, layout: str) -> None:
+    ruin(path, f"DROP TABLE outbox; {layout}")
+    connection = schema.connect_reader(path)
+    statements = {
+        name: text
+        for name, text in vars(outbox_sql).items()
+        if name.isupper() and isinstance(text, str) and "json_each" in text and "outbox" in text
+    }
+    assert len(statements) >= 7
+    for name, statement in statements.items():
+        bindings = (None,) * max(number for number in (1, 2, 3) if f"?{number}" in statement)
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", bindings)]
+        assert not [step for step in plan if step.startswith("SCAN outbox")], name
+    connection.close()
