@@ -50,9 +50,9 @@ class SseFramer:
         *lines, rest = _LINE_END.split(chunk) if b"\r" in chunk else chunk.split(b"\n")
         events: list[Event] = []
         for line in lines:
-            if self._line:
+            if self._line or len(line) + self._data_bytes > self._window_bytes:
                 self._hold(line)
-                line = bytes(self._line)  # noqa: PLW2901 - the held beginning belongs to this line
+                line = bytes(self._line)  # noqa: PLW2901 - what was held belongs to this line
                 self._line.clear()
             if line:
                 self._end_line(line)

@@ -24,8 +24,10 @@ def journal(tmp_path: Path) -> Iterator[SqliteJournal]:
 
 
 async def settle(journal: SqliteJournal) -> None:
+    await journal.lease()
     await journal.bury([event("call-0").uuid], "quota")
     await journal.ack([event("call-1").uuid], Certainty.UNVERIFIED)
+    await journal.release_all()
 
 
 def outbox(capsys: pytest.CaptureFixture[str], tmp_path: Path, *args: str, code: int = 0) -> str:
@@ -111,6 +113,7 @@ async def test_replay_and_purge_while_it_does_not(
     journal: SqliteJournal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await settle(journal)
+    await journal.lease()
     await journal.bury([event("call-2").uuid], "poison")
     journal.close_journal(5)
     assert outbox(capsys, tmp_path, "replay", "--uuid", event("call-0").uuid).startswith("1 replayed;")

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.providers.sse import TAIL_BYTES, WINDOW_BYTES, Event, SseFramer
@@ -71,6 +71,7 @@ PIECES = st.sampled_from(
 STREAMS = st.lists(PIECES, max_size=30).map(b"".join)
 
 
+@example(b"data: xdata: xdata: x\nevent: e\n", [], 24)
 @given(STREAMS, st.lists(st.integers(0, 200), max_size=6), st.sampled_from([WINDOW_BYTES, 24]))
 def test_the_cut_does_not_matter(stream: bytes, cuts: list[int], window_bytes: int) -> None:
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]

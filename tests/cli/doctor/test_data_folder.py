@@ -134,7 +134,9 @@ def journal(tmp_path: Path) -> Iterator[SqliteJournal]:
 
 
 async def test_a_folder_of_a_running_proxy(journal: SqliteJournal, tmp_path: Path) -> None:
+    await journal.lease()
     await journal.bury([event("call-0").uuid], "quota")
+    await journal.release_all()
     folder = data_folder.look(tmp_path / "data")
     assert (folder.exists, folder.is_writable, folder.mode, folder.open_to_others) == (True, True, 0o700, [])
     assert folder.owner == folder.we
