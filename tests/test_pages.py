@@ -15,24 +15,29 @@ from proxy.config.prices import PricingFile
 from proxy.config.routing import RoutingFile
 from proxy.domain import analytics_headers
 from proxy.domain.event_properties import check
+from tests.harness.pages import PAGES, ROOT, blocks, dead_links, named
 from tests.test_project import TARGETS
 
-ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 ENVIRONMENT = {"OPENAI_API_KEY": "sk-ours", "LOCAL_KEY": "local"}
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+each_page = pytest.mark.parametrize("page", PAGES, ids=named)
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    """The fenced blocks of a page in this language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+def texts(page: Path, language: str) -> list[str]:
+    """What stands in the page's blocks of this language."""
+    return [block.text for block in blocks(page) if block.language == language]
 
 
 @each_page
 def test_links_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
-    local = [link for link in links if "://" not in link]
-    assert [link for link in local if not (page.parent / link).exists()] == []
+    assert dead_links(page) == []
+
+
+def test_a_dead_link_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A `b.yaml`, and [c](x)\n## Twice\n## Twice\n[1](#a-byaml-and-c) [2](page.md#twice-1) [3](#d) [4](e.md)\n"
+    )
+    assert dead_links(page) == ["x", "#d", "e.md"]
 
 
 @each_page
@@ -65,7 +70,7 @@ def code(page: Path) -> list[str]:
 
 def test_the_example_event_is_one_that_could_be_sent() -> None:
     """Every property of the README's event stands in the table, with a value that would pass."""
-    event = json.loads(blocks(ROOT / "README.md", "json")[0])
+    event = json.loads(texts(ROOT / "README.md", "json")[0])
     assert check(event["event"], event["properties"]) == event["properties"]
 
 
@@ -76,7 +81,7 @@ def test_every_header_that_is_ours_is_documented() -> None:
 
 
 def test_the_example_configuration_loads(tmp_path: Path) -> None:
-    routing, analytics, pricing = blocks(ROOT / "docs" / "configuration.md", "yaml")
+    routing, analytics, pricing = texts(ROOT / "docs" / "configuration.md", "yaml")
     (tmp_path / "routing.yaml").write_text(routing)
     (tmp_path / "analytics.yaml").write_text(analytics)
     (tmp_path / "pricing.yaml").write_text(pricing)
@@ -87,7 +92,7 @@ def test_the_example_configuration_loads(tmp_path: Path) -> None:
 
 def test_written_defaults_are_the_defaults(tmp_path: Path) -> None:
     """The analytics example shows defaults, but for the own properties."""
-    analytics = blocks(ROOT / "docs" / "configuration.md", "yaml")[1].replace("allow: [plan, feature]", "allow: []")
+    analytics = texts(ROOT / "docs" / "configuration.md", "yaml")[1].replace("allow: [plan, feature]", "allow: []")
     (tmp_path / "analytics.yaml").write_text(analytics)
     written = load(tmp_path, tmp_path / "absent", {}).analytics
     assert written == load(tmp_path / "absent", tmp_path / "absent", {}).analytics

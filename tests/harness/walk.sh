@@ -1,0 +1,60 @@
+# What a reader's terminal is to a walk through a page (tests/harness/walk.py): sourced before each block.
+# Commands that run until they are stopped are left running in the background, as they would in another terminal.
+
+stop_serving() {
+  [ -f "$WALK/pid" ] || return 0
+  kill "$(cat "$WALK/pid")" 2>/dev/null || true
+  while kill -0 "$(cat "$WALK/pid")" 2>/dev/null; do command sleep 0.02; done
+  rm "$WALK/pid"
+}
+
+in_background() { # until it listens; one at a time, as they all take the same port
+  stop_serving
+  : >"$WALK/out"
+  command promptlane "$@" >"$WALK/out" 2>"$WALK/err" &
+  echo $! >"$WALK/pid"
+  until grep -q 'listening on' "$WALK/out"; do
+    kill -0 "$(cat "$WALK/pid")" 2>/dev/null || { cat "$WALK/err" >&2; return 1; }
+    command sleep 0.02
+  done
+  cat "$WALK/out"
+}
+
+until_it_says_something() {
+  : >"$WALK/said"
+  command promptlane "$@" >"$WALK/said" 2>"$WALK/err" &
+  local pid=$!
+  until [ -s "$WALK/said" ]; do
+    kill -0 $pid 2>/dev/null || { cat "$WALK/err" >&2; return 1; }
+    command sleep 0.02
+  done
+  kill $pid
+  wait $pid || true
+  cat "$WALK/said"
+}
+
+promptlane() {
+  case "$* " in
+    "serve "* | "demo "*) in_background "$@" ;;
+    *" --once"*) command promptlane "$@" ;;
+    "top "* | "calls tail "*) until_it_says_something "$@" ;;
+    "doctor "*) command promptlane "$@" || [ $? -eq 1 ] ;; # 1: it found something
+    *) command promptlane "$@" ;;
+  esac
+}
+
+make() { # what the targets do is tested elsewhere; that they exist, here
+  case "$*" in
+    run) promptlane demo --calls 0 ;;
+    *) command make --directory "$WALK_ROOT" --dry-run "$@" >/dev/null ;;
+  esac
+}
+
+# Programs that are no part of the project, and would need a network or a daemon.
+pip() { :; }
+docker() { :; }
+kubectl() { :; }
+systemctl() { :; }
+journalctl() { :; }
+nginx() { :; }
+sudo() { "$@"; }

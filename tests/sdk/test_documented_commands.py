@@ -1,0 +1,107 @@
+"""The pages' own commands, run as they stand, page by page: see `tests/harness/walk.py` for how."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.oracle import COMPLETED
+from tests.harness.pages import PAGES, ROOT, Block, blocks, named
+from tests.harness.posthog import ScriptedPostHog
+from tests.harness.provider import ScriptedProvider
+from tests.harness.serve import Served
+from tests.harness.walk import Walk
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed"),
+]
+RECORDED_REPLY = ROOT / "tests" / "golden" / "wire" / "chat-stream-asked.sse"
+WORDS = "word0 word1 word2 word3 word4 word5 word6 word7"
+"""What the scripted provider answers."""
+RUNNABLE = {"sh", "python", "js", "diff"}
+WALKED = {"README.md", "docs/quickstart.md", "docs/migrating-from-posthog-wrappers.md"}
+"""Pages with commands, each of which a test below follows."""
+NOT_WALKED = {
+    "CONTRIBUTING.md": "targets of make, each tested elsewhere",
+    "docs/operations.md": "needs traffic of its own",
+}
+
+
+async def test_every_page_with_commands_is_walked() -> None:
+    pages = {named(page) for page in PAGES if any(block.language in RUNNABLE for block in blocks(page))}
+    assert pages == WALKED | NOT_WALKED.keys()
+
+
+async def test_readme(provider: ScriptedProvider, tmp_path: Path) -> None:
+    """The demo answers its examples under any key and shows the calls; then real traffic, and what looks at it."""
+    app = next(block for block in blocks(ROOT / "README.md") if block.text.startswith("curl"))
+    async with ScriptedPostHog() as posthog, Walk(tmp_path, provider.url, posthog.url) as walk:
+        shutil.copy(RECORDED_REPLY, walk.folder / "reply.sse")
+        for block in blocks(ROOT / "README.md"):
+            shown = walk.shown
+            await walk.follow(block)
+            if "promptlane serve" in block.text:
+                assert "support_v3" in shown
+                await walk.follow(app)
+                await posthog.wait_for(lambda it: bool(completed(it)))
+
+
+@pytest.mark.parametrize("page", ["docs/migrating-from-posthog-wrappers.md"])
+async def test_with_a_running_proxy(page: str, provider: ScriptedProvider, tmp_path: Path) -> None:
+    async with ScriptedPostHog() as posthog, Walk(tmp_path, provider.url, posthog.url) as walk:
+        await walk.follow(Block("sh", "POSTHOG_API_KEY=phc_… promptlane serve\n"))
+        for block in blocks(ROOT / page):
+            await walk.follow(block)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(block.language == "js" for block in blocks(page))])
+async def test_node_examples(page: Path, proxy: Served, node_folder: Path) -> None:
+    for block in blocks(page):
+        if block.language == "js":
+            program = node_folder / "example.mjs"
+            program.write_text(block.text.replace("127.0.0.1:4000", f"127.0.0.1:{proxy.port}"))
+            assert WORDS in await run("node", program.name, folder=node_folder)
+
+
+async def run(*command: str, folder: Path) -> str:
+    environment = {**os.environ, "OPENAI_API_KEY": "sk-any", "NO_PROXY": "127.0.0.1"}
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=folder, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    stdout, stderr = await process.communicate()
+    assert process.returncode == 0, stderr.decode()
+    return stdout.decode()
+
+
+@pytest.mark.parametrize("language", ["python", "js"])
+async def test_an_example_of_the_readme_has_three_lines(language: str) -> None:
+    block = next(block for block in blocks(ROOT / "README.md") if block.language == language)
+    assert len([line for line in block.text.splitlines() if line]) == 3
+
+
+async def test_quickstart_ends_with_priced_and_labelled_calls(provider: ScriptedProvider, tmp_path: Path) -> None:
+    """From an empty folder, with nothing but the page: one call with the app's own key, one with the operator's."""
+    async with ScriptedPostHog() as posthog, Walk(tmp_path, provider.url, posthog.url) as walk:
+        for block in blocks(ROOT / "docs" / "quickstart.md"):
+            await walk.follow(block)
+        await posthog.wait_for(lambda it: len(completed(it)) == 2)
+        ends = {event["properties"]["prompt_version_id"]: event for event in completed(posthog)}
+    assert set(ends) == {"greeting_v1", "greeting_v2"}
+    for end in ends.values():
+        told = end["properties"]
+        assert end["distinct_id"] == "user_1"
+        assert (told["prompt_name"], told["status"], told["cost_status"]) == ("greeting", "success", "priced")
+        assert told["estimated_cost_usd"] > 0
+        assert told["usage_source"] == "provider"
+    assert ends["greeting_v2"]["properties"]["key_alias"] == "web-app"
+    assert {record.head.get("authorization") for record in provider.ledger[-2:]} == {"Bearer sk-test"}
+
+
+def completed(posthog: ScriptedPostHog) -> list[Mapping[str, Any]]:
+    """The good ends, by uuid once."""
+    return [event for event in posthog.events.values() if event["event"] == COMPLETED]
