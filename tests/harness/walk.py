@@ -1,8 +1,9 @@
 """A walk through a page: its command blocks, run in order as a reader would, who begins in a fresh checkout.
 
 `sh` and `python` blocks run, and a `diff` of Python as it reads afterwards; a `text` block is what the commands before
-it print, with `…` for what differs from reader to reader. What is exported, and the folder, last from block to block. The address 127.0.0.1:4000 becomes a free
-port's, and keys that a reader fills in (`sk-…`) become some; providers and PostHog are those of the test.
+it print, with `…` for what differs from reader to reader. What is exported, and the folder, last from block to block.
+The address 127.0.0.1:4000 becomes a free port's, and keys that a reader fills in (`sk-…`) become some; providers and
+PostHog are those of the test.
 """
 
 import asyncio
@@ -117,7 +118,7 @@ def is_said(expected: str, said: str) -> bool:
 
 def afterwards(diff: str) -> str:
     """The text that a diff leads to."""
-    return "".join(line[1:] for line in diff.splitlines(keepends=True) if not line.startswith("-"))
+    return "".join(line[1:] or "\n" for line in diff.splitlines(keepends=True) if not line.startswith("-"))
 
 
 def free_port() -> int:
