@@ -8,7 +8,7 @@ from importlib import import_module
 
 from proxy import __version__
 
-VERBS = ("serve", "demo", "check", "price", "doctor", "keys", "meter", "outbox", "calls", "top")
+VERBS = ("serve", "demo", "check", "schema", "price", "doctor", "keys", "meter", "outbox", "calls", "top")
 """Modules of this package; each offers `add_parser(subparsers)` and sets `run` on its parser."""
 
 

@@ -1,15 +1,16 @@
 """`promptlane check`: read the configuration as `serve` would, and say what is wrong or what would run."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from proxy.config import ConfigError, Configuration, find_places, load
+from proxy.config import ConfigError, Configuration, Problem, find_places, load
+from proxy.config.advice import advise
 from proxy.domain.price_book import PriceRule
-from proxy.domain.price_doubts import doubts
 from proxy.domain.pricing import cost_of
 from proxy.domain.usage import Usage
 
@@ -18,26 +19,51 @@ _EXAMPLE = Usage(input_tokens=1000, output_tokens=500)
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Offer the verb."""
-    parser = subparsers.add_parser("check", help="check the configuration and say what would run")
+    parser = subparsers.add_parser(
+        "check",
+        help="check the configuration and say what would run",
+        description="Read the configuration as `serve` would. Prints what would run and what to look at again (exit "
+        "code 0), or every problem as FILE:LINE:COLUMN: KEY: what to do (exit code 2).",
+    )
     parser.add_argument("--config", metavar="DIR", help="folder of routing.yaml and analytics.yaml (default: config/)")
     parser.add_argument("--pricing", metavar="FILE", help="your prices (default: pricing.yaml)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print every problem (2), or a summary and what looks like a slip (0)."""
+    configuration, problems, warnings = None, [], []
     try:
         places = find_places(os.environ, config=args.config, pricing=args.pricing)
         configuration = load(places.config_dir, places.pricing_file, os.environ)
+        warnings = advise(configuration, os.environ, datetime.now(UTC).date())
     except ConfigError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        return 2
-    for line in summary(configuration):
-        print(line)
-    for doubt in doubts(configuration.prices.rules, configuration.prices.table, datetime.now(UTC).date()):
-        print(f"warning: {doubt}", file=sys.stderr)
-    return 0
+        problems = list(error.problems)
+    if args.json:
+        print(_as_json(configuration, problems, warnings))
+    else:
+        for line in summary(configuration) if configuration else ():
+            print(line)
+        for line in [*map(str, problems), *(warning.line_of("warning") for warning in warnings)]:
+            print(line, file=sys.stderr)
+    return 2 if problems else 0
+
+
+def _as_json(configuration: Configuration | None, problems: list[Problem], warnings: list[Problem]) -> str:
+    told = {
+        "valid": configuration is not None,
+        "digest": configuration.digest if configuration else None,
+        "problems": [_fields(problem) for problem in problems],
+        "warnings": [_fields(warning) for warning in warnings],
+    }
+    return json.dumps(told, indent=2, ensure_ascii=False)
+
+
+def _fields(problem: Problem) -> dict[str, str | int | None]:
+    """The parts of a line; null where the place is a file or a variable as a whole."""
+    place = {"file": problem.file, "line": problem.line or None, "column": problem.column or None}
+    return {**place, "path": problem.path, "message": problem.message}
 
 
 def summary(configuration: Configuration) -> Iterator[str]:
@@ -66,8 +92,6 @@ def _routing(configuration: Configuration) -> Iterator[str]:
     for dialect, default in configuration.routing.defaults.items():
         yield f"other models  {dialect.value} → {default.name if default else 'refused'}"
     yield f"proxy keys    {', '.join(entry.key.alias for entry in configuration.keys) or 'none'}"
-    if not configuration.keys and any(provider.api_key for provider in configuration.routing.providers.values()):
-        yield "              nobody can use the providers with the proxy's key: add one with `promptlane keys new`"
 
 
 def _example(rule: PriceRule) -> str:

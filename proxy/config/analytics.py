@@ -27,7 +27,7 @@ PropertyName = Annotated[
 TraceUrl = Annotated[
     str,
     Matching(
-        "address",
+        "address of traces",
         r"https?://[^\s{}\x00-\x1f]*\{trace_id\}[^\s{}\x00-\x1f]*",
         "write an address that starts with http:// or https:// and has {trace_id} in it once, and no other braces, "
         "such as https://host/ui/traces/{trace_id}",
@@ -123,7 +123,7 @@ class AnalyticsFile(Section):
     version: Literal[1]
     """Of the file's format."""
     environment: Name = "production"
-    """On every event: production, staging, …"""
+    """On every event, such as production or staging."""
     environment_header: bool = False
     """Believe a caller's `X-Environment` instead."""
     families: FamiliesSection = FamiliesSection()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
@@ -54,8 +55,12 @@ class Matching:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        pattern = f"^(?:{self.pattern})$"
-        return {**handler(schema), "title": self.title, "pattern": pattern, "patternErrorMessage": self.hint}
+        return {**handler(schema), **self.for_editors}
+
+    @property
+    def for_editors(self) -> JsonSchemaValue:
+        """The same as keywords of JSON Schema."""
+        return {"title": self.title, "pattern": f"^(?:{self.pattern})$", "patternErrorMessage": self.hint}
 
 
 def _no_secret(text: str) -> str:
@@ -64,10 +69,13 @@ def _no_secret(text: str) -> str:
     return text
 
 
+SIZE = "size"
+_DATE = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+_SIZE_HINT = "a size is a whole number of bytes, or one with a unit, such as 64MiB"
 _SIZE = re.compile(r"([0-9]{1,15}) ?(([KMGT]i?)?B)", re.IGNORECASE)
-_SIZE_UNITS = {
-    "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "tb": 1000**4,
-    "kib": 1024, "mib": 1024**2, "gib": 1024**3, "tib": 1024**4,
+_BINARY_UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
+_SIZE_UNITS = {unit.upper(): factor for unit, factor in _BINARY_UNITS.items()} | {
+    "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4,
 }  # fmt: skip
 
 
@@ -76,8 +84,23 @@ def _bytes(value: object) -> object:
         return value
     written = _SIZE.fullmatch(value)
     if written is None:
-        raise ValueError("a size is a whole number of bytes, or one with a unit, such as 64MiB")
-    return int(written[1]) * _SIZE_UNITS[written[2].lower()]
+        raise ValueError(_SIZE_HINT)
+    return int(written[1]) * _SIZE_UNITS[written[2].upper()]
+
+
+def size_text(size_bytes: int) -> str:
+    """The size in the largest unit that divides it."""
+    factor, unit = next((factor, unit) for unit, factor in reversed(_BINARY_UNITS.items()) if size_bytes % factor == 0)
+    return f"{size_bytes // factor}{unit}"
+
+
+def _day(value: object) -> date:
+    try:
+        if isinstance(value, str) and re.match(_DATE, value):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass  # 30 February
+    raise ValueError("this must be a date, year first, such as 2026-11-20")
 
 
 EnvName = Annotated[
@@ -96,11 +119,11 @@ Bytes = Annotated[
     BeforeValidator(_bytes),
     WithJsonSchema(
         {
-            "title": "size",
+            "title": SIZE,
             "type": ["integer", "string"],
             "exclusiveMinimum": 0,
             "pattern": r"^0*[1-9][0-9]* ?([KkMmGgTt][Ii]?)?[Bb]$",
-            "patternErrorMessage": "a size is a whole number of bytes, or one with a unit, such as 64MiB",
+            "patternErrorMessage": _SIZE_HINT,
         }
     ),
 ]
@@ -119,6 +142,11 @@ Address = Annotated[
 ]
 """A host, without a trailing slash."""
 Seconds = Annotated[Decimal, Field(gt=0, le=86_400, title="seconds")]
+Day = Annotated[
+    date,
+    BeforeValidator(_day),
+    WithJsonSchema({"title": "date", "type": "string", "pattern": _DATE}),
+]
 Name = Annotated[
     str,
     Matching("name", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "use letters, digits, `_`, `.` and `-`, at most 64"),

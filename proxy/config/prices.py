@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from proxy.config.document import Document
-from proxy.config.fields import ModelPattern, Section
+from proxy.config.fields import Day, ModelPattern, Section
 from proxy.config.problems import Path, dotted
 from proxy.domain.price_book import PriceRule, hides
 from proxy.domain.rates import Origin, Price, RateCard, Rates
@@ -27,11 +27,20 @@ def _per_mtok(rate: Decimal) -> Decimal:
 
 
 PerMtok = Annotated[
-    Decimal, Field(ge=0, allow_inf_nan=False, title="USD per million tokens"), AfterValidator(_per_mtok)
+    Decimal,
+    Field(
+        ge=0,
+        allow_inf_nan=False,
+        title="USD per million tokens",
+        json_schema_extra={
+            "maximum": int(_TOO_DEAR_PER_MTOK),
+            "not": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": float(_TOO_CHEAP_PER_MTOK)},
+        },
+    ),
+    AfterValidator(_per_mtok),
 ]
 PerOne = Annotated[Decimal, Field(ge=0, le=_TOO_DEAR_FOR_ONE, allow_inf_nan=False, title="USD")]
 Multiplier = Annotated[Decimal, Field(gt=0, le=10, allow_inf_nan=False, title="factor")]
-Day = Annotated[date, Field(strict=False)]
 
 
 class RatesSection(Section):
@@ -62,7 +71,7 @@ class RatesSection(Section):
     image_output_usd_per_mtok: PerMtok | None = None
     """Output images, counted in tokens."""
     usd_per_image: PerOne | None = None
-    """Each image that was made, of whatever size and quality."""
+    """Each image that was made; a reply does not say of which size and quality, so give the dearest that you use."""
     web_search_usd_per_call: PerOne | None = None
     """Each web search that the provider ran."""
     usd_per_call: PerOne | None = None
@@ -70,14 +79,14 @@ class RatesSection(Section):
 
 
 class TierSection(RatesSection):
-    """One of `service_tiers:`: rates of its own, or a multiplier on the standard token rates."""
+    """Rates of a service tier, or a multiplier on the standard rates of tokens."""
 
     multiplier: Multiplier | None = None
     """On the standard rates of tokens, in place of rates."""
 
 
 class LongContextSection(RatesSection):
-    """One of `long_context:`; holds for the whole request once its input has more tokens than the threshold."""
+    """Rates of requests whose input has more tokens than the threshold; they hold for the whole request."""
 
     above_input_tokens: Annotated[int, Field(gt=0)]
     """The threshold; input of exactly so many tokens is not above it."""
@@ -86,7 +95,7 @@ class LongContextSection(RatesSection):
 
 
 class PriceSection(RatesSection):
-    """One of `prices:`."""
+    """A dated price. It holds from its first day until that of the next, and a later one never re-prices a call."""
 
     starts_on: Day | None = Field(default=None, alias="from")
     """The first day, UTC, on which it holds; without it, ever since."""
@@ -114,7 +123,7 @@ class MatchSection(Section):
 
 
 class PricedModelSection(Section):
-    """One entry of `models:`."""
+    """What the calls cost that it matches. Needs `prices` or `free`."""
 
     match: MatchSection
     """Which calls it is for."""
@@ -125,12 +134,12 @@ class PricedModelSection(Section):
 
 
 class PricingFile(Section):
-    """pricing.yaml: your prices, over the built-in table."""
+    """Your prices, over the built-in table."""
 
     version: Literal[1]
-    """Of the file's form."""
+    """Of the file's format."""
     models: tuple[PricedModelSection, ...] = ()
-    """By provider and model."""
+    """Prices by provider and model. An exact name wins, then the pattern that says most."""
 
 
 def compile_rules(document: Document, file: PricingFile) -> tuple[PriceRule, ...]:

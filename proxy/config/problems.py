@@ -61,8 +61,12 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
+        return self.line_of("")
+
+    def line_of(self, kind: str) -> str:
+        """As text on one line, as compilers write it; `kind` says what it is, such as `warning`."""
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return ": ".join(part for part in (place, self.path, self.message) if part)
+        return ": ".join(part for part in (place, kind, self.path, self.message) if part)
 
 
 class ConfigError(Exception):

@@ -3,17 +3,29 @@
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from proxy.config.fields import Address, Bytes, EnvName, Matching, ModelName, ModelPattern, Name, Seconds, Section
 from proxy.config.presets import PRESETS, ZERO_CONFIGURATION, IncludeUsage
+from proxy.config.wording import unknown
 from proxy.domain.limits import Limits
 
+_CAUSE = Matching("cause", "connect|5xx|[45][0-9][0-9]", "use connect, 5xx, or a status such as 429")
 RetryCause = Annotated[
     str,
-    Matching("cause", "connect|5xx|[45][0-9][0-9]", "use connect, 5xx, or a status such as 429"),
-    BeforeValidator(lambda cause: str(cause) if type(cause) is int else cause, json_schema_input_type=str | int),
+    _CAUSE,
+    BeforeValidator(lambda cause: str(cause) if type(cause) is int else cause),
+    WithJsonSchema({**_CAUSE.for_editors, "type": ["string", "integer"], "minimum": 400, "maximum": 599}),
 ]
+
+
+def _known_preset(name: str) -> str:
+    if name not in PRESETS:
+        raise ValueError(unknown("preset", name, PRESETS))
+    return name
+
+
+PresetName = Annotated[str, AfterValidator(_known_preset), WithJsonSchema({"type": "string", "enum": list(PRESETS)})]
 Reference = Annotated[str, Field(title="`provider` or `provider/model`")]
 ProviderName = Annotated[str, Field(title="provider")]
 
@@ -36,7 +48,7 @@ class ProviderSection(Section):
 
     kind: Literal["openai", "anthropic", "gemini", "azure_openai", "translated"] | None = None
     """The dialect that the host speaks on the wire; `translated` is kept for a later release."""
-    preset: Annotated[str, Field(json_schema_extra={"examples": list(PRESETS)})] | None = None
+    preset: PresetName | None = None
     """A known host, whose address and habits need not be written; any key beside it overrides what it says."""
     base_url: Address | None = None
     """The address as an SDK would have it, for OpenAI's dialect with `/v1`. Default: the preset's."""

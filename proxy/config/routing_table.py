@@ -29,7 +29,7 @@ class _Compiler:
     def provider(self, name: str, section: ProviderSection) -> Provider | None:
         """One provider, or None with its problems reported."""
         path: Path = ("providers", name)
-        preset = self._preset(path, section)
+        preset = PRESETS[section.preset] if section.preset else None
         kind = section.kind or (preset.kind if preset else None)
         if kind == "translated":
             self.document.report(
@@ -38,14 +38,13 @@ class _Compiler:
             )
             return None
         if kind is None:
-            if section.preset is None:
-                self.document.report(path, "give a `kind` (the wire dialect) or a `preset` (a known host)")
+            self.document.report(path, "give a `kind` (the wire dialect) or a `preset` (a known host)")
             return None
         base_url = self._base_url(path, section, preset)
         api_key = self._api_key(path, section)
         if base_url is None:
             return None
-        known = preset or _preset_of_host(base_url)
+        known = preset or preset_of_host(base_url)
         return Provider(
             name=name,
             label=_label(name, kind, known),
@@ -57,13 +56,6 @@ class _Compiler:
             timeouts=_timeouts(section.timeouts),
             include_usage=section.include_usage or (known.include_usage if known else "auto"),
         )
-
-    def _preset(self, path: Path, section: ProviderSection) -> Preset | None:
-        if section.preset is None:
-            return None
-        if section.preset not in PRESETS:
-            self.document.report((*path, "preset"), unknown("preset", section.preset, PRESETS))
-        return PRESETS.get(section.preset)
 
     def _base_url(self, path: Path, section: ProviderSection, preset: Preset | None) -> str | None:
         """The written address; else the preset's, which its variable may replace."""
@@ -173,7 +165,8 @@ def _label(name: str, kind: str, known: Preset | None) -> str:
     return known.label if known else name
 
 
-def _preset_of_host(base_url: str) -> Preset | None:
+def preset_of_host(base_url: str) -> Preset | None:
+    """The preset of a public host."""
     host = host_of(base_url)
     return next(
         (

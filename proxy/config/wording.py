@@ -98,8 +98,6 @@ def misfit(details: ErrorDetails, value: Value, key: str, keys: Iterable[str]) -
         return f"this must be {words} {context[name]}{_unit(key, ' {}')}"
     if kind == "literal_error":
         return _one_of(re.findall(r"'([^']*)'", context["expected"]), value)
-    if kind.startswith("date"):
-        return "this must be a date, year first, such as 2026-11-20"
     if kind in _WANTED:
         return _wrong_type(_WANTED[kind], value, key, keys)
     return _wrong_size(kind, context) or "this value cannot be used here; see the reference of all keys"

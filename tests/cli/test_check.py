@@ -1,4 +1,5 @@
 import argparse
+import json
 from pathlib import Path
 
 import pytest
@@ -74,9 +75,12 @@ def test_a_key_that_nobody_can_use_and_a_missing_project_are_said(
     monkeypatch.setenv("OURS", "x")
     (tmp_path / "routing.yaml").write_text("version: 1\nproviders: {ours: {preset: openai, key_env: OURS}}\n")
     assert run("--config", str(tmp_path)) == 0
-    out = capsys.readouterr().out
-    assert "add one with `promptlane keys new`" in out
-    assert "events        stay local: POSTHOG_API_KEY is not set" in out
+    printed = capsys.readouterr()
+    assert "events        stay local: POSTHOG_API_KEY is not set" in printed.out
+    assert printed.err == (
+        f"{tmp_path}/routing.yaml:2:36: warning: providers.ours.key_env: "
+        "nobody can use it: callers need a proxy key; add one with `promptlane keys new`\n"
+    )
 
 
 def test_every_problem_of_all_files_goes_to_the_error_stream_at_once(
@@ -104,9 +108,41 @@ def test_a_price_that_looks_like_a_slip_is_a_warning(tmp_path: Path, capsys: pyt
     assert run("--config", str(tmp_path), "--pricing", str(pricing)) == 0
     printed = capsys.readouterr()
     assert "is valid" in printed.out
-    place = f"warning: {pricing}:3:45: models.0.prices.0"
+    place = f"{pricing}:3:45: warning: models.0.prices.0"
     assert printed.err.splitlines() == [
         f"{place}.from: 2999-01-01 is more than a year ahead",
         f"{place}.input_usd_per_mtok: 0.0004 is about 1/1,000 of the built-in 0.4 of gpt-4.1-mini: "
         "is it per thousand tokens?",
+    ]
+
+
+def test_scripts_get_the_same_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "routing.yaml").write_text("version: 1\nlimits: {drain_s: soon}\n")
+    (tmp_path / "routing.yml").write_text("")
+    assert run("--json", "--config", str(tmp_path)) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert (told["valid"], told["digest"], told["warnings"]) == (False, None, [])
+    assert [(problem["file"], problem["line"], problem["column"], problem["path"]) for problem in told["problems"]] == [
+        (f"{tmp_path}/routing.yaml", 2, 10, "limits.drain_s"),
+        (f"{tmp_path}/routing.yml", None, None, ""),
+    ]
+
+
+def test_a_valid_configuration_as_json_has_its_digest_and_what_to_look_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "analytics.yaml").write_text("version: 1\nfamilies: {product: false, ai: false}\n")
+    assert run("--json", "--config", str(tmp_path)) == 0
+    printed = capsys.readouterr()
+    told = json.loads(printed.out)
+    assert printed.err == ""
+    assert (told["valid"], len(told["digest"]), told["problems"]) == (True, 12, [])
+    assert told["warnings"] == [
+        {
+            "file": f"{tmp_path}/analytics.yaml",
+            "line": 2,
+            "column": 1,
+            "path": "families",
+            "message": "no event is made at all",
+        }
     ]

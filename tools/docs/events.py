@@ -1,12 +1,10 @@
-"""Writes the pages that are made from code: `make docs`. A test holds them to it."""
+"""docs/events.md: every event and property, from the table that is the allow-list."""
 
 from collections.abc import Iterable
 from itertools import groupby
-from pathlib import Path
 
 from proxy.domain.event_properties import EVENTS, LENGTH_BUCKETS, TABLE, Kind, Property
 
-EVENTS_PAGE = Path(__file__).parent.parent / "docs" / "events.md"
 LISTED = 12
 """Closed lists up to this length stand in the table; longer ones after it."""
 
@@ -75,7 +73,3 @@ def _ordered(values: frozenset[str]) -> list[str]:
     """Size classes by size, everything else by name."""
     sizes = [name for _, name in LENGTH_BUCKETS]
     return sorted(values, key=lambda value: (sizes.index(value) if value in sizes else 0, value))
-
-
-if __name__ == "__main__":
-    EVENTS_PAGE.write_text(events_page())

@@ -1,0 +1,142 @@
+"""What a valid configuration says and probably does not mean: slips that fail nothing and that only the whole shows."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from itertools import chain
+from urllib.parse import urlsplit
+
+from proxy.config.document import Document, parse_document
+from proxy.config.load import Configuration
+from proxy.config.presets import PRESETS
+from proxy.config.problems import Path, Problem
+from proxy.config.routing_table import preset_of_host
+from proxy.config.variables import OURS, VARIABLES
+from proxy.config.wording import nearest
+from proxy.domain.globs import is_glob, matches
+from proxy.domain.price_doubts import doubts
+from proxy.domain.routing import Provider, Route
+
+Said = Iterator[tuple[Path, str]]
+
+
+def advise(configuration: Configuration, env: Mapping[str, str], today: date) -> list[Problem]:
+    """Everything to look at again, in the order of the files. `today` tells which days of prices are far ahead."""
+    routing, analytics, pricing = (parse_document(str(path), raw, env) for path, raw in configuration.files.items())
+    return sorted(
+        [
+            *_placed(
+                routing, _providers(configuration, routing), _models(configuration, routing), _keys(configuration)
+            ),
+            *_placed(analytics, _analytics(configuration, analytics)),
+            *_placed(pricing, _prices(configuration)),
+            *_placed(Document(file="environment"), _environment(configuration, env)),
+            *_doubts(configuration, today),
+        ]
+    )
+
+
+def _placed(document: Document, *said: Said) -> list[Problem]:
+    for path, message in chain(*said):
+        document.report(path, message)
+    return document.problems
+
+
+def _providers(configuration: Configuration, document: Document) -> Said:
+    table = configuration.routing
+    routed = [target.provider for route in table.routes for target in (*route.targets, *route.fallback)]
+    used = {provider.name for provider in (*routed, *table.defaults.values()) if provider}
+    for name, provider in table.providers.items():
+        path: Path = ("providers", name)
+        if path in document.places and name not in used:
+            yield path, "no model and no default_provider leads here; name it there, or take it out"
+        if provider.api_key is not None and not configuration.keys:
+            yield (*path, "key_env"), "nobody can use it: callers need a proxy key; add one with `promptlane keys new`"
+        if provider.include_usage == "never" and provider.label in ("openai", "azure_openai"):
+            yield (*path, "include_usage"), "this host tells a stream's tokens only when asked; they will be estimates"
+        if (message := _doubtful_address(provider)) is not None:
+            yield (*path, "base_url"), message
+
+
+def _doubtful_address(provider: Provider) -> str | None:
+    known, path = preset_of_host(provider.base_url), urlsplit(provider.base_url).path
+    if provider.kind == "gemini" and path.endswith("/v1beta"):
+        return "leave /v1beta off: callers send it"
+    if known and known.base_url and known.kind == provider.kind and not path and urlsplit(known.base_url).path:
+        return f"calls to this host go to {known.base_url}"
+    return None
+
+
+def _models(configuration: Configuration, document: Document) -> Said:
+    for route in configuration.routing.routes:
+        path: Path = ("models", route.pattern)
+        if unpriced := ", ".join(dict.fromkeys(_unpriced(configuration, route))):
+            yield (
+                path,
+                f"no price for {unpriced}: add one, or `free: true`, to pricing.yaml, unless the provider reports it",
+            )
+        if route.retries.max == 0 and (*path, "retries", "on") in document.places:
+            yield (*path, "retries"), "`on` has no effect while `max` is 0"
+
+
+def _unpriced(configuration: Configuration, route: Route) -> Iterator[str]:
+    """Of the targets whose model is known before a call, those without a price on any day."""
+    for target in (*route.targets, *route.fallback):
+        provider, model = target.provider, target.model or route.pattern
+        if not is_glob(model) and not configuration.prices.find(provider.label, provider.name, model, date.max):
+            yield f"{provider.name}/{model}"
+
+
+def _keys(configuration: Configuration) -> Said:
+    table = configuration.routing
+    if configuration.keys and all(provider.api_key is None for provider in table.providers.values()):
+        yield ("keys",), "all providers take the caller's own key: who sends a proxy key alone is refused there"
+    if any(table.defaults.values()):
+        return
+    for index, entry in enumerate(configuration.keys):
+        for at, pattern in enumerate(entry.key.allow):
+            if not any(matches(pattern, route.pattern) or matches(route.pattern, pattern) for route in table.routes):
+                yield (
+                    ("keys", index, "allow", at),
+                    "it allows nothing: no model matches, and no default_provider is left",
+                )
+
+
+def _analytics(configuration: Configuration, document: Document) -> Said:
+    policy = configuration.analytics
+    if not policy.families.product and not policy.families.ai:
+        yield ("families",), "no event is made at all"
+    salt: Path = ("identity", "salt_env")
+    if policy.identity_mode != "hash" and salt in document.places:
+        yield salt, "it has no effect while `mode` is not hash"
+
+
+def _prices(configuration: Configuration) -> Said:
+    table = configuration.routing.providers
+    known = {*configuration.prices.table, *table, *(provider.label for provider in table.values())}
+    for index, rule in enumerate(configuration.prices.rules):
+        if not any(matches(rule.provider, name) for name in known):
+            near = nearest(rule.provider, known)
+            hint = f"; did you mean `{near}`?" if near else ""
+            yield ("models", index, "match"), f"no provider of routing.yaml and no vendor has this name{hint}"
+
+
+def _doubts(configuration: Configuration, today: date) -> Iterator[Problem]:
+    for doubt in doubts(configuration.prices.rules, configuration.prices.table, today):
+        origin = doubt.origin
+        path = ".".join(filter(None, (origin.path, doubt.key)))
+        yield Problem(file=origin.file, line=origin.line, column=origin.column, path=path, message=doubt.message)
+
+
+def _environment(configuration: Configuration, env: Mapping[str, str]) -> Said:
+    known = [variable.name.removeprefix(OURS) for variable in VARIABLES if variable.name.startswith(OURS)]
+    for name in env:
+        if name.startswith(OURS) and (rest := name.removeprefix(OURS)) not in known:
+            near = nearest(rest, known)
+            yield (name,), "no variable of this name is read" + (f"; did you mean {OURS}{near}?" if near else "")
+    if (key := configuration.destination.api_key) and not key.startswith("phc_"):
+        yield ("POSTHOG_API_KEY",), "a project's key starts with phc_"
+    addresses = {provider.base_url for provider in configuration.routing.providers.values()}
+    for preset in PRESETS.values():
+        replaced = env.get(preset.address_variable or "", "").rstrip("/")
+        if replaced and preset.address_variable and replaced not in addresses:
+            yield (preset.address_variable,), "it has no effect: no provider takes its address from the preset"

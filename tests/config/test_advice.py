@@ -1,0 +1,127 @@
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from proxy.config import load
+from proxy.config.advice import advise
+
+TODAY = date(2026, 11, 23)
+HASH = "hmac-sha256:" + "0" * 64
+OURS = "providers: {ours: {preset: openai, key_env: OURS}, groq: {preset: groq}}\n"
+
+
+def advice(folder: Path, *, env: dict[str, str] | None = None, **files: str) -> list[str]:
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(f"version: 1\n{text}")
+    env = {"OURS": "sk-hidden", **(env or {})}
+    found = advise(load(folder, folder / "pricing.yaml", env), env, TODAY)
+    return [str(problem).replace(f"{folder}/", "") for problem in found]
+
+
+def test_without_a_word_there_is_nothing_to_say(tmp_path: Path) -> None:
+    assert advice(tmp_path, env={"POSTHOG_API_KEY": "phc_x", "PROMPTLANE_PORT": "4000", "HOME": "/"}) == []
+
+
+def test_a_whole_configuration_may_be_without_fault(tmp_path: Path) -> None:
+    text = (
+        OURS
+        + "models: {fast: {target: ours/gpt-4.1, fallback: [ours/gpt-4.1-mini], retries: {max: 1, on: [connect]}}}\n"
+        + "default_provider: {openai: ours}\n"
+        + f"keys: [{{alias: web, hash: '{HASH}', allow: ['fa*', 'gpt-*']}}]\n"
+    ).replace(", groq: {preset: groq}", "")
+    assert advice(tmp_path, routing=text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "providers: {openai: {preset: openai}, groq: {preset: groq}}",
+            ["2:39: providers.groq: no model and no default_provider leads here; name it there, or take it out"],
+        ),
+        (
+            "providers: {ours: {preset: openai, key_env: OURS}}",
+            ["2:36: providers.ours.key_env: nobody can use it: callers need a proxy key; "
+             "add one with `promptlane keys new`"],
+        ),
+        (
+            "providers: {openai: {preset: openai, include_usage: never}}",
+            ["2:38: providers.openai.include_usage: this host tells a stream's tokens only when asked; "
+             "they will be estimates"],
+        ),
+        (
+            "providers: {openai: {kind: openai, base_url: 'https://api.openai.com'}}",
+            ["2:36: providers.openai.base_url: calls to this host go to https://api.openai.com/v1"],
+        ),
+        (
+            "providers: {gemini: {kind: gemini, base_url: 'https://generativelanguage.googleapis.com/v1beta'}}",
+            ["2:36: providers.gemini.base_url: leave /v1beta off: callers send it"],
+        ),
+        ("providers: {a: {kind: openai, base_url: 'https://gateway.test'}}", []),
+        ("providers: {a: {kind: anthropic, base_url: 'https://api.anthropic.com/v1'}}", []),
+        (
+            "models: {fast: {target: openai/nobody-knows, fallback: [openai/gpt-4.1, openai/nobody-knows]}}",
+            ["2:10: models.fast: no price for openai/nobody-knows: add one, or `free: true`, to pricing.yaml, "
+             "unless the provider reports it"],
+        ),
+        (
+            "models: {'nobody-*': {target: openai}, gpt-4.1: {target: openai}, nobody: {target: openai}}",
+            ["2:67: models.nobody: no price for openai/nobody: add one, or `free: true`, to pricing.yaml, "
+             "unless the provider reports it"],
+        ),
+        (
+            "models: {gpt-4.1: {target: openai, retries: {on: [connect]}}}",
+            ["2:36: models.gpt-4.1.retries: `on` has no effect while `max` is 0"],
+        ),
+        (
+            f"keys: [{{alias: web, hash: '{HASH}'}}]",
+            ["2:1: keys: all providers take the caller's own key: who sends a proxy key alone is refused there"],
+        ),
+        (
+            OURS.replace(", groq: {preset: groq}", "")
+            + "models: {gpt-4.1: {target: ours}}\ndefault_provider: {openai: null}\n"
+            + f"keys: [{{alias: web, hash: '{HASH}', allow: ['gpt-*', claude]}}]",
+            ["5:124: keys.0.allow.1: it allows nothing: no model matches, and no default_provider is left"],
+        ),
+    ],
+)  # fmt: skip
+def test_slips_of_routing(tmp_path: Path, text: str, said: list[str]) -> None:
+    assert advice(tmp_path, routing=text) == [f"routing.yaml:{line}" for line in said]
+
+
+def test_slips_of_analytics(tmp_path: Path) -> None:
+    text = "families: {product: false}\nevents: {ai: false}\nidentity: {mode: none, salt_env: SALT}\n"
+    assert advice(tmp_path, analytics=text) == [
+        "analytics.yaml:2:1: families: no event is made at all",
+        "analytics.yaml:4:24: identity.salt_env: it has no effect while `mode` is not hash",
+    ]
+
+
+def test_slips_of_prices(tmp_path: Path) -> None:
+    text = (
+        "models:\n  - {match: {provider: opnai, model: m}, free: true}\n"
+        "  - {match: {provider: 'open*', model: m}, prices: [{from: 2999-01-01, usd_per_call: 1}]}\n"
+    )
+    assert advice(tmp_path, pricing=text) == [
+        "pricing.yaml:3:6: models.0.match: no provider of routing.yaml and no vendor has this name; "
+        "did you mean `openai`?",
+        "pricing.yaml:4:53: models.1.prices.0.from: 2999-01-01 is more than a year ahead",
+    ]
+
+
+def test_slips_of_the_environment(tmp_path: Path) -> None:
+    env = {
+        "PROMPTLANE_WORKER": "4",
+        "PROMPTLANE_X": "hidden",
+        "POSTHOG_API_KEY": "12345",
+        "OPENAI_UPSTREAM_URL": "http://127.0.0.1:9/v1/",
+        "GEMINI_UPSTREAM_URL": "http://127.0.0.1:9",
+    }
+    text = "providers: {openai: {preset: openai}, gemini: {preset: gemini, base_url: 'https://gateway.test'}}"
+    assert advice(tmp_path, env=env, routing=text) == [
+        "environment: GEMINI_UPSTREAM_URL: it has no effect: no provider takes its address from the preset",
+        "environment: POSTHOG_API_KEY: a project's key starts with phc_",
+        "environment: PROMPTLANE_WORKER: no variable of this name is read; did you mean PROMPTLANE_WORKERS?",
+        "environment: PROMPTLANE_X: no variable of this name is read",
+    ]
