@@ -2,7 +2,8 @@
 
 Order is the law here. The arrival of a piece is stamped, the piece is handed on, and only then does the decoder see
 it. So no analysis stands between a provider's byte and the client, and a client that leaves during a write is still
-metered up to that piece. All of it happens in the very callback in which the piece arrived.
+metered up to that piece. The first two happen in the very callback in which the piece arrived; the decoder is fed with
+several pieces at a time, each with its own stamp, since reading ten events in a row costs less than ten times one.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,10 @@ from proxy.domain.exchange import Attempt
 from proxy.domain.meter import Decoder
 from proxy.pipeline.patience import Patience
 from proxy.pipeline.ports import Clock, SideDecompressor, Sink, UpstreamReply
+
+
+UNREAD_BYTES = 4_096
+"""How much of a stream may wait for the decoder: some tens of events, and little for each of thousands of streams."""
 
 
 class Editor(Protocol):
@@ -48,6 +53,8 @@ class Pump:
         self._editors = editors
         self._side = side
         self._write: Sink = _nowhere
+        self._unread: list[tuple[bytes, int]] = []
+        self._unread_bytes = 0
         self._ended_ns: int | None = None
 
     def peek(self) -> bytes:
@@ -90,6 +97,7 @@ class Pump:
     def finish(self, *, is_broken: bool) -> None:
         """Seal the reading; safe to call twice. `is_broken`: the body did not end by itself."""
         if self._attempt.reading is None:
+            self._meter()
             self._attempt.reading = self._decoder.finish(broken=is_broken and self._ended_ns is None)
             self._attempt.ended_ns = self._ended_ns or self._clock.monotonic_ns()
 
@@ -100,6 +108,15 @@ class Pump:
             if out := self._edited(chunk) if self._editors else chunk:
                 self._write(out)
         finally:
+            self._unread.append((chunk, at_ns))
+            self._unread_bytes += len(chunk)
+            if self._unread_bytes > UNREAD_BYTES:
+                self._meter()
+
+    def _meter(self) -> None:
+        """Feed the decoder with what waits for it."""
+        unread, self._unread, self._unread_bytes = self._unread, [], 0
+        for chunk, at_ns in unread:
             self._decoder.feed(chunk if self._side is None else self._side.feed(chunk), at_ns)
 
     def _end(self) -> None:
