@@ -110,6 +110,10 @@ class Sent:
             return None
         return value
 
+    def has_prefix(self, prefixes: tuple[str, ...]) -> bool:
+        """True where any source begins with one of these."""
+        return any(name.startswith(prefixes) for name in self.values)
+
     def prefixed(self, prefix: str, *, but: str = "") -> Iterator[tuple[str, str, str]]:
         """(source, rest of the name, raw value) for headers whose names begin so; the source is the prefix alone."""
         for name, values in self.values.items():

@@ -171,7 +171,9 @@ def _tool_count(parsed: Mapping[str, Any]) -> int:
 
 def _messages(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for slot in ("messages", "input", "contents"):
-        yield from (item for item in _array(parsed.get(slot)) if isinstance(item, dict))
+        for item in _array(parsed.get(slot)):
+            if isinstance(item, dict):
+                yield item
 
 
 def _input_parts(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -179,6 +181,8 @@ def _input_parts(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for message in _messages(parsed):
         for slot in ("content", "parts", "output"):
             held = message.get(slot)
+            if held is None or isinstance(held, str):  # the usual content
+                continue
             for part in held if isinstance(held, list) else (held,):
                 if isinstance(part, dict):
                     yield part
@@ -200,7 +204,7 @@ def _wants_json(parsed: Mapping[str, Any]) -> bool:
         parsed.get("output_format"),
         _object(parsed.get("output_config")).get("format"),
     )
-    if any(_object(wanted).get("type") in _JSON_TYPES for wanted in formats):
+    if any(isinstance(wanted, dict) and wanted.get("type") in _JSON_TYPES for wanted in formats):
         return True
     config = _generation_config(parsed)
     return "application/json" in (config.get("responseMimeType"), config.get("response_mime_type"))
@@ -228,7 +232,8 @@ def _user(parsed: Mapping[str, Any], dialect: Dialect) -> str | None:
 def _instructions(parsed: Mapping[str, Any]) -> str:
     texts: list[str] = []
     for slot in ("instructions", "system", "systemInstruction", "system_instruction"):
-        texts.extend(_texts(parsed.get(slot)))
+        if (given := parsed.get(slot)) is not None:
+            texts.extend(_texts(given))
     for message in _messages(parsed):
         if message.get("role") in ("system", "developer"):
             texts.extend(_texts(message.get("content")))

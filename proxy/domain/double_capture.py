@@ -20,4 +20,4 @@ _WRAPPER = re.compile(r"PostHog[A-Za-z]+/JS ")
 
 def is_wrapped_by_posthog(headers: Sequence[tuple[str, str]]) -> bool:
     """True where the client names itself as a wrapper. False says nothing."""
-    return any(name.lower() == SOURCE and _WRAPPER.match(value) is not None for name, value in headers)
+    return any(_WRAPPER.match(value) and name.lower() == SOURCE for name, value in headers)

@@ -30,9 +30,11 @@ _KEY_HEADER = {
 
 
 def _named_by_connection(headers: Pairs) -> set[str]:
-    return {
-        token.strip().lower() for name, value in headers if name.lower() == "connection" for token in value.split(",")
-    }
+    tokens: set[str] = set()
+    for name, value in headers:
+        if len(name) == len("connection") and name.lower() == "connection":
+            tokens.update(token.strip().lower() for token in value.split(","))
+    return tokens
 
 
 def upstream_headers(
@@ -50,7 +52,7 @@ def upstream_headers(
     or our key found in it, as it passes. `is_openai_surface`: whatever the host's own way, the key goes as OpenAI's
     does. Raises BadRequest for a value that is not UTF-8.
     """
-    dropped = _NEVER_UPSTREAM | _named_by_connection(headers) | credentials.spent_headers
+    dropped = _named_by_connection(headers) | credentials.spent_headers
     if provider.api_key is not None:
         dropped |= CREDENTIAL_HEADERS
     if identity_encoding:
@@ -58,7 +60,8 @@ def upstream_headers(
     kept = [
         (name, value)
         for name, value in headers
-        if (lower := name.lower()) not in dropped
+        if (lower := name.lower()) not in _NEVER_UPSTREAM
+        and lower not in dropped
         and not lower.startswith(_NEVER_UPSTREAM_PREFIXES)
         and not is_ours(lower)
     ]
@@ -88,13 +91,15 @@ def downstream_headers(headers: Pairs, own: Iterable[tuple[str, str]], *, keeps_
     Ours never replace a provider's, except `Server-Timing`, which is a list and may stand twice. `keeps_length`
     is False where the body is edited on its way.
     """
-    dropped = _NEVER_DOWNSTREAM | _named_by_connection(headers)
+    dropped = _named_by_connection(headers)
     if not keeps_length:
-        dropped |= {"content-length"}
+        dropped.add("content-length")
     kept = [
         (name, value)
         for name, value in headers
-        if name.lower() not in dropped and "\r" not in value and "\n" not in value and "\0" not in value
+        if (lower := name.lower()) not in _NEVER_DOWNSTREAM
+        and lower not in dropped
+        and not ("\r" in value or "\n" in value or "\0" in value)
     ]
     present = {name.lower() for name, _ in kept}
     kept.extend((name, value) for name, value in own if name == "Server-Timing" or name.lower() not in present)
@@ -104,7 +109,7 @@ def downstream_headers(headers: Pairs, own: Iterable[tuple[str, str]], *, keeps_
 def header(headers: Pairs, name: str) -> str | None:
     """The first value of a field, by lower-case name."""
     for candidate, value in headers:
-        if candidate.lower() == name:
+        if len(candidate) == len(name) and candidate.lower() == name:
             return value
     return None
 

@@ -52,7 +52,20 @@ _RETRIES = ("x-retry-count", "x-stainless-retry-count")
 _NUMBERS_READ_ELSEWHERE = ("x-llm-timeout-ms", "x-llm-first-token-timeout-ms", "x-llm-max-retries")
 _JSON_PROPERTIES = ("x-posthog-properties", "x-portkey-metadata", "cf-aig-metadata")
 _PROPERTY_PREFIXES = ("x-llm-property-", "x-posthog-property-", "helicone-property-")
+_PROPERTY_SOURCES = (*_JSON_PROPERTIES, *_PROPERTY_PREFIXES)
 _FLAG, _FLAG_VARIANT = "x-posthog-flag", "x-posthog-flag-variant"
+_FLAG_PREFIXES = ("x-feature-flag", _FLAG)
+_GROUPS = "x-posthog-groups"
+_PLAIN = {
+    "x-task-type": "task_type",
+    "x-task-id": "task_id",
+    "x-agent-config": "agent_config_id",
+    "x-agent-step": "agent_step_name",
+    "x-retrieval-config": "retrieval_config_id",
+    "x-document-type": "document_type",
+    "x-dataset-example": "dataset_example_id",
+}
+"""Headers that are taken as they are, and where in the `Caller` they stand."""
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:@/+=-]{1,200}")
@@ -150,7 +163,8 @@ def identify(
     version_source, version = next(sent.each(_PROMPT_VERSION), ("", None))
     retries = sent.matching(_RETRIES, _SMALL_NUMBER)
     for name in _NUMBERS_READ_ELSEWHERE:
-        sent.matching((name,), _NUMBER)
+        if name in sent.values:
+            sent.matching((name,), _NUMBER)
     return Caller(
         distinct_id=distinct_id or _id_of_trace(trace_id, policy.secret),
         is_anonymous=distinct_id is None,
@@ -167,13 +181,7 @@ def identify(
         prompt_hash=sent.matching(("x-prompt-hash",), _PROMPT_HASH) or prompt_hash,
         flags=_flags(sent),
         groups=_groups(sent),
-        task_type=sent.first(("x-task-type",)),
-        task_id=sent.first(("x-task-id",)),
-        agent_config_id=sent.first(("x-agent-config",)),
-        agent_step_name=sent.first(("x-agent-step",)),
-        retrieval_config_id=sent.first(("x-retrieval-config",)),
-        document_type=sent.first(("x-document-type",)),
-        dataset_example_id=sent.first(("x-dataset-example",)),
+        **{_PLAIN[source]: sent.first((source,)) for source in sent.values if source in _PLAIN},
         retry_count=int(retries) if retries else None,
         properties=_properties(sent, policy.allowed_properties),
         warnings=tuple(sent.warnings),  # last: every reading above may add one
@@ -241,6 +249,8 @@ def _id_of_trace(trace_id: str, secret: bytes) -> str:
 
 
 def _flags(sent: Sent) -> tuple[tuple[str, str], ...]:
+    if not sent.has_prefix(_FLAG_PREFIXES):
+        return ()
     flags: dict[str, str] = {}
     for source, flag, variant in _flags_sent(sent):
         if not _FLAG_KEY.fullmatch(flag) or not variant.strip():
@@ -267,8 +277,9 @@ def _flags_sent(sent: Sent) -> Iterator[tuple[str, str, str]]:
 
 def _groups(sent: Sent) -> dict[str, str]:
     groups: dict[str, str] = {}
-    source = "x-posthog-groups"
-    for _, value in sent.each((source,)):
+    if _GROUPS not in sent.values:
+        return groups
+    for source, value in sent.each((_GROUPS,)):
         for pair in filter(None, map(str.strip, value.split(","))):
             kind, _, name = (part.strip() for part in pair.partition("="))
             if not _GROUP_TYPE.fullmatch(kind) or not name or len(name) > OWN_PROPERTY_LIMIT_CHARS:
@@ -288,6 +299,8 @@ def _by_header_name(allowed: frozenset[str]) -> dict[str, str]:
 
 def _properties(sent: Sent, allowed: frozenset[str]) -> dict[str, Scalar]:
     properties: dict[str, Scalar] = {}
+    if not sent.has_prefix(_PROPERTY_SOURCES):
+        return properties
     for source, name, value in _properties_sent(sent, allowed):
         if name.startswith("$") or name in RESERVED_NAMES:
             sent.warn(source, "reserved")

@@ -16,6 +16,7 @@ _ENCODED_TRAP = re.compile(r"%(?![0-9A-Fa-f]{2})|%(?:2[eEfF]|5[cC]|00|0[dDaA]|25
 """What no client needs to encode: separators of paths, a second encoding, and letters and digits, which would let
 `/v1/ch%61t/completions` be one endpoint here and another at the provider."""
 _GATEWAY_PREFIXES = ("/v1/", "/v1beta/")
+_NONE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +59,6 @@ def query_name(raw_name: str) -> str:
 
 def query_names(raw_query: str) -> frozenset[str]:
     """The names in a raw query."""
-    return frozenset(query_name(pair.partition("=")[0]) for pair in raw_query.split("&") if pair)
+    return (
+        frozenset(query_name(pair.partition("=")[0]) for pair in raw_query.split("&") if pair) if raw_query else _NONE
+    )

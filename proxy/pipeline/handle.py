@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from proxy.domain.credentials import Credentials, authenticate, may_use
 from proxy.domain.endpoints import Endpoint, classify, dialect_of
@@ -62,9 +63,13 @@ def _open(raw: RawRequest) -> Exchange:
 
 def _refuse_keyless(endpoint: Endpoint, credentials: Credentials, snapshot: Snapshot) -> None:
     """Refuse before any body byte is read, where every provider of the dialect spends the operator's key."""
-    dialect = endpoint.host or endpoint.dialect
-    providers = [p for p in snapshot.routing.providers.values() if p.dialect is dialect]
-    if credentials.key is None and providers and all(p.api_key is not None for p in providers):
+    dialect, has_ours = endpoint.host or endpoint.dialect, False
+    for provider in snapshot.routing.providers.values() if credentials.key is None else ():
+        if provider.dialect is dialect:
+            if provider.api_key is None:
+                return
+            has_ours = True
+    if has_ours:
         raise _no_proxy_key()
 
 
@@ -86,4 +91,5 @@ def _route(
         raise _no_proxy_key()
     if credentials.key is not None and raw.method not in _SPENDING_NOTHING and not may_use(credentials.key, model):
         raise Forbidden("The proxy key may not use this model; its `allow` list says which.", code="model_not_allowed")
-    return Plan(targets=chosen.targets, retries=narrowed_retries(chosen.retries, raw.headers))
+    retries = narrowed_retries(chosen.retries, raw.headers)
+    return chosen if retries is chosen.retries else replace(chosen, retries=retries)

@@ -14,6 +14,7 @@ TOOL_NAMES_LIMIT = 100
 TRACKED_LIMIT = 1000
 """How many choices and tool calls of one reply are told apart."""
 _CODE_LIMIT_CHARS = 100
+_UNKNOWN_USAGE = Usage()
 
 
 class Draft:
@@ -23,7 +24,7 @@ class Draft:
     def __init__(self) -> None:
         self.at_ns: int | None = None
         self.first_token_ns: int | None = None
-        self.usage = Usage()
+        self.usage = _UNKNOWN_USAGE
         self.service_tier: str | None = None
         self.finish_reason: str | None = None
         self.incomplete_reason: str | None = None

@@ -64,7 +64,7 @@ class ChatCodec:
 
     def _best_usage(self) -> Usage:
         if self._usage or self._vendor_usage:
-            return read_usage(self._usage or self._vendor_usage)
+            return read_usage(self._usage or self._vendor_usage, self._draft.service_tier)
         return read_timings(self._timings)
 
     def _read_choice(self, choice: Json, message_key: str) -> None:

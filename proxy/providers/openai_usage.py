@@ -13,7 +13,7 @@ from proxy.providers.untrusted import Json, amount, count, mapping
 _TICKS_PER_USD = 10_000_000_000
 
 
-def read_usage(usage: Json) -> Usage:
+def read_usage(usage: Json, service_tier: str | None = None) -> Usage:
     """The counts of one usage object; unknown where they are missing or impossible."""
     inputs = _details(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
     outputs = _details(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
@@ -34,6 +34,7 @@ def read_usage(usage: Json) -> Usage:
         image_input_tokens=_within(inputs.get("image_tokens"), input_tokens),
         image_output_tokens=_within(outputs.get("image_tokens"), output_tokens),
         audio_seconds=amount(usage.get("seconds")) if usage.get("type") == "duration" else None,
+        service_tier=service_tier,
         provider_cost_usd=provider_cost(usage),
     )
 
@@ -95,12 +96,18 @@ def _cache(usage: Json, details: Json, input_tokens: int | None) -> tuple[int | 
 
 
 def _details(usage: Json, *keys: str) -> Json:
-    return next((usage[key] for key in keys if isinstance(usage.get(key), dict)), {})
+    for key in keys:
+        if isinstance(found := usage.get(key), dict):
+            return found
+    return {}
 
 
 def _first(usage: Json, *keys: str, default: int | None = None) -> int | None:
     """The count under the first key that is there."""
-    return next((count(usage[key]) for key in keys if usage.get(key) is not None), default)
+    for key in keys:
+        if (found := usage.get(key)) is not None:
+            return count(found)
+    return default
 
 
 def _detail(details: Json, key: str) -> int | None:
@@ -111,5 +118,5 @@ def _detail(details: Json, key: str) -> int | None:
 
 def _within(value: object, whole: int | None) -> int | None:
     """A part of a known whole; unknown if it is more than that."""
-    part = count(value)
+    part = None if value is None else count(value)
     return part if part is not None and whole is not None and part <= whole else None
