@@ -5,18 +5,20 @@ import os
 import sys
 from pathlib import Path
 
-from proxy.config.json_schema import FILES, file_name, schema_text
+from proxy.config.json_schema import FILES, file_name, shipped_text
 
 _USE = """\
-JSON Schemas of the configuration files: {names}
+JSON Schemas of the configuration files. With them, an editor with a YAML language server completes keys, shows
+what they mean and marks mistakes.
 
-  promptlane schema routing              print one
-  promptlane schema --out config/schemas write all of them, as routing.schema.json and so on
+  promptlane schema --out config/schemas   write all of them
+  promptlane schema routing                print one: {names}
 
-An editor with a YAML language server then completes keys, shows what they mean and marks mistakes, where a file
-begins with a line such as
+Then let each file begin with the line that names its schema, seen from the file's folder:
 
-  # yaml-language-server: $schema=schemas/routing.schema.json
+  config/routing.yaml     # yaml-language-server: $schema=schemas/routing.schema.json
+  config/analytics.yaml   # yaml-language-server: $schema=schemas/analytics.schema.json
+  pricing.yaml            # yaml-language-server: $schema=config/schemas/pricing.schema.json
 """
 
 
@@ -34,13 +36,13 @@ def run(args: argparse.Namespace) -> int:
     """Print, write, or tell how; 1 where the folder cannot be written."""
     names = [args.name] if args.name else list(FILES)
     if args.out is None:
-        print(schema_text(args.name) if args.name else _USE.format(names=", ".join(names)), end="")
+        print(shipped_text(args.name) if args.name else _USE.format(names=", ".join(names)), end="")
         return 0
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         for name in names:
             path = args.out / file_name(name)
-            path.write_text(schema_text(name))
+            path.write_text(shipped_text(name), encoding="utf-8")
             print(path)
     except OSError as error:
         print(f"cannot write to {args.out}: {os.strerror(error.errno or 0)}", file=sys.stderr)

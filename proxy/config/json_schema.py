@@ -9,6 +9,7 @@ loader takes both.
 import json
 from collections.abc import Mapping
 from decimal import Decimal
+from importlib.resources import files
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -34,8 +35,13 @@ def json_schema(name: str) -> dict[str, Any]:
     return {"$schema": _Generator.schema_dialect, "title": f"Promptlane: {name}.yaml", **made}
 
 
+def shipped_text(name: str) -> str:
+    """The schema as the package brings it, which a test holds to `schema_text`."""
+    return (files("proxy.config") / "schemas" / file_name(name)).read_text(encoding="utf-8")
+
+
 def schema_text(name: str) -> str:
-    """The schema as its file holds it."""
+    """The schema as its file is to be: `make docs` writes it."""
     return json.dumps(json_schema(name), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,10 +1,12 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from proxy.cli import main
 from proxy.config.json_schema import FILES, schema_text
+from tests.harness.pages import ROOT, blocks
 
 
 def test_one_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -14,9 +16,21 @@ def test_one_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_without_a_name_it_tells_how_to_use_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
-    out = capsys.readouterr().out
-    assert "routing, analytics, pricing" in out
-    assert "# yaml-language-server: $schema=" in out
+    assert "routing, analytics, pricing" in capsys.readouterr().out
+
+
+def test_the_lines_that_it_shows_lead_to_what_it_writes_and_are_those_of_the_guide(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["schema"]) == 0
+    shown = re.findall(
+        r"^  (\S+\.yaml) +(# yaml-language-server: \$schema=(\S+))$", capsys.readouterr().out, re.MULTILINE
+    )
+    assert main(["schema", "--out", str(tmp_path / "config" / "schemas")]) == 0
+    for name, (file, _, schema) in zip(FILES, shown, strict=True):
+        assert ((tmp_path / file).parent / schema).read_text() == schema_text(name)
+    examples = [block.text for block in blocks(ROOT / "docs" / "configuration.md") if block.language == "yaml"]
+    assert [text.splitlines()[0] for text in examples] == [line for _, line, _ in shown]
 
 
 @pytest.mark.parametrize(("names", "written"), [([], list(FILES)), (["pricing"], ["pricing"])])

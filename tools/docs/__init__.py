@@ -15,6 +15,6 @@ MADE: Mapping[Path, Callable[[], str]] = {
     ROOT / "docs" / "events.md": events_page,
     ROOT / "docs" / "configuration-reference.md": reference_page,
     ROOT / "docs" / "grafana" / "promptlane.json": dashboard,
-    **{ROOT / "config" / "schemas" / file_name(name): partial(schema_text, name) for name in FILES},
+    **{ROOT / "proxy" / "config" / "schemas" / file_name(name): partial(schema_text, name) for name in FILES},
 }
 """Each file, and what makes its text."""
