@@ -14,8 +14,8 @@ from proxy.domain.meter import Decoder
 from proxy.pipeline.patience import Patience
 from proxy.pipeline.ports import Clock, SideDecompressor, Sink, UpstreamReply
 
-UNREAD_BYTES = 4_096
-"""How much of a stream may wait for the decoder: some tens of events, and little for each of thousands of streams."""
+UNREAD_BYTES = 2_048
+"""How much of a stream may wait for the decoder: some ten events, and little for each of thousands of streams."""
 
 
 class Editor(Protocol):

@@ -14,7 +14,6 @@ from functools import lru_cache
 from aiohttp import HttpVersion11, web
 
 from proxy.domain.headers import encode_head
-from proxy.pipeline.pump import Pump
 from proxy.pipeline.services import Reply
 from proxy.web.server import HardenedRequestHandler, written
 
@@ -39,13 +38,18 @@ class ReplyWriter:
 
     async def send(self, reply: Reply, *, unix_s: int) -> None:
         """Write all of it. `unix_s` is the time that the head tells, where the provider told none."""
-        transport = self._open_transport()
-        head = self._head(reply, unix_s)
-        self.is_begun = True
-        if isinstance(reply.body, bytes):
-            transport.write(head + reply.body if self._has_body(reply.status) else head)
+        body = reply.body
+        if isinstance(body, bytes):
+            self._begin(reply, unix_s, body if self._has_body(reply.status) else b"")
         else:
-            await self._pour(head, reply.body)
+            self._connection.flow = body
+            try:
+                self._begin(reply, unix_s)
+                await body.pour(self._write)
+            finally:
+                self._connection.flow = None
+            if self._is_chunked:
+                self._open_transport().write(b"0\r\n\r\n")
         await self._connection.room()
 
     def end(self) -> web.StreamResponse:
@@ -64,15 +68,11 @@ class ReplyWriter:
             self._transport.close()
         return written(keep_alive=False)
 
-    async def _pour(self, head: bytes, body: Pump) -> None:
-        self._connection.flow = body
-        try:
-            self._open_transport().write(head)
-            await body.pour(self._write)
-        finally:
-            self._connection.flow = None
-        if self._is_chunked:
-            self._open_transport().write(b"0\r\n\r\n")
+    def _begin(self, reply: Reply, unix_s: int, body: bytes = b"") -> None:
+        transport = self._open_transport()
+        head = self._head(reply, unix_s)
+        self.is_begun = True
+        transport.write(head + body)
 
     def _write(self, piece: bytes) -> None:
         transport = self._open_transport()
