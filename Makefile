@@ -63,8 +63,16 @@ imports: $(READY) ## Check the floors of the house with import-linter
 	@$(BIN)/lint-imports
 
 .PHONY: bench
-bench: $(READY) ## Measure added latency and throughput against direct calls in the same run
+bench: $(READY) ## Measure what the proxy costs, beside nginx and a bare pass-through in the same run
 	@$(BIN)/python -m tools.bench $(ARGS)
+
+.PHONY: bench-growth
+bench-growth: $(READY) ## Measure what a call costs as bodies, connections, streams and the backlog grow
+	@$(BIN)/python -m tools.bench --growth $(ARGS)
+
+.PHONY: profile
+profile: $(READY) ## Sample where a loaded proxy spends its time (ARGS="--load stream --format flamegraph")
+	@$(BIN)/python -m tools.bench.profile $(ARGS)
 
 .PHONY: soak
 soak: $(READY) ## Run the long tests: thousands of mixed calls, kills and outages

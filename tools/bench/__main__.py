@@ -1,116 +1,152 @@
-"""Run the benchmark, print one table, write the numbers as JSON."""
+"""Run the benchmark: one table on standard output, all numbers as JSON."""
 
 import argparse
-import asyncio
 import json
-import os
 import platform
+import shlex
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-import uvloop
+from tools.bench import machine
+from tools.bench.growth import growth
+from tools.bench.measures import MEASURES, QUICK, Bench, Row, Size, count_events
+from tools.bench.recipes import RECIPES
+from tools.bench.report import DIRECT, Results, as_json, from_json, markdown, notes, table
+from tools.bench.rig import RigDown, closed
+from tools.bench.site import GatewayDown, Site, site
 
-from tools.bench.client import at_full_speed, at_rate
-from tools.bench.gateways import Gateway, GatewayDown, gateways
-from tools.bench.payload import PACED_STREAM, PLAIN, STREAM
-from tools.bench.report import Round, Summary, summarise, table
-
-CONNECTIONS = 32
-CALLS_PER_S = 50
-STREAMS_PER_S = 20
-REST_S = 0.2
-REST_TRIES = 15
+RESULTS = Path("bench-results")
+ROWS = (DIRECT, *(recipe.name for recipe in RECIPES))
 
 
-def main() -> int:
-    """Exit code 1 when any row saw an error."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="every number is the median of so many (default 3)")
-    parser.add_argument("--seconds", type=float, default=1.5, help="length of one measuring window (default 1.5)")
-    parser.add_argument("--json", type=Path, default=Path("bench-results/bench.json"), help="where the numbers go")
-    options = parser.parse_args()
-    rig_core, gateway_core = _pin()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 1 when any row failed, 2 when the benchmark cannot run here."""
+    options = _parser().parse_args(argv)
     try:
-        with gateways(rig_core=rig_core, gateway_core=gateway_core) as rows:
-            rounds = uvloop.run(_measure(rows, options.rounds, options.seconds))
-    except GatewayDown as error:
+        if options.growth:
+            return growth(options.json.with_name("growth.json"), is_quick=options.quick)
+        if options.markdown:
+            return _print_last(options.json)
+        return _run(options, sys.argv[1:] if argv is None else argv)
+    except (GatewayDown, RigDown) as error:
         print(error, file=sys.stderr)
-        return 1
-    summaries = summarise(rounds)
-    print(table(summaries))
-    if gateway_core is None:
-        print("Not pinned: this machine gives no second core, or no way to choose one. Expect noise.")
-    _write(options.json, summaries)
-    return 1 if any(summary.errors for summary in summaries) else 0
+        return 2
 
 
-def _pin() -> tuple[int | None, int | None]:
-    """Put this process on a core of its own, with the upstream; the gateways get another."""
-    if not hasattr(os, "sched_setaffinity"):
-        return None, None
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        return None, None
-    os.sched_setaffinity(0, {cores[0]})
-    return cores[0], cores[1]
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
+    parser.add_argument("--rows", help=f"which, by comma (default: all that can run): {', '.join(ROWS)}")
+    parser.add_argument("--measures", help=f"which, by comma (default: all): {', '.join(MEASURES)}")
+    parser.add_argument("--rounds", type=int, help="every number is the median of so many (default 3)")
+    parser.add_argument("--seconds", type=float, help=f"length of a measuring window (default {Size().seconds})")
+    parser.add_argument("--quick", action="store_true", help="does it work? a fraction of everything, once; no numbers")
+    parser.add_argument("--json", type=Path, default=RESULTS / "bench.json", help="where the numbers go")
+    parser.add_argument("--growth", action="store_true", help="instead: what a call costs as bodies, streams, … grow")
+    parser.add_argument("--markdown", action="store_true", help="instead: the table of the last run, for a page")
+    return parser
 
 
-async def _measure(rows: list[Gateway], rounds: int, seconds: float) -> dict[str, list[Round]]:
-    """Let the gateways take turns, `rounds` times."""
-    for row in rows:
-        await at_full_speed(row.port, PLAIN, connections=CONNECTIONS, seconds=0.3)
-        await at_full_speed(row.port, STREAM, connections=CONNECTIONS, seconds=0.3)
-    found: dict[str, list[Round]] = {row.name: [] for row in rows}
-    for number in range(rounds):
-        print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-        for row in rows:
-            found[row.name].append(await _one_round(row, seconds))
-    return found
-
-
-async def _one_round(row: Gateway, seconds: float) -> Round:
-    before_s = row.cpu_s()
-    plain = await at_full_speed(row.port, PLAIN, connections=CONNECTIONS, seconds=seconds)
-    plain_s = row.cpu_s()
-    streams = await at_full_speed(row.port, STREAM, connections=CONNECTIONS, seconds=seconds)
-    streams_s = row.cpu_s()
-    await _rest(row)
-    calm = await at_rate(row.port, PLAIN, per_second=CALLS_PER_S, seconds=seconds)
-    calm_s = row.cpu_s()
-    paced = await at_rate(row.port, PACED_STREAM, per_second=STREAMS_PER_S, seconds=seconds)
-    paced_s = row.cpu_s()
-    return Round(
-        plain=plain,
-        streams=streams,
-        calm=calm,
-        paced=paced,
-        plain_cpu_s=plain_s - before_s,
-        streams_cpu_s=streams_s - plain_s,
-        paced_cpu_s=paced_s - calm_s,
-    )
-
-
-async def _rest(row: Gateway) -> None:
-    """Let a gateway finish what it does after its replies, so that it is nobody's latency."""
-    for _ in range(REST_TRIES):
-        before_s = row.cpu_s()
-        await asyncio.sleep(REST_S)
-        if not row.cpu_s() - before_s > REST_S / 20:
-            return
-
-
-def _write(path: Path, summaries: list[Summary]) -> None:
-    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    numbers = {
-        "machine": f"{os.cpu_count()} cores, {system}",
-        "connections": CONNECTIONS,
-        "calls_per_s": CALLS_PER_S,
-        "streams_per_s": STREAMS_PER_S,
-        "rows": [summary.as_json() for summary in summaries],
+def _run(options: argparse.Namespace, argv: Sequence[str]) -> int:
+    size = QUICK if options.quick else Size()
+    size = replace(size, rounds=options.rounds or size.rounds, seconds=options.seconds or size.seconds)
+    names = _chosen("row", options.rows, ROWS)
+    measures = _chosen("measure", options.measures, list(MEASURES))
+    busy = machine.busy_share(1.0)
+    began = datetime.now(UTC)
+    with site(size.scripts()) as place, ExitStack() as stack:
+        rows, skipped = _start_rows(place, names, stack)
+        before = machine.CpuTimes.now()
+        results = _measure(Bench(place, size), rows, measures)
+        stolen = machine.stolen_share(before, machine.CpuTimes.now())
+    said = [f"Cores: {place.cores}.", *_noise(busy, stolen), *notes(results)]
+    said += [f"No row {name}: {why}." for name, why in skipped.items()]
+    if options.quick:
+        said.append("Quick: the numbers mean nothing.")
+    document = {
+        "date": f"{began:%Y-%m-%d}",
+        "command": f"make bench ARGS={shlex.quote(shlex.join(argv))}" if argv else "make bench",
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "size": {"rounds": size.rounds, "window_s": size.seconds, "connections": size.connections},
+        "notes": said,
+        **as_json(results),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(numbers, indent=2) + "\n")
-    print(f"Numbers written to {path}")
+    print(table(results))
+    print("\nLatencies of gateways are what they add to the direct call of the same round; ratios are medians of the")
+    print(f"ratios within each of {size.rounds} rounds. floor, reach: the goals for the row promptlane.")
+    print("\n".join(said))
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    print(f"Numbers written to {options.json}")
+    return 1 if any(row.problems for row in rows) else 0
+
+
+def _print_last(path: Path) -> int:
+    if not path.exists():
+        raise RigDown(f"there is no {path} yet: run `make bench` first")
+    document = json.loads(path.read_text())
+    print(f"`{document['command']}`, {document['date']}, {document['machine']}\n")
+    print(markdown(from_json(document)))
+    print("\n" + "\n".join(f"- {note}" for note in document["notes"]))
+    return 0
+
+
+def _chosen(what: str, asked: str | None, known: Sequence[str]) -> Sequence[str]:
+    if asked is None:
+        return known
+    names = [name.strip() for name in asked.split(",")]
+    if unknown := [name for name in names if name not in known]:
+        raise RigDown(f"no {what} {unknown[0]!r}; there are: {', '.join(known)}")
+    return names
+
+
+def _start_rows(place: Site, names: Sequence[str], stack: ExitStack) -> tuple[list[Row], dict[str, str]]:
+    """Those that can run, the direct calls always among them; and why others cannot."""
+    rows, skipped = [Row(DIRECT, place.direct())], {}
+    for recipe in RECIPES:
+        if recipe.name not in names:
+            continue
+        if why := recipe.missing():
+            skipped[recipe.name] = why
+            continue
+        print(f"starting {recipe.name}", file=sys.stderr, flush=True)
+        gateway = stack.enter_context(place.running(recipe))
+        rows.append(Row(recipe.name, gateway.target, gateway, calls=1))
+    return rows, skipped
+
+
+def _measure(bench: Bench, rows: list[Row], measures: Sequence[str]) -> Results:
+    """Measure by measure, the gateways in turn, `rounds` times, and the events counted at the end."""
+    for row in rows:
+        for name in ("plain", "stream"):
+            bench.window(row, closed(bench.script(name), bench.size.connections, bench.size.seconds / 4))
+        bench.rest(row.target)
+    rounds = {row.name: _no_figures(bench.size.rounds) for row in rows}
+    for number in range(bench.size.rounds):
+        for measure in measures:
+            print(f"round {number + 1} of {bench.size.rounds}: {measure}", file=sys.stderr, flush=True)
+            for row in rows:
+                if not row.problems:
+                    rounds[row.name][number].update(MEASURES[measure](bench, row))
+    for row in rows:
+        count_events(bench, row)
+    return Results(rounds, {row.name: row.problems for row in rows})
+
+
+def _no_figures(rounds: int) -> list[dict[str, float]]:
+    return [{} for _ in range(rounds)]
+
+
+def _noise(busy: float, stolen: float) -> list[str]:
+    said = []
+    if busy > machine.QUIET_SHARE:
+        said.append(f"NOISY: others used {busy:.0%} of the machine before the run; trust ratios alone.")
+    if stolen > machine.QUIET_SHARE:
+        said.append(f"NOISY: {stolen:.0%} of the time went to other machines on this host.")
+    return said
 
 
 if __name__ == "__main__":

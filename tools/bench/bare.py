@@ -34,7 +34,7 @@ async def main(upstream: str) -> None:
                 await response.write_eof()
                 return response
 
-        app = web.Application()
+        app = web.Application(client_max_size=1 << 30)
         app.router.add_route("*", "/{path:.*}", relay)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()

@@ -1,173 +1,298 @@
-"""From windows to one row per gateway: medians over the rounds, and what each adds to the direct call."""
+"""From the figures of the rounds to one table: medians, ratios within a round, and how far the goals are met."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from math import isnan, nan
-from statistics import median, quantiles
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf, isnan, nan
+from statistics import median
+from typing import Any
 
-from tools.bench.client import Window
-from tools.bench.payload import EVENTS_PER_STREAM
+from tools.bench.recipes import BARE, NGINX, OFF, ON, SHIPPING
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
-    """The windows of one gateway's turn; CPU is the gateway's own, not a number where it is unknown."""
-
-    plain: Window
-    streams: Window
-    calm: Window
-    paced: Window
-    plain_cpu_s: float
-    streams_cpu_s: float
-    paced_cpu_s: float
-
-    @property
-    def errors(self) -> int:
-        """Replies that failed or were not the upstream's bytes."""
-        return sum(window.errors for window in (self.plain, self.streams, self.calm, self.paced))
-
-    @property
-    def received_bytes(self) -> int:
-        """All that the client read."""
-        return sum(window.received_bytes for window in (self.plain, self.streams, self.calm, self.paced))
+DIRECT = "direct"
+LEAST_ADDED_MS = 0.02
+"""Where a baseline adds less than this to a direct call, nothing can be divided by it."""
+FULL_CORE = 0.85
+"""A gateway that used less of its core at full speed was held back by something else: by the rig."""
+_DELIVERED = 99.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """One row. Latencies are what is added to the direct call; the direct row has its own, absolute."""
+class Goal:
+    """What the row `judged` is to reach, as a ratio to the row `against`, or as it is. `floor` None: none is set."""
+
+    floor: float | None
+    reach: float
+    against: str | None = None
+    base: str | None = None
+    """The figure of the other row, where it is not the same."""
+    judged: str = ON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One line of the table. `is_added`: what a gateway adds to the direct call of the same round."""
 
     name: str
-    errors: int
-    received_bytes: int
-    requests_per_s: float
-    streams_per_s: float
-    cpu_us_per_request: float
-    cpu_us_per_stream: float
-    cpu_us_per_paced_event: float
-    added_p50_ms: float
-    added_p99_ms: float
-    added_ttft_p50_ms: float
-    added_ttft_p99_ms: float
-    requests_to_direct: float
-    requests_to_bare: float | None
-    streams_to_direct: float
-    streams_to_bare: float | None
-    spread: float
-    """How far the rounds' requests/s lie apart: (highest - lowest) / median."""
-
-    def as_json(self) -> dict[str, object]:
-        """All fields; numbers rounded to four digits after the point, null where unknown."""
-        return {
-            key: (None if isnan(value) else round(value, 4)) if isinstance(value, float) else value
-            for key, value in asdict(self).items()
-        }
+    title: str
+    digits: int = 0
+    is_added: bool = False
+    more_is_better: bool = False
+    goals: Sequence[Goal] = ()
 
 
-def summarise(rounds: Mapping[str, Sequence[Round]]) -> list[Summary]:
-    """One row per gateway, in the order given; the row `direct` must be there."""
-    return [_summary(name, rounds) for name in rounds]
+def _pair(floor_nginx: float, reach_nginx: float, *more: Goal) -> tuple[Goal, ...]:
+    """A goal against nginx, and what else there is."""
+    return (Goal(floor=floor_nginx, reach=reach_nginx, against=NGINX), *more)
 
 
-def _summary(name: str, rounds: Mapping[str, Sequence[Round]]) -> Summary:
-    mine, direct, bare = rounds[name], rounds["direct"], rounds.get("bare aiohttp")
-
-    def added(measure: Callable[[Round], float]) -> float:
-        if name == "direct":
-            return median(map(measure, mine))
-        return median(measure(own) - measure(base) for own, base in zip(mine, direct, strict=True))
-
-    def ratio(measure: Callable[[Round], float], base: Sequence[Round]) -> float:
-        return median(measure(own) / (measure(other) or 1.0) for own, other in zip(mine, base, strict=True))
-
-    return Summary(
-        name=name,
-        errors=sum(one.errors for one in mine),
-        received_bytes=sum(one.received_bytes for one in mine),
-        requests_per_s=median(map(_requests_per_s, mine)),
-        streams_per_s=median(map(_streams_per_s, mine)),
-        cpu_us_per_request=_cpu_us([(one.plain_cpu_s, one.plain.replies) for one in mine]),
-        cpu_us_per_stream=_cpu_us([(one.streams_cpu_s, one.streams.replies) for one in mine]),
-        cpu_us_per_paced_event=_cpu_us([(one.paced_cpu_s, one.paced.replies * EVENTS_PER_STREAM) for one in mine]),
-        added_p50_ms=added(lambda one: _percentile_ms(one.calm.latency_s, 50)),
-        added_p99_ms=added(lambda one: _percentile_ms(one.calm.latency_s, 99)),
-        added_ttft_p50_ms=added(lambda one: _percentile_ms(one.paced.first_body_s, 50)),
-        added_ttft_p99_ms=added(lambda one: _percentile_ms(one.paced.first_body_s, 99)),
-        requests_to_direct=ratio(_requests_per_s, direct),
-        requests_to_bare=ratio(_requests_per_s, bare) if bare else None,
-        streams_to_direct=ratio(_streams_per_s, direct),
-        streams_to_bare=ratio(_streams_per_s, bare) if bare else None,
-        spread=_spread(list(map(_requests_per_s, mine))),
-    )
+def _shown(against: str) -> Goal:
+    """A ratio that is shown without a goal."""
+    return Goal(floor=None, reach=nan, against=against)
 
 
-def _requests_per_s(one: Round) -> float:
-    return one.plain.replies / one.plain.seconds
+FIGURES: Sequence[Figure] = (
+    Figure(name="requests_per_s", title="plain requests/s, 64 connections", more_is_better=True,
+           goals=_pair(0.12, 0.25, Goal(floor=1.6, reach=2.7, against=BARE))),
+    Figure(name="sustained_per_s", title="requests/s at which the outbox does not grow", more_is_better=True,
+           goals=(Goal(floor=0.12, reach=0.25, against=NGINX, base="requests_per_s", judged=SHIPPING),
+                  Goal(floor=1.6, reach=2.7, against=BARE, base="requests_per_s", judged=SHIPPING))),
+    Figure(name="request_cpu_us", title="CPU µs per request", digits=1,
+           goals=(_shown(NGINX), _shown(BARE), Goal(floor=1.6, reach=1.25, against=OFF))),
+    Figure(name="streams_per_s", title="streams/s, 50 chunks without pause", more_is_better=True,
+           goals=_pair(0.70, 0.9, _shown(BARE))),
+    Figure(name="chunk_cpu_us", title="CPU µs per chunk, without pause", digits=2, goals=(_shown(NGINX), _shown(BARE))),
+    Figure(name="held_chunk_cpu_us", title="CPU µs per chunk, 10,000 chunks/s", digits=1,
+           goals=_pair(1.8, 1.5, _shown(BARE))),
+    Figure(name="held_many_chunk_cpu_us", title="CPU µs per chunk, 50,000 chunks/s", digits=1,
+           goals=_pair(1.4, 1.2, _shown(BARE))),
+    Figure(name="held_many_delivered_percent", title="1,000 streams at 20 ms: delivered %", digits=1,
+           more_is_better=True, goals=(Goal(floor=_DELIVERED, reach=_DELIVERED),)),
+    Figure(name="held_many_p99_ms", title="1,000 streams at 20 ms: p99 ms", digits=2,
+           goals=(Goal(floor=10, reach=10), Goal(floor=None, reach=3, against=NGINX), _shown(BARE))),
+    Figure(name="slow_delivered_percent", title="5,000 slow streams: delivered %", digits=1,
+           more_is_better=True, goals=(Goal(floor=_DELIVERED, reach=_DELIVERED),)),
+    Figure(name="slow_p99_ms", title="5,000 slow streams: p99 ms", digits=2,
+           goals=(Goal(floor=2, reach=2), _shown(NGINX), _shown(BARE))),
+    Figure(name="slow_kib", title="5,000 slow streams: KiB each", digits=1,
+           goals=(Goal(floor=24, reach=16), _shown(NGINX), _shown(BARE))),
+    Figure(name="ttft_p50_ms", title="ttft p50 ms, added", digits=2, is_added=True, goals=_pair(3, 2, _shown(BARE))),
+    Figure(name="ttft_p99_ms", title="ttft p99 ms, added", digits=2, is_added=True),
+    Figure(name="chunk_p50_ms", title="per chunk p50 ms, added", digits=3, is_added=True,
+           goals=_pair(1.4, 1.1, _shown(BARE))),
+    Figure(name="chunk_p99_ms", title="per chunk p99 ms, added", digits=3, is_added=True),
+    Figure(name="p50_at_20_ms", title="p50 ms at 20 requests/s, added", digits=2, is_added=True,
+           goals=(_shown(NGINX), _shown(BARE))),
+    Figure(name="p99_at_20_ms", title="p99 ms at 20 requests/s, added", digits=2, is_added=True),
+    Figure(name="p50_at_100_ms", title="p50 ms at 100 requests/s, added", digits=2, is_added=True,
+           goals=(Goal(floor=1.0, reach=0.6), _shown(NGINX), _shown(BARE))),
+    Figure(name="p99_at_100_ms", title="p99 ms at 100 requests/s, added", digits=2, is_added=True,
+           goals=(Goal(floor=3, reach=1.5),)),
+    Figure(name="p50_at_500_ms", title="p50 ms at 500 requests/s, added", digits=2, is_added=True,
+           goals=_pair(3, 1.8, _shown(BARE))),
+    Figure(name="p99_at_500_ms", title="p99 ms at 500 requests/s, added", digits=2, is_added=True),
+    Figure(name="rest_mb", title="memory at rest, MB (RSS)", digits=1,
+           goals=(Goal(floor=70, reach=45), _shown(NGINX), _shown(BARE))),
+    Figure(name="ready_s", title="start to first reply, s", digits=2, goals=(Goal(floor=1, reach=0.5), _shown(BARE))),
+)  # fmt: skip
 
 
-def _streams_per_s(one: Round) -> float:
-    return one.streams.replies / one.streams.seconds
+@dataclass(frozen=True, slots=True)
+class Results:
+    """`rounds` by row: the figures of each round. `problems` by row: what makes its figures worthless."""
+
+    rounds: Mapping[str, Sequence[Mapping[str, float]]]
+    problems: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def values(self, row: str, figure: Figure, name: str | None = None) -> list[float]:
+        """One per round, added to direct where that is what is asked for; none for a row that failed."""
+        name = name or figure.name
+        if self.problems.get(row):
+            return []
+        mine = [one.get(name, nan) for one in self.rounds.get(row, ())]
+        if not figure.is_added or row == DIRECT:
+            return mine
+        direct = [one.get(name, nan) for one in self.rounds.get(DIRECT, ())]
+        return [own - base for own, base in zip(mine, direct, strict=False)]
+
+    def value(self, row: str, figure: Figure) -> float:
+        """The median of the rounds; not a number where there is none."""
+        return _median(self.values(row, figure))
+
+    def ratio(self, row: str, figure: Figure, goal: Goal) -> float:
+        """The median of the ratios within each round, to the row of the goal; the value itself where it names none."""
+        mine = self.values(row, figure)
+        if goal.against is None:
+            return _median(mine)
+        least = LEAST_ADDED_MS if figure.is_added else 0
+        others = self.values(goal.against, figure, goal.base)
+        return _median([own / base if base > least else nan for own, base in zip(mine, others, strict=False)])
+
+    def core_share(self, row: str, name: str) -> float:
+        """How much of its core the row used at full speed."""
+        return _median([one.get(name, nan) for one in self.rounds.get(row, ())])
+
+    def spread(self, row: str) -> float:
+        """How far the rounds' requests/s lie apart: (highest - lowest) / median."""
+        values = [one["requests_per_s"] for one in self.rounds.get(row, ()) if "requests_per_s" in one]
+        return (max(values) - min(values)) / (median(values) or 1.0) if values else nan
 
 
-def _cpu_us(costs: Sequence[tuple[float, int]]) -> float:
-    return median(cpu_s / replies * 1e6 if replies else nan for cpu_s, replies in costs)
+def _median(values: Sequence[float]) -> float:
+    known = [value for value in values if not isnan(value)]
+    return median(known) if known else nan
 
 
-def _percentile_ms(samples_s: Sequence[float], percent: int) -> float:
-    if len(samples_s) < 2:
-        return nan
-    return quantiles(samples_s, n=100, method="inclusive")[percent - 1] * 1000
+def mark(results: Results, figure: Figure, goal: Goal) -> str:
+    """`reached`, `met` (the floor), `NOT MET`, or why it cannot be told; empty where there is no goal."""
+    if isnan(goal.reach):
+        return ""
+    value = results.ratio(goal.judged, figure, goal)
+    if isnan(value):
+        return _why_unknown(results, figure, goal)
+    if why := _rig_limit(results, figure):
+        return f"cannot be shown here: {why}"
+    if _is_within(value, goal.reach, figure):
+        return "reached"
+    if goal.floor is None:
+        return "not reached"
+    return "met" if _is_within(value, goal.floor, figure) else "NOT MET"
 
 
-def _spread(values: Sequence[float]) -> float:
-    return (max(values) - min(values)) / (median(values) or 1.0)
+def _is_within(value: float, bound: float, figure: Figure) -> bool:
+    return value >= bound if figure.more_is_better else value <= bound
 
 
-_COLUMNS: Mapping[str, Callable[[Summary], str]] = {
-    "": lambda row: row.name,
-    "requests/s": lambda row: f"{row.requests_per_s:,.0f}",
-    "× bare": lambda row: _ratio(row.requests_to_bare),
-    "CPU µs": lambda row: _number(row.cpu_us_per_request),
-    "p50 ms": lambda row: _added(row, row.added_p50_ms),
-    "p99 ms": lambda row: _added(row, row.added_p99_ms),
-    "streams/s": lambda row: f"{row.streams_per_s:,.0f}",
-    "× bare ": lambda row: _ratio(row.streams_to_bare),
-    "CPU µs ": lambda row: _number(row.cpu_us_per_stream),
-    "ttft p50 ms": lambda row: _added(row, row.added_ttft_p50_ms),
-    "ttft p99 ms": lambda row: _added(row, row.added_ttft_p99_ms),
-    "CPU µs/event": lambda row: _number(row.cpu_us_per_paced_event),
-}
+def _why_unknown(results: Results, figure: Figure, goal: Goal) -> str:
+    for row in filter(None, (goal.judged, goal.against)):
+        if results.problems.get(row):
+            return f"cannot be shown here: {row} failed"
+        if not results.rounds.get(row):
+            return f"cannot be shown here: no row {row}"
+    if isnan(results.value(goal.judged, figure)):
+        return "cannot be shown here: not measured, or not sustained"
+    if figure.is_added and goal.against:
+        return f"cannot be shown here: {goal.against} adds too little to divide by"
+    return "cannot be shown here: no figure to compare with"
 
 
-def table(summaries: Sequence[Summary]) -> str:
-    """The rows as text. A row with errors shows nothing else: its numbers would mean nothing."""
-    rows = [tuple(_COLUMNS), *map(_cells, summaries)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    direct = next(summary for summary in summaries if summary.name == "direct")
-    return "\n".join(
-        (
-            *lines,
-            "Latencies: direct as measured, the others as added to direct in the same round.",
-            f"The direct row is the rig's own ceiling. A gateway near {direct.streams_per_s / 2:,.0f} streams/s is held"
-            " back by the rig: its CPU tells more.",
-            f"Rounds of one row differ by up to {max(summary.spread for summary in summaries):.0%}.",
-        )
-    )
+def _rig_limit(results: Results, figure: Figure) -> str | None:
+    """Why the rig and not the gateway would be judged, if so."""
+    if figure.name.endswith("_delivered_percent") and results.value(DIRECT, figure) < _DELIVERED:
+        return f"the rig itself delivers {results.value(DIRECT, figure):.1f} %"
+    return None
 
 
-def _cells(row: Summary) -> tuple[str, ...]:
-    if row.errors:
-        return (row.name, f"FAILED: {row.errors} errors", *[""] * (len(_COLUMNS) - 2))
-    return tuple(cell(row) for cell in _COLUMNS.values())
+def table(results: Results) -> str:
+    """All figures: a row for each, a column for each gateway, the ratios below, floor, reach and mark beside."""
+    lines = _cells(results)
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]) - 1)]
+    return "\n".join(_line(line, widths) for line in lines)
 
 
-def _ratio(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+def markdown(results: Results) -> str:
+    """The same for a page."""
+    header, *lines = _cells(results)
+    rule = ["---", *["---:"] * (len(header) - 2), "---"]
+    return "\n".join(f"| {' | '.join(cell.strip() for cell in line)} |" for line in (header, rule, *lines))
 
 
-def _number(value: float) -> str:
-    return "" if isnan(value) else f"{value:,.0f}"
+def _cells(results: Results) -> list[tuple[str, ...]]:
+    names = list(results.rounds)
+    lines: list[tuple[str, ...]] = [("", *names, "floor", "reach", "")]
+    for figure in FIGURES:
+        if all(isnan(results.value(name, figure)) for name in names):
+            continue
+        plain = [goal for goal in figure.goals if goal.against is None]
+        cells = [_number(results.value(name, figure), figure.digits) for name in names]
+        lines.append((figure.title, *cells, *_goal_cells(results, figure, plain[0] if plain else None)))
+        for goal in figure.goals:
+            if goal.against in names:
+                ratios = [_ratio(results, name, figure, goal) for name in names]
+                lines.append((f"  ÷ {goal.against}", *ratios, *_goal_cells(results, figure, goal)))
+    return lines
 
 
-def _added(row: Summary, value_ms: float) -> str:
-    return f"{value_ms:.2f}" if row.name == "direct" else f"{value_ms:+.2f}"
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others, last = cells
+    middle = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+    return "  ".join((first.ljust(widths[0]), *middle, last)).rstrip()
+
+
+def _ratio(results: Results, row: str, figure: Figure, goal: Goal) -> str:
+    if row in (DIRECT, goal.against):
+        return ""
+    return _number(results.ratio(row, figure, goal), 2)
+
+
+def _goal_cells(results: Results, figure: Figure, goal: Goal | None) -> tuple[str, str, str]:
+    if goal is None or isnan(goal.reach):
+        return "", "", ""
+    floor = "" if goal.floor is None else f"{goal.floor:g}"
+    return floor, f"{goal.reach:g}", mark(results, figure, goal)
+
+
+def _number(value: float, digits: int) -> str:
+    return "" if isnan(value) else f"{value:,.{digits}f}"
+
+
+def notes(results: Results) -> list[str]:
+    """What a reader must know beside the table."""
+    said = [f"{row} FAILED: {problem}" for row, problems in results.problems.items() for problem in problems[:3]]
+    for name, what in (("plain_core_share", "requests/s"), ("streams_core_share", "streams/s")):
+        said += [
+            f"{row} used {share:.0%} of its core for {what}: the rig held it back, and ratios to it flatter."
+            for row in (NGINX, BARE)
+            if (share := results.core_share(row, name)) < FULL_CORE
+        ]
+    widest = max((spread for row in results.rounds if not isnan(spread := results.spread(row))), default=inf)
+    if widest < inf:
+        said.append(f"Rounds of one row differ by up to {widest:.0%} in requests/s.")
+    return said
+
+
+def as_json(results: Results) -> dict[str, object]:
+    """Figures with all rounds, ratios to nginx and to the bare pass-through, and the goals with their marks."""
+    return {
+        "rows": [_row_as_json(results, row) for row in results.rounds],
+        "goals": [
+            {
+                "figure": figure.name,
+                "row": goal.judged,
+                "against": goal.against,
+                "value": _plain_number(results.ratio(goal.judged, figure, goal)),
+                "floor": goal.floor,
+                "reach": goal.reach,
+                "mark": mark(results, figure, goal),
+            }
+            for figure in FIGURES
+            for goal in figure.goals
+            if not isnan(goal.reach)
+        ],
+        "rounds": {
+            row: [{name: value for name, value in one.items() if not isnan(value)} for one in rounds]
+            for row, rounds in results.rounds.items()
+        },
+        "problems": results.problems,
+    }
+
+
+def from_json(document: Mapping[str, Any]) -> Results:
+    """What `as_json` was given."""
+    return Results(document["rounds"], document["problems"])
+
+
+def _row_as_json(results: Results, row: str) -> dict[str, object]:
+    figures = {}
+    for figure in FIGURES:
+        if not isnan(value := results.value(row, figure)):
+            figures[figure.name] = {
+                "median": _plain_number(value),
+                "rounds": [_plain_number(one) for one in results.values(row, figure)],
+                "to_nginx": _plain_number(results.ratio(row, figure, _shown(NGINX))),
+                "to_bare": _plain_number(results.ratio(row, figure, _shown(BARE))),
+            }
+    return {"name": row, "problems": list(results.problems.get(row, ())), "figures": figures}
+
+
+def _plain_number(value: float) -> float | None:
+    return None if isnan(value) else round(value, 4)

@@ -1,0 +1,144 @@
+"""The machine under the benchmark: its cores, its limits, how quiet it is, and what a process uses of it."""
+
+import os
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import nan
+from pathlib import Path
+
+OPEN_FILES = 65_536
+QUIET_SHARE = 0.05
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Where things run: rig and gateways on one core each, or both None where that cannot be had."""
+
+    rig: int | None
+    gateway: int | None
+
+    def __str__(self) -> str:
+        if self.gateway is None:
+            return "not pinned: this machine gives no second core, or no way to choose one; expect noise"
+        return f"rig on core {self.rig}, the gateway under test on core {self.gateway}, of {os.cpu_count()}"
+
+
+def take_cores() -> Cores:
+    """Put this process and all that it starts on the first core it may use; the gateways get the second."""
+    if not hasattr(os, "sched_setaffinity") or len(cores := sorted(os.sched_getaffinity(0))) < 2:
+        return Cores(None, None)
+    os.sched_setaffinity(0, {cores[0]})
+    return Cores(cores[0], cores[1])
+
+
+@contextmanager
+def on_core(core: int | None) -> Iterator[None]:
+    """What is started inside runs on this core for its whole life, with its threads and children."""
+    if core is None:
+        yield
+        return
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, mine)
+
+
+def raise_open_files() -> int:
+    """Allow as many open files as may be had, up to `OPEN_FILES`; the limit that holds then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in ((OPEN_FILES, max(OPEN_FILES, hard)), (min(OPEN_FILES, hard), hard)):
+        try:
+            if soft < wanted[0]:
+                resource.setrlimit(resource.RLIMIT_NOFILE, wanted)
+            break
+        except (ValueError, OSError):
+            continue
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def family(pid: int) -> list[int]:
+    """The process and all its descendants that live."""
+    children = [
+        int(child) for task in (_PROC / str(pid) / "task").glob("*/children") for child in task.read_text().split()
+    ]
+    return [pid, *(member for child in children for member in family(child))]
+
+
+def cpu_s(pid: int | None) -> float:
+    """CPU seconds used so far by the process and its descendants, all threads; not a number where nobody tells."""
+    if pid is None or not (_PROC / "self" / "schedstat").exists():
+        return nan
+    tasks = (task for member in family(pid) for task in (_PROC / str(member) / "task").glob("*/schedstat"))
+    return sum(_first_number(task) for task in tasks) / 1e9
+
+
+def _first_number(path: Path) -> int:
+    try:
+        return int(path.read_text().split()[0])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # the thread ended since it was listed
+
+
+def rss_kib(pid: int | None) -> float:
+    """Resident memory of the process and its descendants; not a number where nobody tells."""
+    return _status_kib(pid, "VmRSS:")
+
+
+def peak_rss_kib(pid: int | None) -> float:
+    """The most that has been resident since `forget_peak`, or ever."""
+    return _status_kib(pid, "VmHWM:")
+
+
+def forget_peak(pid: int | None) -> None:
+    """Let the peak of the process and its descendants begin anew, where that can be done."""
+    for member in family(pid) if pid is not None else ():
+        if (clear := _PROC / str(member) / "clear_refs").exists():
+            clear.write_text("5")
+
+
+def _status_kib(pid: int | None, name: str) -> float:
+    if pid is None or not (_PROC / "self" / "status").exists():
+        return nan
+    lines = (line for member in family(pid) for line in (_PROC / str(member) / "status").read_text().splitlines())
+    return float(sum(int(line.split()[1]) for line in lines if line.startswith(name)))
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """Of all cores together, since the machine began; in ticks."""
+
+    total: int
+    idle: int
+    stolen: int
+
+    @staticmethod
+    def now() -> "CpuTimes | None":
+        """None where nobody tells."""
+        stat = _PROC / "stat"
+        if not stat.exists():
+            return None
+        ticks = [int(field) for field in stat.read_text().split("\n", 1)[0].split()[1:9]]
+        return CpuTimes(sum(ticks), ticks[3] + ticks[4], ticks[7])
+
+
+def busy_share(seconds: float) -> float:
+    """How much of all cores others use while we do nothing; not a number where nobody tells."""
+    before = CpuTimes.now()
+    time.sleep(seconds)
+    after = CpuTimes.now()
+    if before is None or after is None or after.total == before.total:
+        return nan
+    return 1 - (after.idle - before.idle) / (after.total - before.total)
+
+
+def stolen_share(before: CpuTimes | None, after: CpuTimes | None) -> float:
+    """How much of the time between went to other machines on the same host."""
+    if before is None or after is None or after.total == before.total:
+        return nan
+    return (after.stolen - before.stolen) / (after.total - before.total)
