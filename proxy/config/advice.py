@@ -14,7 +14,7 @@ from proxy.config.variables import OURS, VARIABLES
 from proxy.config.wording import nearest
 from proxy.domain.globs import is_glob, matches
 from proxy.domain.price_doubts import doubts
-from proxy.domain.routing import Provider, Route
+from proxy.domain.routing import Provider, Route, Timeouts
 
 Said = Iterator[tuple[Path, str]]
 
@@ -45,6 +45,8 @@ def _providers(configuration: Configuration, document: Document) -> Said:
     table = configuration.routing
     routed = [target.provider for route in table.routes for target in (*route.targets, *route.fallback)]
     used = {provider.name for provider in (*routed, *table.defaults.values()) if provider}
+    if not table.providers:
+        yield ("providers",), "every call is refused; leave `providers` out to reach openai, anthropic and gemini"
     for name, provider in table.providers.items():
         path: Path = ("providers", name)
         if path in document.places and name not in used:
@@ -55,6 +57,7 @@ def _providers(configuration: Configuration, document: Document) -> Said:
             yield (*path, "include_usage"), "this host tells a stream's tokens only when asked; they will be estimates"
         if (message := _doubtful_address(provider)) is not None:
             yield (*path, "base_url"), message
+        yield from _timeouts((*path, "timeouts"), provider.timeouts, document)
 
 
 def _doubtful_address(provider: Provider) -> str | None:
@@ -64,6 +67,13 @@ def _doubtful_address(provider: Provider) -> str | None:
     if known and known.base_url and known.kind == provider.kind and not path and urlsplit(known.base_url).path:
         return f"calls to this host go to {known.base_url}"
     return None
+
+
+def _timeouts(path: Path, timeouts: Timeouts, document: Document) -> Said:
+    bounded_s = {"connect_s": timeouts.connect_s, "first_byte_s": timeouts.first_byte_s, "idle_s": timeouts.idle_s}
+    for key, value_s in bounded_s.items():
+        if timeouts.total_s is not None and value_s > timeouts.total_s and (*path, key) in document.places:
+            yield (*path, key), "it has no effect: it is longer than `total_s`"
 
 
 def _models(configuration: Configuration, document: Document) -> Said:
@@ -76,13 +86,24 @@ def _models(configuration: Configuration, document: Document) -> Said:
             )
         if route.retries.max == 0 and (*path, "retries", "on") in document.places:
             yield (*path, "retries"), "`on` has no effect while `max` is 0"
+        yield from _fallback((*path, "fallback"), route)
+
+
+def _fallback(path: Path, route: Route) -> Said:
+    """A target that is drawn always is no fallback of its own."""
+    for index, target in enumerate(route.fallback):
+        if [each.label for each in route.targets] == [target.label]:
+            yield (*path, index), "it has no effect: it is the target itself; for another attempt, set `retries`"
 
 
 def _unpriced(configuration: Configuration, route: Route) -> Iterator[str]:
-    """Of the targets whose model is known before a call, those without a price on any day."""
+    """Of the targets whose model is known before a call, those without a price on any day; Azure's names are its
+    customers' own, and its replies tell the model."""
     for target in (*route.targets, *route.fallback):
         provider, model = target.provider, target.model or route.pattern
-        if not is_glob(model) and not configuration.prices.find(provider.label, provider.name, model, date.max):
+        if provider.kind == "azure_openai" or is_glob(model):
+            continue
+        if not configuration.prices.find(provider.label, provider.name, model, date.max):
             yield f"{provider.name}/{model}"
 
 

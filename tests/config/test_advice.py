@@ -58,10 +58,20 @@ def test_a_whole_configuration_may_be_without_fault(tmp_path: Path) -> None:
             "providers: {gemini: {kind: gemini, base_url: 'https://generativelanguage.googleapis.com/v1beta'}}",
             ["2:36: providers.gemini.base_url: leave /v1beta off: callers send it"],
         ),
+        (
+            "providers: {}",
+            ["2:1: providers: every call is refused; leave `providers` out to reach openai, anthropic and gemini"],
+        ),
+        (
+            "providers: {openai: {preset: openai, timeouts: {total_s: 30, connect_s: 30, idle_s: 31}}}",
+            ["2:77: providers.openai.timeouts.idle_s: it has no effect: it is longer than `total_s`"],
+        ),
+        ("providers: {openai: {preset: openai, timeouts: {total_s: 30}}}", []),
         ("providers: {a: {kind: openai, base_url: 'https://gateway.test'}}", []),
         ("providers: {a: {kind: anthropic, base_url: 'https://api.anthropic.com/v1'}}", []),
         (
-            "models: {fast: {target: openai/nobody-knows, fallback: [openai/gpt-4.1, openai/nobody-knows]}}",
+            "models: {fast: {targets: [{provider: openai, model: gpt-4.1}, {provider: openai, model: nobody-knows}], "
+            "fallback: [openai/nobody-knows]}}",
             ["2:10: models.fast: no price for openai/nobody-knows: add one, or `free: true`, to pricing.yaml, "
              "unless the provider reports it"],
         ),
@@ -69,6 +79,20 @@ def test_a_whole_configuration_may_be_without_fault(tmp_path: Path) -> None:
             "models: {'nobody-*': {target: openai}, gpt-4.1: {target: openai}, nobody: {target: openai}}",
             ["2:67: models.nobody: no price for openai/nobody: add one, or `free: true`, to pricing.yaml, "
              "unless the provider reports it"],
+        ),
+        (
+            "providers: {az: {preset: azure_openai, base_url: 'https://a.openai.azure.com'}}\n"
+            "models: {ours: {target: az/ours}}",
+            [],
+        ),
+        (
+            "models: {gpt-4.1: {target: openai/gpt-4o, fallback: [openai/gpt-4.1, openai/gpt-4o, openai/gpt-4.1]}}",
+            ["2:70: models.gpt-4.1.fallback.1: it has no effect: it is the target itself; for another attempt, "
+             "set `retries`"],
+        ),
+        (
+            "models: {gpt-4.1: {targets: [{provider: openai}, {provider: openai, model: gpt-4o}], fallback: [openai]}}",
+            [],
         ),
         (
             "models: {gpt-4.1: {target: openai, retries: {on: [connect]}}}",
