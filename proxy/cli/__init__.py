@@ -12,17 +12,24 @@ VERBS = ("serve", "demo", "check", "schema", "price", "doctor", "keys", "meter",
 """Modules of this package; each offers `add_parser(subparsers)` and sets `run` on its parser."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; returns its exit code (0 well, 1 failed, 2 misused)."""
+def command_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
+    """What the command takes, with these verbs; a verb that is not asked for need not be loaded."""
     parser = argparse.ArgumentParser(
         prog="promptlane",
         description="A reverse proxy that turns every model call into product analytics in PostHog.",
     )
     parser.add_argument("--version", action="version", version=f"promptlane {__version__}")
     subparsers = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    for verb in VERBS:
+    for verb in verbs:
         import_module(f"proxy.cli.{verb}").add_parser(subparsers)
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns its exit code (0 well, 1 failed, 2 misused)."""
+    words = sys.argv[1:] if argv is None else argv
+    asked = [verb for verb in VERBS if verb in words[:1]]
+    args = command_parser(asked or VERBS).parse_args(words)
     try:
         exit_code: int = args.run(args)
         sys.stdout.flush()

@@ -37,7 +37,7 @@ def add_parser(subparsers: _Verbs) -> None:
     listing = _add(verbs, "ls", _ls, "pending events, the oldest first")
     listing.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (default 20)")
     show = _add(verbs, "show", _show, "one pending or dead event, whole")
-    show.add_argument("uuid", metavar="UUID")
+    show.add_argument("uuid", metavar="UUID", help="the event's, as `ls` and `dead` list it")
     dead = _add(verbs, "dead", _dead, "events that PostHog refused, or that expired")
     dead.add_argument("--reason", help="only those that died of this")
     dead.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (default 20)")

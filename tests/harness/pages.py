@@ -20,13 +20,18 @@ class Block:
     language: str
     text: str
     line: int = 0
+    is_output: bool = False
+    """It stands right below a block of commands: what they print."""
 
 
 def blocks(page: Path) -> Iterator[Block]:
     """The fenced blocks of a page, in order."""
     text = page.read_text()
+    end_of_commands = -1
     for found in _FENCED.finditer(text):
-        yield Block(found[1], found[2], text.count("\n", 0, found.start()) + 1)
+        is_output = found[1] == "text" and not text[end_of_commands : found.start()].strip() and end_of_commands > 0
+        yield Block(found[1], found[2], text.count("\n", 0, found.start()) + 1, is_output)
+        end_of_commands = found.end() if found[1] in ("sh", "python") else -1
 
 
 def named(page: Path) -> str:

@@ -236,7 +236,7 @@ class ScriptedPostHog:
     def _default_answer(self, post: Post) -> Answer:
         if post.path not in (*V0_PATHS, V1_PATH):
             return Answer(status=404)
-        if post.is_v1 and len(set(post.uuids)) < len(post.uuids):
+        if not post.document.get("batch") or (post.is_v1 and len(set(post.uuids)) < len(post.uuids)):
             return Answer(status=400)
         return self.default(post)
 

@@ -31,18 +31,24 @@ def test_a_diff_reads_as_it_leads_to() -> None:
 
 
 async def test_exports_and_the_folder_last_and_keys_are_filled_in(tmp_path: Path) -> None:
-    async with Walk(tmp_path, NOBODY, NOBODY, values={"UUID": "12"}) as walk:
+    async with Walk(tmp_path, NOBODY, NOBODY) as walk:
+        walk.values["UUID"] = "12"
         await walk.follow(Block("sh", "export KEY=sk-…\nmkdir here && cd here\n"))
         await walk.follow(Block("sh", "echo $KEY UUID\n"))
         assert walk.said == "sk-test 12\n"
         assert walk.folder.name == "here"
         await walk.follow(Block("python", "import os\nprint(os.environ['KEY'])\n"))
-        await walk.follow(Block("text", "sk-t…\n"))
+        await walk.follow(Block("text", "sk-t…\n", is_output=True))
 
 
 @pytest.mark.parametrize(
     "block",
-    [Block("sh", "false\ntrue\n"), Block("sh", "echo $nowhere\n"), Block("sh", "make nothing\n"), Block("text", "x\n")],
+    [
+        Block("sh", "false\ntrue\n"),
+        Block("sh", "echo $nowhere\n"),
+        Block("sh", "make nothing\n"),
+        Block("text", "x\n", is_output=True),
+    ],
 )
 async def test_a_step_that_fails_fails(block: Block, tmp_path: Path) -> None:
     async with Walk(tmp_path, NOBODY, NOBODY) as walk:

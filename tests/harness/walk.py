@@ -1,7 +1,7 @@
 """A walk through a page: its command blocks, run in order as a reader would, who begins in a fresh checkout.
 
-`sh` and `python` blocks run, and a `diff` of Python as it reads afterwards; a `text` block is what the commands before
-it print, with `…` for what differs from reader to reader. What is exported, and the folder, last from block to block.
+`sh` and `python` blocks run, and a `diff` of Python as it reads afterwards; a `text` block right below is what they
+print, with `…` for what differs from reader to reader. What is exported, and the folder, last from block to block.
 The address 127.0.0.1:4000 becomes a free port's, and keys that a reader fills in (`sk-…`) become some; providers and
 PostHog are those of the test.
 """
@@ -12,7 +12,6 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -32,13 +31,13 @@ trap 'export -p >"$WALK/state"; pwd >"$WALK/cwd"' EXIT
 class Walk:
     """`async with Walk(folder, provider_url, posthog_url) as walk:`."""
 
-    def __init__(self, folder: Path, provider_url: str, posthog_url: str, values: Mapping[str, str] | None = None):
-        """`values` stand for the words in capitals that a reader replaces, such as UUID."""
+    def __init__(self, folder: Path, provider_url: str, posthog_url: str) -> None:
+        self.values: dict[str, str] = {}
+        """What stands for the words in capitals that a reader replaces, such as UUID."""
         self.said = ""
         """What the last commands printed."""
         self.port = free_port()
         self._own, self.home, self._checkout = folder / "walk", folder / "home", folder / "checkout"
-        self._values = dict(values or {})
         self._environment = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.home),
@@ -86,7 +85,7 @@ class Walk:
         elif block.language in ("python", "diff"):
             (self._own / "block.py").write_text(text if block.language == "python" else afterwards(text))
             self.said = await self._bash('python "$WALK/block.py"')
-        elif block.language == "text":
+        elif block.is_output:
             assert is_said(text, self.said), f"line {block.line}: the commands print\n{self.said}\nand not\n{text}"
 
     async def _bash(self, text: str) -> str:
@@ -104,10 +103,12 @@ class Walk:
         return stdout.decode()
 
     def _filled_in(self, text: str) -> str:
-        for word, value in self._values.items():
+        for word, value in self.values.items():
             text = re.sub(rf"\b{word}\b", value, text)
         text = re.sub(r"\b(phc_|phx_|phs_|sk-)…", r"\1test", text)
-        return re.sub(r"(127\.0\.0\.1:|--port )4000\b", rf"\g<1>{self.port}", text)
+        return re.sub(
+            r"(127\.0\.0\.1:|--port )4000\b", rf"\g<1>{self.port}", text.replace("proxy.internal", "127.0.0.1")
+        )
 
 
 def is_said(expected: str, said: str) -> bool:

@@ -36,7 +36,7 @@ until_it_says_something() {
 promptlane() {
   case "$* " in
     "serve "* | "demo "*) in_background "$@" ;;
-    *" --once"*) command promptlane "$@" ;;
+    "top "*"--once "*) command promptlane "$@" --interval 0.2 ;;
     "top "* | "calls tail "*) until_it_says_something "$@" ;;
     "doctor "*) command promptlane "$@" || [ $? -eq 1 ] ;; # 1: it found something
     *) command promptlane "$@" ;;

@@ -1,6 +1,7 @@
 """The pages' own commands, run as they stand, page by page: see `tests/harness/walk.py` for how."""
 
 import asyncio
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -24,13 +25,16 @@ RECORDED_REPLY = ROOT / "tests" / "golden" / "wire" / "chat-stream-asked.sse"
 WORDS = "word0 word1 word2 word3 word4 word5 word6 word7"
 """What the scripted provider answers."""
 RUNNABLE = {"sh", "python", "js", "diff"}
-WALKED = {"README.md", "docs/quickstart.md", "docs/migrating-from-posthog-wrappers.md"}
-"""Pages with commands, each of which a test below follows."""
-NOT_WALKED = {
-    "CONTRIBUTING.md": "targets of make, each tested elsewhere",
-    "docs/configuration.md": "files and what `check` says of them, each tested in tests/test_pages.py",
-    "docs/operations.md": "needs traffic of its own",
-}
+BESIDE_A_PROXY = (
+    "docs/deploy.md",
+    "docs/migrating-from-helicone.md",
+    "docs/migrating-from-posthog-wrappers.md",
+    "docs/operations.md",
+    "docs/troubleshooting.md",
+)
+"""Pages for whoever has a proxy that runs and has had calls."""
+WALKED = {"README.md", "docs/quickstart.md", "docs/configuration.md", *BESIDE_A_PROXY}
+NOT_WALKED = {"CONTRIBUTING.md": "targets of make, each tested elsewhere"}
 
 
 async def test_every_page_with_commands_is_walked() -> None:
@@ -52,11 +56,42 @@ async def test_readme(provider: ScriptedProvider, tmp_path: Path) -> None:
                 await posthog.wait_for(lambda it: bool(completed(it)))
 
 
-@pytest.mark.parametrize("page", ["docs/migrating-from-posthog-wrappers.md"])
-async def test_with_a_running_proxy(page: str, provider: ScriptedProvider, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", BESIDE_A_PROXY)
+async def test_beside_a_running_proxy(page: str, provider: ScriptedProvider, tmp_path: Path) -> None:
     async with ScriptedPostHog() as posthog, Walk(tmp_path, provider.url, posthog.url) as walk:
-        await walk.follow(Block("sh", "POSTHOG_API_KEY=phc_… promptlane serve\n"))
+        await begin(walk)
         for block in blocks(ROOT / page):
+            await walk.follow(block)
+        await walk.follow(Block("sh", "promptlane calls ls --json --prompt greeting\n"))
+    if page == "docs/migrating-from-helicone.md":
+        told = json.loads(walk.said)
+        assert told["distinct_id"] == "user_1"
+        assert (told["properties"]["$session_id"], told["properties"]["prompt_version_id"]) == (
+            "session_1",
+            "greeting_v1",
+        )
+        assert "helicone" not in repr(provider.ledger[-1].head.headers).lower()
+
+
+async def begin(walk: Walk) -> None:
+    """A proxy without a project to send to, so that there are events to look at, and a call."""
+    app = next(block for block in blocks(ROOT / "README.md") if block.text.startswith("curl"))
+    for block in (Block("sh", "promptlane serve\n"), app, Block("sh", "export POSTHOG_API_KEY=phc_…\n")):
+        await walk.follow(block)
+    await walk.follow(Block("sh", "promptlane outbox ls --json\n"))
+    event = json.loads(walk.said)[0]
+    walk.values.update(UUID=event["uuid"], ID=event["exchange_id"])
+
+
+async def test_configuration(provider: ScriptedProvider, tmp_path: Path) -> None:
+    """With the files that the page shows."""
+    page = ROOT / "docs" / "configuration.md"
+    files = [block.text for block in blocks(page) if block.language == "yaml"]
+    async with ScriptedPostHog() as posthog, Walk(tmp_path, provider.url, posthog.url) as walk:
+        for name, text in zip(("config/routing.yaml", "config/analytics.yaml", "pricing.yaml"), files, strict=True):
+            (walk.folder / name).write_text(text)
+        await walk.follow(Block("sh", "export LOCAL_KEY=sk-…\n"))
+        for block in blocks(page):
             await walk.follow(block)
 
 

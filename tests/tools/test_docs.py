@@ -1,14 +1,17 @@
 """The pages and files that are made from code."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from proxy.cli import VERBS, main
 from proxy.config.json_schema import FILES, json_schema
 from proxy.config.presets import PRESETS
 from proxy.config.variables import VARIABLES
 from proxy.domain.event_properties import EVENTS, TABLE
 from tools.docs import MADE, ROOT
+from tools.docs.cli import cli_page
 from tools.docs.configuration import reference_page
 from tools.docs.events import events_page
 
@@ -65,3 +68,21 @@ def test_links_within_the_reference_lead_to_a_heading() -> None:
     linked = {part.partition(")")[0] for part in page.split("](#")[1:]}
     assert linked
     assert linked - anchors == set()
+
+
+def test_every_verb_and_option_is_on_the_page_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """As `--help` tells them, verb by verb."""
+    page = cli_page()
+    commands = [heading.split() for heading in re.findall(r"^#+ promptlane (.+)$", page, re.MULTILINE)]
+    assert {command[0] for command in commands} == set(VERBS)
+    for command in commands:
+        with pytest.raises(SystemExit):
+            main([*command, "--help"])
+        told = capsys.readouterr().out
+        section = re.split(
+            r"^#+ promptlane ", page.split(f"# promptlane {' '.join(command)}\n")[1], flags=re.MULTILINE
+        )[0]
+        options = set(re.findall(r"^ +(--[a-z0-9-]+)", told, re.MULTILINE))
+        assert {option for option in options if f"`{option}" not in section} == set(), command
+        for verb in re.findall(r"^    ([a-z]+) ", told, re.MULTILINE):
+            assert [*command, verb] in commands
