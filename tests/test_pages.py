@@ -2,16 +2,24 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from proxy.cli import VERBS
+from proxy.cli.call_rows import HEADING
 from proxy.config import load
+from proxy.config.variables import VARIABLES
 from proxy.domain import analytics_headers
 from proxy.domain.event_properties import check
+from proxy.web.edge import OPERATIONS
 from tests.config.broken import read_cases
+from tests.harness.certs import Authority
 from tests.harness.pages import PAGES, ROOT, blocks, dead_links, named
+from tests.harness.walk import free_port
 from tests.test_project import TARGETS
 
 ENVIRONMENT = {"OPENAI_API_KEY": "sk-ours", "LOCAL_KEY": "local"}
@@ -70,6 +78,10 @@ def test_the_example_event_is_one_that_could_be_sent() -> None:
     assert check(event["event"], event["properties"]) == event["properties"]
 
 
+def test_the_readme_shows_calls_as_the_demo_does() -> None:
+    assert f"```\n{HEADING}\n" in (ROOT / "README.md").read_text()
+
+
 def test_every_header_that_is_ours_is_documented() -> None:
     page = (ROOT / "docs" / "headers.md").read_text().lower()
     names = analytics_headers._ANALYTICS_NAMES | set(analytics_headers._ANALYTICS_PREFIXES)
@@ -98,3 +110,35 @@ def test_written_defaults_are_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "analytics.yaml").write_text(analytics)
     written = load(tmp_path, tmp_path / "absent", {}).analytics
     assert written == load(tmp_path / "absent", tmp_path / "absent", {}).analytics
+
+
+def test_the_kubernetes_example_fits_the_image_and_the_proxy() -> None:
+    (example,) = texts(ROOT / "docs" / "deploy.md", "yaml")
+    pod = yaml.safe_load(example)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    probes = {container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")}
+    assert probes == {"/healthz", "/readyz"} <= OPERATIONS.keys()
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert f"--uid {pod['securityContext']['runAsUser']} " in dockerfile
+    assert f"PROMPTLANE_DATA={container['volumeMounts'][0]['mountPath']} " in dockerfile
+    assert pod["terminationGracePeriodSeconds"] >= 5 + load(ROOT / "absent", ROOT / "absent", {}).drain_s + 25
+
+
+def test_the_unit_names_variables_and_verbs_that_exist() -> None:
+    (unit,) = texts(ROOT / "docs" / "deploy.md", "ini")
+    assert set(re.findall(r"bin/promptlane ([a-z]+)", unit)) <= set(VERBS)
+    assert set(re.findall(r"(PROMPTLANE_[A-Z]+)=", unit)) <= {variable.name for variable in VARIABLES}
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+def test_nginx_takes_the_example(tmp_path: Path) -> None:
+    (example,) = texts(ROOT / "docs" / "deploy.md", "nginx")
+    Authority(tmp_path).server_context()
+    (pair,) = tmp_path.glob("127.0.0.1*.pem")
+    server = re.sub(r"/etc/ssl/\S+(?=;)", str(pair), example).replace("listen 443", f"listen 127.0.0.1:{free_port()}")
+    places = " ".join(f"{kind}_temp_path {tmp_path};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    file = tmp_path / "nginx.conf"
+    file.write_text(f"pid {tmp_path}/pid; events {{}} http {{ access_log off; {places} {server} }}")
+    command = ["nginx", "-t", "-q", "-e", str(tmp_path / "errors"), "-c", str(file)]
+    tested = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert tested.returncode == 0, tested.stderr
