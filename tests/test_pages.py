@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from proxy.app.settings import snapshot_of
 from proxy.cli import VERBS
 from proxy.cli.call_rows import HEADING
 from proxy.config import load
 from proxy.config.variables import VARIABLES
 from proxy.domain import analytics_headers
 from proxy.domain.event_properties import check
+from proxy.domain.events import closing, opening
 from proxy.web.edge import OPERATIONS
 from tests.config.broken import read_cases
 from tests.harness.certs import Authority
+from tests.harness.exchanges import caller, finished
 from tests.harness.pages import PAGES, ROOT, blocks, dead_links, named
 from tests.harness.walk import free_port
 from tests.test_project import TARGETS
@@ -142,3 +145,29 @@ def test_nginx_takes_the_example(tmp_path: Path) -> None:
     command = ["nginx", "-t", "-q", "-e", str(tmp_path / "errors"), "-c", str(file)]
     tested = subprocess.run(command, capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stderr
+
+
+def volumes() -> list[list[str]]:
+    """Rows of the table that says how many events a call makes: settings, product, AI, a million calls."""
+    table = (ROOT / "docs" / "operations.md").read_text().split("| a million calls |\n|---|---|---|---|\n")[1]
+    return [line.strip("| ").split(" | ") for line in table.partition("\n\n")[0].splitlines()]
+
+
+@pytest.mark.parametrize("row", volumes(), ids=lambda row: row[0])
+def test_a_call_makes_as_many_events_as_the_table_says(row: list[str], tmp_path: Path) -> None:
+    settings = ["version: 1", *re.findall(r"`([^`]+)`", row[0])]
+    (tmp_path / "analytics.yaml").write_text("\n".join(settings))
+    policy = snapshot_of(load(tmp_path, tmp_path / "absent", {}), b"", "").events
+    traces, product, ai = 1_000, 0, 0
+    for trace in range(traces):
+        call = finished(caller=caller(trace_id=str(trace)))
+        made = [event.name for event in (*opening(call, policy).events, *closing(call, policy).events)]
+        ai += sum(name.startswith("$ai_") for name in made)
+        product += sum(name.startswith("llm_") for name in made)
+    told = [float(re.match(r"[0-9.]+", cell)[0]) for cell in row[1:3]]  # type: ignore[index]
+    assert [product / traces, ai / traces] == pytest.approx(told, abs=0.05)
+    assert (product + ai) / traces == pytest.approx(millions(row[3]), abs=0.05)
+
+
+def millions(text: str) -> float:
+    return float(text.replace(",", "")) / 1e6 if "million" not in text else float(text.split()[0])
