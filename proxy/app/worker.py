@@ -18,6 +18,7 @@ from proxy.adapters.decompress import StreamDecompressor, decode_copy
 from proxy.adapters.estimator import AnswersOnLoop, CountingProcess, Estimator
 from proxy.adapters.journal import JournalStats, SqliteJournal
 from proxy.adapters.journal_metrics import JournalMetrics
+from proxy.adapters.large_bodies import LargeBodies
 from proxy.adapters.later import Later
 from proxy.adapters.metrics import CallMetrics, Vitals
 from proxy.adapters.notices import UnpricedModels, WrappedCalls
@@ -83,6 +84,8 @@ class App:
             self._telemetry = TelemetrySwitch(self._settings.worker, self._settings.worker_count)
             await asyncio.to_thread(self._telemetry.take_up, self._configuration.analytics)
             leaving.push_async_callback(asyncio.to_thread, self._telemetry.stop)
+            self._large_bodies = LargeBodies()
+            leaving.push_async_callback(self._large_bodies.close)
             self._later = Later(asyncio.get_running_loop())
             leaving.callback(self._later.finish)
             self._counting = CountingProcess()
@@ -161,6 +164,7 @@ class App:
             later=self._later,
             random_bytes=RandomBytes(),
             decode_copy=decode_copy,
+            read_elsewhere=self._large_bodies.read,
             side_decompressor=lambda encoding: StreamDecompressor(encoding, SIDE_COPY_LIMIT_BYTES),
             observe=self._observer(),
         )

@@ -6,6 +6,7 @@ byte more than a few times however the input nests.
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import orjson
@@ -78,19 +79,29 @@ def duplicate_keys(body: bytes) -> set[str]:
     return duplicates
 
 
-def replace_value(body: bytes, key: str, new_json: bytes) -> bytes:
-    """`body` with the value of every member named `key` replaced; no other byte changes.
+class Edit(NamedTuple):
+    """Bytes from `start` up to `end` that give way to `new`."""
 
-    Raises KeyError if there is none, ValueError as `top_level_members`.
-    """
+    start: int
+    end: int
+    new: bytes
+
+
+def new_values(members: Iterable[Member], key: str, new_json: bytes) -> list[Edit]:
+    """The value of every member named `key` replaced. Raises KeyError if there is none."""
+    edits = [Edit(member.value_start, member.value_end, new_json) for member in members if member.name == key]
+    if not edits:
+        raise KeyError(key)
+    return edits
+
+
+def spliced(body: bytes, edits: Iterable[Edit]) -> bytes:
+    """`body` after edits that do not overlap; no other byte changes."""
     pieces: list[bytes] = []
     copied = 0
-    for member in top_level_members(body):
-        if member.name == key:
-            pieces += (body[copied : member.value_start], new_json)
-            copied = member.value_end
-    if not pieces:
-        raise KeyError(key)
+    for edit in sorted(edits):
+        pieces += (body[copied : edit.start], edit.new)
+        copied = edit.end
     return b"".join([*pieces, body[copied:]])
 
 

@@ -1,20 +1,20 @@
 """Admission: the body is read and understood as far as needed, and the caller is known."""
 
 import asyncio
-from typing import Any
 
 from proxy.domain import chat
 from proxy.domain.endpoints import BodyKind, Dialect, gemini_model
-from proxy.domain.errors import BadRequest, UnsupportedEncoding
+from proxy.domain.errors import UnsupportedEncoding
 from proxy.domain.exchange import Exchange
 from proxy.domain.headers import header
 from proxy.domain.identity import Caller, VirtualKey, identify
-from proxy.domain.json_members import duplicate_keys
-from proxy.domain.privacy import prompt_hash
+from proxy.domain.request_facts import PromptHashing, RequestFacts, read_facts
 from proxy.pipeline.call import Body
 from proxy.pipeline.client_body import StreamedBody, WholeBody, read_whole
 from proxy.pipeline.services import RawRequest, Services, Snapshot
 
+LARGE_BODY_BYTES = 131_072
+"""A longer body is read in another process: to read it here would hold up every other call."""
 FORM_PEEK_BYTES = 65_536
 """How far into a multipart body its `model` field is looked for; the file often stands before it."""
 
@@ -24,16 +24,18 @@ async def admit(
 ) -> Body:
     """Take the body and fill `exchange.call` and `exchange.caller`; the caller is known even when this raises."""
     body: Body
+    prompt_hash = None
     try:
         if exchange.endpoint.body is BodyKind.STREAMED:
             body = await _streamed_body(raw, exchange, snapshot)
         else:
-            body, parsed = await _whole_body(raw, exchange, snapshot, services)
-            exchange.call = _read_call(raw, exchange, parsed)
+            body, facts = await _whole_body(raw, exchange, snapshot, services)
+            exchange.call = _with_path_facts(facts.call, raw, exchange)
+            prompt_hash = facts.prompt_hash
         exchange.admitted_ns = services.clock.monotonic_ns()
         return body
     finally:
-        exchange.caller = _identify(raw, exchange, key, snapshot, services)
+        exchange.caller = _identify(raw, exchange, key, prompt_hash, snapshot, services)
 
 
 async def _streamed_body(raw: RawRequest, exchange: Exchange, snapshot: Snapshot) -> StreamedBody:
@@ -45,7 +47,7 @@ async def _streamed_body(raw: RawRequest, exchange: Exchange, snapshot: Snapshot
 
 async def _whole_body(
     raw: RawRequest, exchange: Exchange, snapshot: Snapshot, services: Services
-) -> tuple[WholeBody, dict[str, Any]]:
+) -> tuple[WholeBody, RequestFacts]:
     """The body, and what it says: parsed it is larger than the bytes, so a stream does not keep it."""
     encoding = (header(raw.headers, "content-encoding") or "identity").strip().lower()
     if "," in encoding:
@@ -55,34 +57,27 @@ async def _whole_body(
     decoded = data
     if encoding != "identity":
         decoded = await asyncio.to_thread(services.decode_copy, data, encoding, snapshot.limits.body_bytes)
-    parsed = chat.parse(decoded)
-    if "model" in parsed:
-        _refuse_second_model(decoded)
-    options = {name: parsed[name] for name in ("stream_options",) if name in parsed}
-    return WholeBody(raw=data, decoded=decoded, options=options), parsed
+    hashing = PromptHashing(mode=snapshot.identity.prompt_hash_mode, secret=snapshot.secret)
+    if len(decoded) > LARGE_BODY_BYTES:
+        facts = await services.read_elsewhere(decoded, exchange.endpoint, hashing)
+    else:
+        facts = read_facts(decoded, exchange.endpoint, hashing)
+    return WholeBody(raw=data, decoded=decoded, facts=facts), facts
 
 
-def _refuse_second_model(body: bytes) -> None:
-    """What is routed and metered must be what the provider reads, and parsers differ on which of two names wins."""
-    if body.count(b'"model"') < 2 and b"\\u00" not in body:
-        return  # a second one could only be spelt with escapes
-    try:
-        names = duplicate_keys(body)
-    except ValueError:
-        raise BadRequest("The body has too many members.", code="too_many_members") from None
-    if "model" in names:
-        raise BadRequest("The body names `model` more than once.", code="duplicate_model")
-
-
-def _read_call(raw: RawRequest, exchange: Exchange, parsed: dict[str, Any]) -> chat.ModelCall:
-    call = chat.admit(parsed, exchange.endpoint)
+def _with_path_facts(call: chat.ModelCall, raw: RawRequest, exchange: Exchange) -> chat.ModelCall:
     if exchange.endpoint.dialect is Dialect.GEMINI:
         return chat.with_path_facts(call, model=gemini_model(raw.target.raw_path), raw_path=raw.target.raw_path)
     return call
 
 
 def _identify(
-    raw: RawRequest, exchange: Exchange, key: VirtualKey | None, snapshot: Snapshot, services: Services
+    raw: RawRequest,
+    exchange: Exchange,
+    key: VirtualKey | None,
+    prompt_hash: str | None,
+    snapshot: Snapshot,
+    services: Services,
 ) -> Caller:
     call = exchange.call or chat.ModelCall()
     token = services.random_bytes(32).hex()
@@ -93,5 +88,5 @@ def _identify(
         snapshot.identity,
         new_trace_id=token[:32],
         new_request_id=f"req_{token[32:]}",
-        prompt_hash=prompt_hash(call.instructions, snapshot.identity.prompt_hash_mode, snapshot.secret),
+        prompt_hash=prompt_hash,
     )

@@ -1,25 +1,28 @@
 """The client's body: read whole within bounds, or passed on as it comes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from io import BytesIO
 
 from proxy.domain.errors import BodyTimeout, RequestError, TooLarge
+from proxy.domain.json_members import Member, top_level_members
 from proxy.domain.limits import Limits
+from proxy.domain.request_facts import RequestFacts
 from proxy.pipeline.services import RawRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeBody:
-    """A body that was read. `raw` is what the client sent, `decoded` the same without its Content-Encoding.
-
-    `options` is what an edit has to know of it: `stream_options`, where the client sent that.
-    """
+    """A body that was read. `raw` is what the client sent, `decoded` the same without its Content-Encoding."""
 
     raw: bytes = field(repr=False)
     decoded: bytes = field(repr=False)
-    options: dict[str, Any] = field(repr=False)
+    facts: RequestFacts
+
+    def members(self) -> Sequence[Member]:
+        """Where the members of the decoded body stand."""
+        return top_level_members(self.decoded) if self.facts.members is None else self.facts.members
 
 
 SLOWEST_BODY_BYTES_PER_S = 1_024
@@ -76,8 +79,10 @@ async def read_whole(raw: RawRequest, limits: Limits) -> bytes:
         if len(raw.arrived) > limits.body_bytes:
             raise _too_large(limits.body_bytes)
         return raw.arrived
-    pieces = [chunk async for chunk in _bounded(raw, limits, limits.body_bytes)]
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    whole = BytesIO()  # hands out what it holds without a copy; to join pieces of 20 MB at once takes 10 ms
+    async for chunk in _bounded(raw, limits, limits.body_bytes):
+        whole.write(chunk)
+    return whole.getvalue()
 
 
 def _refuse_declared(raw: RawRequest, limit_bytes: int) -> None:

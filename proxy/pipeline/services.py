@@ -1,15 +1,17 @@
 """What one request works with: the values of its configuration, the outside things, and what goes in and out."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from proxy.domain.credentials import Keyring
+from proxy.domain.endpoints import Endpoint
 from proxy.domain.events import EventPolicy
 from proxy.domain.exchange import Exchange
 from proxy.domain.identity import IdentityPolicy
 from proxy.domain.limits import Limits
 from proxy.domain.paths import RequestTarget
 from proxy.domain.price_book import PriceBook
+from proxy.domain.request_facts import PromptHashing, RequestFacts
 from proxy.domain.routing import RoutingTable
 from proxy.pipeline.ports import Clock, Estimator, Headers, Journal, SideDecompressor, Upstream
 from proxy.pipeline.pump import Pump
@@ -43,6 +45,8 @@ class Services:
     random_bytes: Callable[[int], bytes]
     decode_copy: Callable[[bytes, str, int], bytes]
     """(body, Content-Encoding, limit in bytes) → the decoded body; raises RequestError."""
+    read_elsewhere: Callable[[bytes, Endpoint, PromptHashing], Awaitable[RequestFacts]]
+    """`domain.request_facts.read_all_facts` without holding up the event loop; raises BadRequest."""
     side_decompressor: Callable[[str], SideDecompressor]
     observe: Callable[[Exchange], None]
     """Called once for each settled exchange, on the event loop; must not raise."""

@@ -9,13 +9,13 @@ from proxy.domain.endpoints import Dialect, with_gemini_model
 from proxy.domain.errors import BadRequest
 from proxy.domain.exchange import Attempt
 from proxy.domain.headers import upstream_headers, without_key_query
-from proxy.domain.json_members import replace_value
+from proxy.domain.json_members import Edit, new_values, spliced
 from proxy.domain.limits import narrowed_timeouts
 from proxy.domain.routing import Target
 from proxy.pipeline.call import Call
 from proxy.pipeline.client_body import StreamedBody
 from proxy.pipeline.ports import UpstreamRequest
-from proxy.providers.include_usage import inject
+from proxy.providers.include_usage import injection
 
 _TAKES_STREAM_OPTIONS = frozenset({"chat", "completions"})
 
@@ -76,12 +76,12 @@ def _body(call: Call, target: Target, *, with_usage: bool) -> tuple[bytes | Asyn
                 code="alias_needs_json",
             )
         return (aiter(body) if call.raw.has_body else None), False
-    data = body.decoded
+    edits: list[Edit] = []
     if new_name is not None and call.exchange.endpoint.dialect is not Dialect.GEMINI:
-        data = replace_value(data, "model", orjson.dumps(new_name))
+        edits += new_values(body.members(), "model", orjson.dumps(new_name))
     if with_usage:
-        data = inject(data, body.options)
-    return (body.raw, False) if data is body.decoded else (data, True)
+        edits += injection(body.decoded, body.members(), body.facts.options)
+    return (spliced(body.decoded, edits), True) if edits else (body.raw, False)
 
 
 def _new_name(call: Call, target: Target) -> str | None:

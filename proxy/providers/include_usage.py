@@ -1,7 +1,7 @@
 """Asking a chat stream for its usage on the client's behalf, and hiding from the client that it was asked.
 
 `stream_options.include_usage` does two things to a stream: every chunk gets a top-level `"usage":null`, and one
-more chunk with empty `choices` and the usage comes last. `inject` sets the option in the raw request body;
+more chunk with empty `choices` and the usage comes last. `injection` sets the option in the raw request body;
 `UsageStripper` takes both effects out of the reply again. All other bytes stay as they are.
 
 The stripper works on whole events, since an event may have to go: it holds an event until the blank line that
@@ -10,11 +10,12 @@ ends it, which servers send with it. An event without `"usage"` in it is never l
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from proxy.domain.json_members import Member, top_level_members
+from proxy.domain.json_members import Edit, Member, top_level_members
 
 HOLD_BYTES = 1 << 20
 _OPTIONS = "stream_options"
@@ -27,20 +28,22 @@ _EMPTY_ARRAY = re.compile(rb"\[\s*\]")
 _LOOKBACK_BYTES = 3
 
 
-def inject(body: bytes, parsed: dict[str, Any]) -> bytes:
-    """`body` with `stream_options.include_usage` true; `parsed` is what a JSON parser made of it.
+def injection(body: bytes, members: Sequence[Member], options: Mapping[str, Any]) -> list[Edit]:
+    """What sets `stream_options.include_usage` to true in `body`, whose `members` they are.
 
-    The same bytes come back where it is set already, or `stream_options` is nothing that could hold it.
+    `options` is what a JSON parser made of its `stream_options`, under that name, where there are any. Nothing where
+    it is set already, or `stream_options` is nothing that could hold it.
     """
-    options = parsed.get(_OPTIONS)
-    if options is None:
-        return _with_member(body, _OPTIONS, b'{"include_usage":true}')
-    if not isinstance(options, dict) or options.get(_FLAG) is True:
-        return body
-    member = _last(top_level_members(body), _OPTIONS)
+    asked = options.get(_OPTIONS)
+    if asked is None:
+        return [_new_member(body, members, _OPTIONS, b'{"include_usage":true}')]
+    if not isinstance(asked, dict) or asked.get(_FLAG) is True:
+        return []
+    member = _last(members, _OPTIONS)
     assert member is not None
-    edited = _with_member(body[member.value_start : member.value_end], _FLAG, b"true")
-    return body[: member.value_start] + edited + body[member.value_end :]
+    inner = body[member.value_start : member.value_end]
+    edit = _new_member(inner, top_level_members(inner), _FLAG, b"true")
+    return [edit._replace(start=edit.start + member.value_start, end=edit.end + member.value_start)]
 
 
 class UsageStripper:
@@ -171,18 +174,16 @@ def _is_plain(chunk: bytes) -> bool:
     return chunk.endswith(b"\n\n") and b'"usage"' not in chunk
 
 
-def _with_member(body: bytes, key: str, value: bytes) -> bytes:
-    """The object with its last member `key` set to `value`, or with such a member put at its end."""
-    members = top_level_members(body)
+def _new_member(body: bytes, members: Sequence[Member], key: str, value: bytes) -> Edit:
+    """Sets the object's last member `key` to `value`, or puts such a member at its end."""
     if (member := _last(members, key)) is not None:
-        return body[: member.value_start] + value + body[member.value_end :]
-    brace = body.rindex(b"}")
-    end = members[-1].value_end if members else brace
+        return Edit(member.value_start, member.value_end, value)
+    end = members[-1].value_end if members else body.rindex(b"}")
     comma = b"," if members else b""
-    return b"".join((body[:end], comma, b'"', key.encode(), b'":', value, body[end:]))
+    return Edit(end, end, b"".join((comma, b'"', key.encode(), b'":', value)))
 
 
-def _last(members: list[Member], name: str) -> Member | None:
+def _last(members: Sequence[Member], name: str) -> Member | None:
     return next((member for member in reversed(members) if member.name == name), None)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.domain.json_members import MEMBERS_LIMIT, duplicate_keys, replace_value, top_level_members
+from proxy.domain.json_members import MEMBERS_LIMIT, Edit, duplicate_keys, new_values, spliced, top_level_members
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
     ['"', "\\", '\\"', "{", "}", "[", "],", '":', "a\\\\", "\u2028", ""]
@@ -31,6 +31,10 @@ def written(pairs: list[tuple[str, Any]], layout: tuple[str, str, str], *, ascii
 
     members = comma.join(f"{dump(name)}{colon}{dump(value)}" for name, value in pairs)
     return f"{edge}{{{edge}{members}{edge}}}{edge}".encode()
+
+
+def replace_value(body: bytes, key: str, new_json: bytes) -> bytes:
+    return spliced(body, new_values(top_level_members(body), key, new_json))
 
 
 @given(PAIRS, LAYOUTS, st.booleans())
@@ -69,6 +73,13 @@ def test_nested_members_are_nobodys_business() -> None:
     assert duplicate_keys(body) == set()
     with pytest.raises(KeyError):
         replace_value(body, "model", b"5")
+
+
+def test_edits_are_made_in_the_order_of_their_places() -> None:
+    assert spliced(b"0123456789", [Edit(7, 9, b"seven, eight"), Edit(1, 2, b"one"), Edit(9, 9, b", ")]) == (
+        b"0one23456seven, eight, 9"
+    )
+    assert spliced(b"as it was", []) == b"as it was"
 
 
 def test_every_member_of_a_name_is_replaced() -> None:

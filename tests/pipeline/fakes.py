@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from proxy.domain.endpoints import Dialect
+from proxy.domain.endpoints import Dialect, Endpoint
 from proxy.domain.errors import UpstreamError, UpstreamUnreachable
 from proxy.domain.estimate import Estimate, TextToCount
 from proxy.domain.events import EventPolicy
@@ -19,6 +19,7 @@ from proxy.domain.limits import Limits
 from proxy.domain.paths import parse_target
 from proxy.domain.price_book import PriceBook
 from proxy.domain.rates import Price, RateCard, Rates
+from proxy.domain.request_facts import PromptHashing, RequestFacts, read_all_facts
 from proxy.domain.routing import Provider, Route, RoutingTable, Timeouts
 from proxy.pipeline.handle import handle
 from proxy.pipeline.ports import UpstreamRequest
@@ -238,6 +239,11 @@ class World:
     observed: list[Exchange]
 
 
+async def elsewhere(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> RequestFacts:
+    """Reads a large body right here."""
+    return read_all_facts(body, endpoint, hashing)
+
+
 def world(*replies: ScriptedReply, configured: Snapshot | None = None) -> World:
     """Build one."""
     upstream, journal, estimator = FakeUpstream(list(replies)), FakeJournal(), FakeEstimator()
@@ -252,6 +258,7 @@ def world(*replies: ScriptedReply, configured: Snapshot | None = None) -> World:
         clock=SteppingClock(),
         random_bytes=lambda count: next(seed).to_bytes(4) * (count // 4) + bytes(count % 4),
         decode_copy=lambda body, encoding, limit: body.removeprefix(encoding.encode()),
+        read_elsewhere=elsewhere,
         side_decompressor=lambda encoding: PlainSide(),
         observe=observed.append,
     )

@@ -1,9 +1,11 @@
 import orjson
 import pytest
 
+from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import TooLarge, UnsupportedEncoding
 from proxy.domain.limits import Limits
-from tests.pipeline.fakes import CHAT, call, plain, request, snapshot, world
+from proxy.domain.request_facts import PromptHashing, RequestFacts
+from tests.pipeline.fakes import CHAT, DONE, call, plain, request, snapshot, streamed, world
 
 GZIP = [("Content-Encoding", "gzip")]
 
@@ -47,3 +49,24 @@ async def test_a_gemini_path_names_model_and_stream() -> None:
         await call(made, raw)
     end = made.journal.end()
     assert (end["requested_model"], end["stream"]) == ("gemini-3", True)
+
+
+@pytest.mark.parametrize("padding", [10, 200_000])
+async def test_a_large_body_is_read_elsewhere_and_edited_as_any_other(padding: int) -> None:
+    made = world(streamed(DONE))
+    read: list[int] = []
+    here = made.services.read_elsewhere
+
+    async def elsewhere(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> RequestFacts:
+        read.append(len(body))
+        return await here(body, endpoint, hashing)
+
+    made.services.read_elsewhere = elsewhere
+    system = {"role": "system", "content": "x" * padding}
+    sent = orjson.dumps({**CHAT, "stream": True, "messages": [system]})
+    await call(made, request(sent))
+    assert bool(read) is (padding > 10)
+    assert made.upstream.bodies == [sent[:-1] + b',"stream_options":{"include_usage":true}}']
+    end = made.journal.end()
+    assert (end["message_count"], end["stream"]) == (1, True)
+    assert end["prompt_hash"].startswith("hmac-sha256:")

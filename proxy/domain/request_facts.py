@@ -1,0 +1,69 @@
+"""Everything that is read out of a whole request body, in one go, so that a large one can be read elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from proxy.domain import chat
+from proxy.domain.endpoints import Endpoint
+from proxy.domain.errors import BadRequest
+from proxy.domain.json_members import Member, duplicate_keys, top_level_members
+from proxy.domain.privacy import PromptHashMode, prompt_hash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptHashing:
+    """How instructions are hashed."""
+
+    mode: PromptHashMode
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFacts:
+    """What a body says. `options` is what an edit has to know of it: `stream_options`, where the client sent that."""
+
+    call: chat.ModelCall
+    prompt_hash: str | None
+    options: Mapping[str, Any] = field(repr=False)
+    members: tuple[Member, ...] | None = None
+    """Where its members stand, for edits; None where nobody has looked."""
+
+
+def read_facts(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> RequestFacts:
+    """Read a JSON body. Raises BadRequest."""
+    parsed = chat.parse(body)
+    if "model" in parsed:
+        _refuse_second_model(body)
+    call = chat.admit(parsed, endpoint)
+    return RequestFacts(
+        call=call,
+        prompt_hash=prompt_hash(call.instructions, hashing.mode, hashing.secret),
+        options={name: parsed[name] for name in ("stream_options",) if name in parsed},
+    )
+
+
+def read_all_facts(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> RequestFacts:
+    """The same, with all that another look at the body could be needed for, and without content."""
+    facts = read_facts(body, endpoint, hashing)
+    try:
+        members = tuple(top_level_members(body))
+    except ValueError:
+        raise _too_many_members() from None
+    return replace(facts, call=replace(facts.call, instructions=""), members=members)
+
+
+def _refuse_second_model(body: bytes) -> None:
+    """What is routed and metered must be what the provider reads, and parsers differ on which of two names wins."""
+    if body.count(b'"model"') < 2 and b"\\u00" not in body:
+        return  # a second one could only be spelt with escapes
+    try:
+        names = duplicate_keys(body)
+    except ValueError:
+        raise _too_many_members() from None
+    if "model" in names:
+        raise BadRequest("The body names `model` more than once.", code="duplicate_model")
+
+
+def _too_many_members() -> BadRequest:
+    return BadRequest("The body has too many members.", code="too_many_members")
