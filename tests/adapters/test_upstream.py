@@ -1,6 +1,7 @@
 """What an upstream client sends, and what it makes of replies, against a provider that does as it is told."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from proxy.adapters.upstream.wire import LARGE_BODY_BYTES
 from proxy.domain.errors import UpstreamReset
 from tests.adapters.upstream_clients import Client, MakeClient, failure, read, request
 from tests.harness.call import PATIENCE_S, Call
+from tests.harness.certs import Authority
 from tests.harness.provider import ScriptedProvider
 from tests.harness.replies import End, Reply, split, text_reply
 from tests.harness.scripts import built_in, raw
@@ -227,10 +229,15 @@ async def test_what_the_sink_raises_ends_the_pouring(upstream: Client) -> None:
         await provider.ledger[0].wait_closed()
 
 
-async def test_a_sink_without_room_holds_the_provider_back(upstream: Client) -> None:
+@pytest.mark.parametrize("is_tls", [False, True])
+async def test_a_sink_without_room_holds_the_provider_back(
+    make_client: MakeClient, tmp_path: Path, is_tls: bool
+) -> None:
     """All arrives in the end; while the sink is full, a bounded part of it."""
     size_bytes, taken_bytes = 32 << 20, 0
     resumed = asyncio.Event()
+    authority = Authority(tmp_path)
+    upstream = make_client(ssl.create_default_context(cafile=authority.ca_file))
 
     def take(piece: bytes) -> None:
         nonlocal taken_bytes
@@ -238,7 +245,8 @@ async def test_a_sink_without_room_holds_the_provider_back(upstream: Client) -> 
         if not resumed.is_set():
             reply.pause()
 
-    async with ScriptedProvider(Reply(pieces=split(bytes(size_bytes), (1 << 20,)))) as provider:
+    script = Reply(pieces=split(bytes(size_bytes), (1 << 20,)))
+    async with ScriptedProvider(script, tls=authority.server_context() if is_tls else None) as provider:
         reply = await upstream.send(request(provider.url))
         pouring = asyncio.ensure_future(reply.pour(take))
         await asyncio.wait([pouring], timeout=0.2)

@@ -11,6 +11,7 @@ from aiohttp.test_utils import unused_port
 
 from proxy.adapters.upstream import NativeUpstream, pool
 from proxy.adapters.upstream.address import origin_of, split_url
+from proxy.adapters.upstream.connection import Connection
 from proxy.adapters.upstream.request_head import request_head
 from proxy.domain.errors import TooLarge, UpstreamConnectTimeout, UpstreamDns, UpstreamReset, UpstreamUnreachable
 from tests.adapters.upstream_clients import failure, read, request
@@ -172,11 +173,14 @@ async def test_bytes_between_two_calls_end_the_connection(upstream: NativeUpstre
         await provider.ledger[0].wait_closed()
 
 
-async def test_closing_ends_what_rests() -> None:
+async def test_closing_ends_what_rests_and_what_would_rest_later() -> None:
     upstream = NativeUpstream()
     async with ScriptedProvider(FINE) as provider:
+        running = await upstream.send(request(provider.url))
         await read(upstream, request(provider.url))
         await upstream.close()
+        await provider.ledger[1].wait_closed()
+        running.close()
         await provider.ledger[0].wait_closed()
 
 
@@ -212,7 +216,7 @@ async def test_a_name_is_asked_for_once_by_many_and_remembered(
         names.gate.set()
         await asyncio.wait(asking)
         assert [one.cancelled() for one in asking] == [True, False, False]
-        upstream._pool.close()
+        upstream._pool._resting.clear()
         await read(upstream, request(url))
         assert names.asked == ["provider.test"]
         assert provider.ledger[0].head.get("host") == f"provider.test:{provider.port}"
@@ -235,6 +239,15 @@ async def test_a_name_server_that_is_silent_is_waited_for_as_the_connection_is(
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", Names())
     asked = request("http://provider.test/", connect_s=0.02)
     assert type(await failure(upstream, asked)) is UpstreamConnectTimeout
+
+
+async def test_a_connection_that_is_lost_while_it_is_made_is_no_connection(
+    upstream: NativeUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was sent on it, and nobody would be told that it is gone."""
+    monkeypatch.setattr(Connection, "is_open", property(lambda _: False))
+    async with ScriptedProvider(FINE) as provider:
+        assert type(await failure(upstream, request(provider.url))) is UpstreamUnreachable
 
 
 async def test_the_next_address_is_tried_where_one_refuses(
@@ -299,6 +312,26 @@ async def test_a_provider_that_takes_no_more_holds_the_request_back(upstream: Na
         reply = await upstream.send(request(provider.url, body=aiter(body)))
         await until(lambda: reply._connection._room is not None)
         assert body.given_bytes < 64 << 20
+        reply.close()
+
+
+async def test_a_sink_that_raises_is_given_nothing_more(upstream: NativeUpstream) -> None:
+    given: list[bytes] = []
+
+    def gone(piece: bytes) -> None:
+        given.append(piece)
+        raise ConnectionResetError
+
+    async with ScriptedProvider(Reply(pieces=[b"a", gate := asyncio.Event(), b"b"], end=End.HANG)) as provider:
+        reply = await upstream.send(request(provider.url))
+        pouring = asyncio.ensure_future(reply.pour(given.append))
+        await asyncio.sleep(0)
+        reply._sink = gone
+        gate.set()
+        with pytest.raises(ConnectionResetError):
+            await pouring
+        reply.arrived(b"1\r\nc\r\n")
+        assert given == [b"a", b"b"]
         reply.close()
 
 

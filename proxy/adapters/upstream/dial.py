@@ -77,6 +77,8 @@ class Dialer:
             raise UpstreamTls("No trusted TLS connection to the provider could be made.") from None
         except OSError:
             raise _unreachable() from None
+        if not connection.is_open:  # it was lost before anybody listened
+            raise _unreachable()
         return connection
 
 

@@ -133,6 +133,9 @@ class NativeReply:
         """More of the reply."""
         self.has_heard = True
         parser = self._parser
+        if self._is_over:
+            parser.is_reusable = False
+            return
         if body := parser.feed(data):
             self._take(body)
         if parser.is_whole or parser.error is not None:

@@ -21,6 +21,7 @@ class Pool:
         self._resting: dict[Origin, dict[Connection, float]] = {}
         """With the loop's time from which on each rests; the longest comes first."""
         self._sweep_timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     def take(self, origin: Origin) -> Connection | None:
         """One that rests, if any is fresh and open."""
@@ -37,7 +38,7 @@ class Pool:
         """Keep it for the next call."""
         loop = asyncio.get_running_loop()
         resting = self._resting.setdefault(connection.origin, {})
-        if len(resting) >= MOST_IDLE:
+        if self._is_closed or len(resting) >= MOST_IDLE:
             connection.abort()
             return
         resting[connection] = loop.time()
@@ -49,7 +50,8 @@ class Pool:
         self._resting.get(connection.origin, {}).pop(connection, None)
 
     def close(self) -> None:
-        """End all that rest."""
+        """End all that rest, and what would."""
+        self._is_closed = True
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
         for resting in self._resting.values():
