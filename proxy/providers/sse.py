@@ -27,6 +27,16 @@ class Event(NamedTuple):
     is_cut: bool = False
 
 
+def _is_one_data_line(chunk: bytes) -> bool:
+    """True for one whole event of the usual form, which is what most chunks of a stream are."""
+    return (
+        chunk.startswith(b"data: ")
+        and chunk.endswith(b"\n\n")
+        and chunk.find(b"\n") == len(chunk) - 2
+        and b"\r" not in chunk
+    )
+
+
 class SseFramer:
     """Feed it chunks; it gives the events that became whole."""
 
@@ -39,9 +49,18 @@ class SseFramer:
         self._is_cut = False
         self._ended_in_cr = False
         self._is_first_line = True
+        self._is_between = False
+        """Of what came before, nothing is held."""
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Take the next bytes."""
+        if self._is_between and _is_one_data_line(chunk):
+            return [Event(b"", chunk[6:-2])]
+        events = self._feed(chunk)
+        self._is_between = not (self._line or self._data or self._name or self._is_cut or self._ended_in_cr)
+        return events
+
+    def _feed(self, chunk: bytes) -> list[Event]:
         if not chunk:
             return []
         if self._ended_in_cr and chunk[0] == 0x0A:
