@@ -27,7 +27,7 @@ _CORE_TAGS = tuple(
     _CORE + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "value", "merge")
 )
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
-_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,3})?|[-+]?\.[0-9]+(?:[eE][-+]?[0-9]{1,3})?")
 _NOT_A_NUMBER = re.compile(r"[-+]?\.(?:inf|nan)", re.IGNORECASE)
 
@@ -165,6 +165,9 @@ class _Reader:
                 self._document.report(path, "a reference to a variable has the form ${NAME} or ${NAME:-default}")
             if node.style is None:
                 tag = self._loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+        if any("\ud800" <= char <= "\udfff" for char in text):
+            self._document.report(path, "this holds no character: an escape from \\ud800 to \\udfff, or no UTF-8")
+            return None
         return self._typed(tag.removeprefix(_CORE), text, path)
 
     def _typed(self, tag: str, text: str, path: Path) -> Value:

@@ -62,6 +62,8 @@ def test_numbers_are_finite(number: str) -> None:
         ("a: !!python/name:os.x x", "f.yaml:1:1: a: a value is plain text, a number or a truth value; no tags"),
         ("a: !!binary aGk=", "f.yaml:1:1: a: a value is plain text, a number or a truth value; no tags"),
         ("a: \x07", "f.yaml:1:4: there is a character here that YAML does not allow"),
+        ('a: "\\ud800"',
+         "f.yaml:1:1: a: this holds no character: an escape from \\ud800 to \\udfff, or no UTF-8"),
     ],
 )  # fmt: skip
 def test_what_is_no_plain_document(text: str, problem: str) -> None:
@@ -72,6 +74,14 @@ def test_aliases_that_multiply_are_stopped() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 10)}]" for at in range(1, 10)]
     assert "too many" in problems("\n".join(lines))[0]
+
+
+def test_a_number_of_endless_digits_is_text() -> None:
+    assert read(f"a: {'9' * 5000}").value == {"a": "9" * 5000}
+
+
+def test_a_variable_that_is_not_utf_8_is_a_problem() -> None:
+    assert "no character" in problems("a: ${NAME}", NAME="\udcff")[0]
 
 
 def test_a_plain_alias_is_fine() -> None:
