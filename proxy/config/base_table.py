@@ -10,7 +10,7 @@ import orjson
 
 from proxy.domain.rates import Price, RateCard, Rates
 
-_SHORT = {
+SHORT = {
     "input": "input_usd_per_mtok",
     "cached": "cached_input_usd_per_mtok",
     "write_5m": "cache_write_5m_usd_per_mtok",
@@ -73,4 +73,4 @@ def _card(row: Mapping[str, Any]) -> RateCard:
 
 
 def _rates(row: Mapping[str, Any]) -> Rates:
-    return Rates(**{_SHORT[name]: Decimal(value) for name, value in row.items() if name in _SHORT})
+    return Rates(**{SHORT[name]: Decimal(value) for name, value in row.items() if name in SHORT})

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,8 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -162,3 +164,12 @@ ModelPattern = Annotated[
     ),
 ]
 """A model's name, or one with `*` in it, as `proxy.domain.globs` reads it."""
+
+
+def fits(kind: TypeAdapter[Any], value: str | Decimal) -> bool:
+    """True for what a value of this kind may be."""
+    try:
+        kind.validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True

@@ -45,6 +45,17 @@ def schema_text(name: str) -> str:
     return json.dumps(json_schema(name), indent=2, ensure_ascii=False) + "\n"
 
 
+def editor_line(name: str) -> str:
+    """The comment by which an editor finds the schema, for the first line of the file in its usual place."""
+    folder = "config/schemas" if name == "pricing" else "schemas"
+    return f"# yaml-language-server: $schema={folder}/{file_name(name)}"
+
+
+def schema_files() -> dict[str, str]:
+    """All schemas, by the path to which the editor lines lead."""
+    return {f"config/schemas/{file_name(name)}": shipped_text(name) for name in FILES}
+
+
 def file_name(name: str) -> str:
     """What the schema's file is called."""
     return f"{name}.schema.json"

@@ -53,7 +53,7 @@ _MODES = frozenset(
      "audio_transcription", "audio_speech", "realtime"}
 )  # fmt: skip
 
-_TOKEN_RATES = {
+TOKEN_RATES = {
     "input": "input_cost_per_token",
     "cached": "cache_read_input_token_cost",
     "write_5m": "cache_creation_input_token_cost",
@@ -66,7 +66,7 @@ _TOKEN_RATES = {
     "image_in": "input_cost_per_image_token",
     "image_out": "output_cost_per_image_token",
 }
-_TIERS = {"_batches": "batch", "_flex": "flex", "_priority": "priority", "_ultrafast": "ultrafast"}
+TIERS = {"_batches": "batch", "_flex": "flex", "_priority": "priority", "_ultrafast": "ultrafast"}
 _ABOVE = re.compile(r"^input_cost_per_token_above_(\d+)k_tokens$")
 _MAX_USD_PER_MTOK = Decimal(1000)
 _MIN_USD_PER_MTOK = Decimal("0.0001")
@@ -172,7 +172,7 @@ def _card(source: Row, above: str) -> dict[str, Any]:
     standard = _rates(source, above)
     tiers = {
         name: {**_complete(rates, standard), **calls}
-        for suffix, name in _TIERS.items()
+        for suffix, name in TIERS.items()
         if "input" in (rates := _rates(source, above + suffix))
     }
     card: dict[str, Any] = {**standard, **calls}
@@ -190,7 +190,7 @@ def _image_card(source: Row) -> dict[str, Any]:
 
 
 def _rates(source: Row, suffix: str) -> dict[str, str]:
-    found = {name: _per_mtok(rate) for name, field in _TOKEN_RATES.items() if (rate := _number(source, field + suffix))}
+    found = {name: _per_mtok(rate) for name, field in TOKEN_RATES.items() if (rate := _number(source, field + suffix))}
     if "image_out" in found:
         found.setdefault("output", found["image_out"])  # a model of images alone bills all its output as images
     if not suffix:
