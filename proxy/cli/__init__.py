@@ -8,8 +8,12 @@ from importlib import import_module
 
 from proxy import __version__
 
-VERBS = ("serve", "demo", "check", "schema", "price", "doctor", "keys", "meter", "outbox", "calls", "top")
-"""Modules of this package; each offers `add_parser(subparsers)` and sets `run` on its parser."""
+VERBS = (
+    "init", "import", "serve", "demo", "check", "schema", "price", "doctor", "keys", "meter", "outbox", "calls", "top",
+)  # fmt: skip
+"""Each has a module of this package, which offers `add_parser(subparsers)` and sets `run` on its parser."""
+_MODULES = {"import": "importing"}
+"""Where Python forbids a module of the verb's name."""
 
 
 def command_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
@@ -21,7 +25,7 @@ def command_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"promptlane {__version__}")
     subparsers = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     for verb in verbs:
-        import_module(f"proxy.cli.{verb}").add_parser(subparsers)
+        import_module(f"proxy.cli.{_MODULES.get(verb, verb)}").add_parser(subparsers)
     return parser
 
 

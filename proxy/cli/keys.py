@@ -35,16 +35,25 @@ def _name(text: str) -> str:
     return text
 
 
+def fresh_key(data: str | None) -> tuple[str, str] | None:
+    """A new proxy key and its hash for the file; None, with a message, where there is no secret to hash with."""
+    secret = _secret(data)
+    if secret is None:
+        return None
+    key = PROXY_KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
+    return key, key_hash(key, secret)
+
+
 def new_key(args: argparse.Namespace) -> int:
     """Print the key and its line."""
-    secret = _secret(args.data)
-    if secret is None:
+    made = fresh_key(args.data)
+    if made is None:
         return 2
-    key = PROXY_KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
+    key, hashed = made
     environment = f", environment: {args.environment}" if args.environment else ""
     print(f"The key, shown this once:\n  {key}\n")
     print("Its line under `keys:` in routing.yaml:")
-    print(f'  - {{alias: {args.alias}, hash: "{key_hash(key, secret)}"{environment}}}')
+    print(f'  - {{alias: {args.alias}, hash: "{hashed}"{environment}}}')
     return 0
 
 

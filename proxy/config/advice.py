@@ -17,6 +17,8 @@ from proxy.domain.price_doubts import doubts
 from proxy.domain.routing import Provider, Route, Timeouts
 
 Said = Iterator[tuple[Path, str]]
+_TELL_THEIR_COST = frozenset({"openrouter", "perplexity", "xai", "deepinfra"})
+"""Hosts whose replies say what the call cost, by label; `providers/openai_usage.py` reads it."""
 
 
 def advise(configuration: Configuration, env: Mapping[str, str], today: date) -> list[Problem]:
@@ -101,7 +103,7 @@ def _unpriced(configuration: Configuration, route: Route) -> Iterator[str]:
     customers' own, and its replies tell the model."""
     for target in (*route.targets, *route.fallback):
         provider, model = target.provider, target.model or route.pattern
-        if provider.kind == "azure_openai" or is_glob(model):
+        if provider.kind == "azure_openai" or provider.label in _TELL_THEIR_COST or is_glob(model):
             continue
         if not configuration.prices.find(provider.label, provider.name, model, date.max):
             yield f"{provider.name}/{model}"

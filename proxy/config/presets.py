@@ -46,3 +46,34 @@ PRESETS: dict[str, Preset] = {
 
 ZERO_CONFIGURATION = ("openai", "anthropic", "gemini")
 """Presets that stand as pass-through providers of the same name where the file lists none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What to look for in an environment: a key of the host in one of the variables, the first of them counts."""
+
+    preset: str
+    key_variables: tuple[str, ...]
+    example_model: str
+    """One that the built-in prices know, for the entries and examples of a new file."""
+    address_variable: str | None = None
+    """Holds the address of a host that has no public one."""
+
+
+ACCOUNTS = (
+    Account("openai", ("OPENAI_API_KEY",), "gpt-4.1-mini"),
+    Account("anthropic", ("ANTHROPIC_API_KEY",), "claude-haiku-4-5"),
+    Account("gemini", ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "gemini-2.5-flash"),
+    Account("azure_openai", ("AZURE_OPENAI_API_KEY",), "gpt-4.1-mini", "AZURE_OPENAI_ENDPOINT"),
+    Account("openrouter", ("OPENROUTER_API_KEY",), "openai/gpt-4.1-mini"),
+    Account("groq", ("GROQ_API_KEY",), "openai/gpt-oss-120b"),
+    Account("deepseek", ("DEEPSEEK_API_KEY",), "deepseek-chat"),
+    Account("mistral", ("MISTRAL_API_KEY",), "mistral-small-latest"),
+    Account("xai", ("XAI_API_KEY",), "grok-4.20"),
+    Account("together", ("TOGETHER_API_KEY",), "meta-llama/Llama-3.3-70B-Instruct-Turbo"),
+    Account("fireworks", ("FIREWORKS_API_KEY",), "accounts/fireworks/models/llama-v3p3-70b-instruct"),
+    Account("perplexity", ("PERPLEXITY_API_KEY",), "sonar"),
+    Account("deepinfra", ("DEEPINFRA_API_KEY",), "meta-llama/Llama-3.3-70B-Instruct"),
+    Account("cerebras", ("CEREBRAS_API_KEY",), "gpt-oss-120b"),
+)
+"""Known hosts with accounts, in the order in which one of them is preferred as the default of its dialect."""

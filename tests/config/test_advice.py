@@ -91,6 +91,11 @@ def test_a_whole_configuration_may_be_without_fault(tmp_path: Path) -> None:
              "set `retries`"],
         ),
         (
+            "providers: {openai: {preset: openai}, openrouter: {preset: openrouter}}\n"
+            "models: {nobody: {target: openrouter}}",
+            [],
+        ),
+        (
             "models: {gpt-4.1: {targets: [{provider: openai}, {provider: openai, model: gpt-4o}], fallback: [openai]}}",
             [],
         ),

@@ -33,7 +33,7 @@ BESIDE_A_PROXY = (
     "docs/troubleshooting.md",
 )
 """Pages for whoever has a proxy that runs and has had calls."""
-WALKED = {"README.md", "docs/quickstart.md", "docs/configuration.md", *BESIDE_A_PROXY}
+WALKED = {"README.md", "docs/quickstart.md", "docs/configuration.md", "docs/migrating-from-litellm.md", *BESIDE_A_PROXY}
 NOT_WALKED = {"CONTRIBUTING.md": "targets of make, each tested elsewhere"}
 
 
@@ -141,3 +141,13 @@ async def test_quickstart_ends_with_priced_and_labelled_calls(provider: Scripted
 def completed(posthog: ScriptedPostHog) -> list[Mapping[str, Any]]:
     """The good ends, by uuid once."""
     return [event for event in posthog.events.values() if event["event"] == COMPLETED]
+
+
+async def test_a_litellm_configuration_serves_the_same_apps(provider: ScriptedProvider, tmp_path: Path) -> None:
+    async with ScriptedPostHog() as posthog, Walk(tmp_path, provider.url, posthog.url) as walk:
+        for block in blocks(ROOT / "docs" / "migrating-from-litellm.md"):
+            await walk.follow(block)
+        await posthog.wait_for(lambda it: len(completed(it)) == 1)
+        told = completed(posthog)[0]["properties"]
+    assert (told["key_alias"], told["cost_status"], told["prompt_name"]) == ("all-apps", "priced", "greeting")
+    assert provider.ledger[-1].head.get("authorization") == "Bearer sk-test"

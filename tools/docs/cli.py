@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from proxy.cli import VERBS, command_parser
 
 PLACES = {
+    "init": "[configuration](configuration.md)",
+    "import": "[from LiteLLM's proxy](migrating-from-litellm.md)",
     "serve": "[deploy](deploy.md), [configuration](configuration.md)",
     "demo": "[README](../README.md)",
     "check": "[configuration](configuration.md#checking)",
