@@ -54,7 +54,7 @@ class SseFramer:
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Take the next bytes."""
-        if self._is_between and _is_one_data_line(chunk):
+        if self._is_between and len(chunk) <= self._window_bytes - _LIST_SLOT_BYTES and _is_one_data_line(chunk):
             return [Event(b"", chunk[6:-2])]
         events = self._feed(chunk)
         self._is_between = not (self._line or self._data or self._name or self._is_cut or self._ended_in_cr)
