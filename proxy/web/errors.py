@@ -3,6 +3,7 @@
 Each envelope carries a fixed code, a text of ours and an incident id that also stands in the log.
 """
 
+import logging
 import secrets
 from typing import Any
 
@@ -11,6 +12,8 @@ from aiohttp import web
 
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ProxyError, Unauthenticated
+
+log = logging.getLogger(__name__)
 
 _OPENAI_TYPE = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 _ANTHROPIC_TYPE = {**_OPENAI_TYPE, 413: "request_too_large", 504: "timeout_error", 503: "overloaded_error"}
@@ -48,8 +51,11 @@ def envelope(error: ProxyError, dialect: Dialect, incident_id: str) -> dict[str,
 
 
 def error_response(error: ProxyError, dialect: Dialect, incident_id: str | None = None) -> web.Response:
-    """A whole reply for an error of the proxy's own."""
-    incident_id = incident_id or new_incident_id()
+    """A whole reply for an error of the proxy's own. One without an id that was told already is told here."""
+    if incident_id is None:
+        incident_id = new_incident_id()
+        said = {"incident_id": incident_id, "code": error.code, "http_status": error.http_status}
+        log.info("request refused", extra=said)
     body = orjson.dumps(envelope(error, dialect, incident_id))
     response = web.Response(status=error.http_status, body=body, content_type="application/json")
     response.headers["Server"] = "promptlane"

@@ -122,3 +122,14 @@ def test_a_401_says_how_to_authenticate_and_a_503_when_to_return() -> None:
     assert error_response(Overloaded("Text."), Dialect.OPENAI).headers["Retry-After"] == "1"
     for error in (BadRequest("Text."), UpstreamTimeout("Text.")):
         assert not {"WWW-Authenticate", "Retry-After"} & set(error_response(error, Dialect.OPENAI).headers)
+
+
+def test_every_incident_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """By whoever made its id: the gateway knows the call and tells more."""
+    caplog.set_level("INFO")
+    error_response(BadRequest("Text.", code="bad_path"), Dialect.OPENAI, "inc_told")
+    assert caplog.records == []
+    reply = error_response(BadRequest("Text.", code="bad_path"), Dialect.OPENAI)
+    (told,) = (vars(record) for record in caplog.records)
+    assert told["incident_id"] == reply.headers["X-Request-Id"]
+    assert (told["code"], told["http_status"]) == ("bad_path", 400)
