@@ -43,7 +43,7 @@ format-check: $(READY)
 
 .PHONY: house
 house: $(READY)
-	@$(BIN)/pytest -q tests/test_house.py tests/test_pages.py
+	@$(BIN)/pytest -q tests/test_house.py tests/test_pages.py tests/test_troubleshooting.py
 
 .PHONY: fmt
 fmt: $(READY) ## Format the code and mend what ruff can mend

@@ -45,14 +45,19 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
 
 
 def answered_codes() -> set[tuple[str, str]]:
-    """Code and status of each error that is made somewhere, or chosen from a table to be made."""
+    """Code and status of each error that is made somewhere, or chosen from a table to be made.
+
+    A code that is handed on, from another process or a variable, was made elsewhere.
+    """
     classes = {made.__name__: made for made in errors(ProxyError)}
     found = set()
     for _, call in calls():
         if isinstance(call.func, ast.Name) and call.func.id in classes:
             made = classes[call.func.id]
-            codes = [ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg == "code"]
-            found.add((codes[0] if codes else made.error_type.value, str(made.http_status)))
+            given = next((keyword.value for keyword in call.keywords if keyword.arg == "code"), None)
+            if given is None or isinstance(given, ast.Constant):
+                code = made.error_type.value if given is None else str(given.value)
+                found.add((code, str(made.http_status)))
     by_patience = import_module("proxy.pipeline.patience")._MESSAGES
     return found | {(made.error_type.value, str(made.http_status)) for made in by_patience}
 
