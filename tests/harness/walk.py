@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.harness.pages import ROOT, Block
-from tests.harness.serve import SECRET, posthog_environment, upstream_environment
+from tests.harness.serve import posthog_environment, upstream_environment
 
 PATIENCE_S = 60
 _TERMINAL = Path(__file__).parent / "walk.sh"
@@ -43,7 +43,6 @@ class Walk:
             "HOME": str(self.home),
             "OPENAI_API_KEY": "sk-test",
             "PROMPTLANE_PORT": str(self.port),
-            "PROMPTLANE_SECRET": SECRET,
             "PYTHONUNBUFFERED": "1",
             "NO_PROXY": "127.0.0.1",
             "WALK": str(self._own),

@@ -1,10 +1,14 @@
 # What a reader's terminal is to a walk through a page (tests/harness/walk.py): sourced before each block.
 # Commands that run until they are stopped are left running in the background, as they would in another terminal.
 
+runs() { # a dead process whose new parent has not noticed does not
+  kill -0 "$1" 2>/dev/null && ! grep -qs '^State:.*zombie' "/proc/$1/status"
+}
+
 stop_serving() {
   [ -f "$WALK/pid" ] || return 0
   kill "$(cat "$WALK/pid")" 2>/dev/null || true
-  while kill -0 "$(cat "$WALK/pid")" 2>/dev/null; do command sleep 0.02; done
+  while runs "$(cat "$WALK/pid")"; do command sleep 0.02; done
   rm "$WALK/pid"
 }
 
@@ -14,7 +18,7 @@ in_background() { # until it listens; one at a time, as they all take the same p
   command promptlane "$@" >"$WALK/out" 2>"$WALK/err" &
   echo $! >"$WALK/pid"
   until grep -q 'listening on' "$WALK/out"; do
-    kill -0 "$(cat "$WALK/pid")" 2>/dev/null || { cat "$WALK/err" >&2; return 1; }
+    runs "$(cat "$WALK/pid")" || { cat "$WALK/err" >&2; return 1; }
     command sleep 0.02
   done
   cat "$WALK/out"
@@ -25,7 +29,7 @@ until_it_says_something() {
   command promptlane "$@" >"$WALK/said" 2>"$WALK/err" &
   local pid=$!
   until [ -s "$WALK/said" ]; do
-    kill -0 $pid 2>/dev/null || { cat "$WALK/err" >&2; return 1; }
+    runs $pid || { cat "$WALK/err" >&2; return 1; }
     command sleep 0.02
   done
   kill $pid

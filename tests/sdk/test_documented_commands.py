@@ -134,7 +134,7 @@ async def test_quickstart_ends_with_priced_and_labelled_calls(provider: Scripted
         assert (told["prompt_name"], told["status"], told["cost_status"]) == ("greeting", "success", "priced")
         assert told["estimated_cost_usd"] > 0
         assert told["usage_source"] == "provider"
-    assert ends["greeting_v2"]["properties"]["key_alias"] == "web-app"
+    assert ends["greeting_v2"]["properties"]["key_alias"] == "app"
     assert {record.head.get("authorization") for record in provider.ledger[-2:]} == {"Bearer sk-test"}
 
 

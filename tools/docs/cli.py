@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from proxy.cli import VERBS, command_parser
 
 PLACES = {
-    "init": "[configuration](configuration.md)",
+    "init": "[quick start](quickstart.md#4-with-your-key)",
     "import": "[from LiteLLM's proxy](migrating-from-litellm.md)",
     "serve": "[deploy](deploy.md), [configuration](configuration.md)",
     "demo": "[README](../README.md)",
