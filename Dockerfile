@@ -28,6 +28,6 @@ EXPOSE 4000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
     CMD ["python", "-c", "import http.client, os; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['PROMPTLANE_PORT']), timeout=2); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
 
-# SIGTERM drains for up to 30 s: stop with `docker stop --time 35`.
+# SIGTERM drains for up to 30 s, and what follows takes up to 25 s: stop with `docker stop --time 60`.
 ENTRYPOINT ["python", "-m", "proxy.cli"]
 CMD ["serve"]

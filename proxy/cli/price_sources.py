@@ -15,7 +15,7 @@ from proxy.domain.rates import Price
 
 INSTALLED = ""
 """`--litellm` without a file: the map of the installed package."""
-_NO_GENAI = 'genai-prices is not installed: pip install "promptlane[prices]"'
+_NO_GENAI = "genai-prices is not installed: pip install genai-prices"
 _NO_LITELLM = (
     "litellm is not installed; it need not be: name its price map after --litellm, a wheel (pip download --no-deps "
     f"litellm) or the file {Path(MEMBER).name}"

@@ -14,6 +14,8 @@ from proxy.config.fields import Section
 from proxy.domain.policy import Telemetry
 
 PACKAGE = "opentelemetry.exporter.otlp.proto.http"
+DISTRIBUTIONS = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
+"""Those of the extra `otel`."""
 QUEUE, BATCH = "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
 DEFAULT_BATCH_SPANS = 512
 SAMPLERS = ("always_on", "always_off", "traceidratio")
@@ -35,7 +37,7 @@ def compile_telemetry(document: Document, section: OtelSection, env: Mapping[str
     if is_disabled or not (section.traces or section.metrics):
         return Telemetry()
     if not _is_installed():
-        document.report(("otel",), 'the packages for it are not installed; run: pip install "promptlane[otel]"')
+        document.report(("otel",), f"the packages for it are not installed; run: pip install {' '.join(DISTRIBUTIONS)}")
     given = [(name, is_good, need) for names, is_good, need in _CHECKS for name in names if env.get(name)]
     wrong = [(name, need) for name, is_good, need in given if not is_good(env[name])]
     for name, need in wrong:

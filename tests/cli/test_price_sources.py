@@ -70,9 +70,9 @@ def test_a_file_that_is_no_map_is_named(tmp_path: Path, name: str, content: byte
 @pytest.mark.parametrize(
     ("litellm", "genai", "words"),
     [
-        (None, True, ['pip install "promptlane[prices]"']),
+        (None, True, ["pip install genai-prices"]),
         (INSTALLED, False, ["pip download --no-deps litellm"]),
-        (None, False, ["pip download --no-deps litellm", 'pip install "promptlane[prices]"']),
+        (None, False, ["pip download --no-deps litellm", "pip install genai-prices"]),
     ],
 )
 def test_what_is_not_installed_is_said_with_the_way_to_it(litellm: str | None, genai: bool, words: list[str]) -> None:
