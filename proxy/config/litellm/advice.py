@@ -18,7 +18,7 @@ _CACHE = "replies are not cached here; the providers' own prompt caches work, an
 _DATABASE = "there is no database: keys, teams and models that LiteLLM keeps in one are not in this file"
 _GUARDRAILS = "no prompt or output is inspected here: keep guardrails in the app, or call them from it"
 _COOL_DOWN = "no cool-down is set here: each call tries its target, then the fallbacks"
-_CALLBACK = "events go to PostHog alone; `/metrics` is for Prometheus"
+_CALLBACK = "events go to PostHog alone; what takes OpenTelemetry is told by `otel: {traces: true}` in analytics.yaml"
 _STATE = "nothing is shared between proxies: each draws targets for itself"
 _LOGS = "logs are JSON lines; PROMPTLANE_LOG_LEVEL sets how much they say"
 _PRIVATE = "no prompt or output is ever in an event or a log line"
@@ -133,6 +133,7 @@ ENVIRONMENT_VARIABLES = _table(
 _CALLBACKS = {
     "posthog": (_MOOT, "built in: set POSTHOG_API_KEY, and POSTHOG_HOST for the EU (LiteLLM: POSTHOG_API_URL)"),
     "prometheus": (_MOOT, "built in: /metrics"),
+    "otel": (_STEP, "it is `otel: {traces: true}` in analytics.yaml, and OTEL_EXPORTER_OTLP_ENDPOINT"),
 }
 _CALLBACK_KEYS = ("success_callback", "failure_callback", "callbacks", "service_callbacks")
 

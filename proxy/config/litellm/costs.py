@@ -25,6 +25,7 @@ _SEARCHES = "search_context_cost_per_query"
 _COST = re.compile(rf"(?P<rate>\w+?)(?:_above_(?P<thousands>\d{{1,6}})k_tokens)?(?P<tier>{'|'.join(TIERS)})?")
 
 Rates = Mapping[str, Plain]
+FREE: Rates = {"free": True}
 
 
 @dataclass(slots=True)
@@ -36,19 +37,19 @@ class _Card:
         return {**self.rates, **({"service_tiers": self.tiers} if self.tiers else {})}
 
 
-def is_cost(key: str) -> bool:
+def _is_cost(key: str) -> bool:
     """True for what LiteLLM calls its prices, also those that have no counterpart here."""
     return "cost_per_" in key or "_cost" in key
 
 
-def costs_of(ledger: Ledger, params: Mapping[str, Part], info: Part) -> Rates | None:
-    """The rates of a deployment as pricing.yaml has them; empty where it has none, None where it is free.
+def costs_of(ledger: Ledger, params: Mapping[str, Part], info: Part) -> Rates:
+    """The rates of a deployment as pricing.yaml has them, FREE where all are 0; empty where it has none.
 
     Parameters win over `model_info`.
     """
-    given = {key: part for key, part in params.items() if is_cost(key)}
+    given = {key: part for key, part in params.items() if _is_cost(key)}
     for key, part in info.members().items():
-        if is_cost(key) and part.value is not None and given.setdefault(key, part) is not part:
+        if _is_cost(key) and part.value is not None and given.setdefault(key, part) is not part:
             ledger.moot(part, "`litellm_params` has a price too, which wins")
     cards: dict[int, _Card] = {}
     for key, part in given.items():
@@ -58,7 +59,7 @@ def costs_of(ledger: Ledger, params: Mapping[str, Part], info: Part) -> Rates | 
         ledger.lost(next(iter(given.values())), "a price needs rates without a threshold and without a tier, too")
         return {}
     if standard.rates and not cards and not standard.tiers and not any(standard.rates.values()):
-        return None
+        return FREE
     longer: list[Plain] = [{"above_input_tokens": above, **card.written()} for above, card in sorted(cards.items())]
     return {**standard.written(), **({"long_context": longer} if longer else {})}
 

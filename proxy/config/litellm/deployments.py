@@ -93,7 +93,11 @@ def variable_named_by(part: Part) -> str | None:
 
 
 class _LeftOut(Exception):
-    """The entry can be no target; the remark is made."""
+    """The entry can be no target, because of one part of it."""
+
+    def __init__(self, part: Part, message: str) -> None:
+        self.part, self.message = part, message
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,18 +113,18 @@ class Reader:
         """The entry as a target; None, with the remark made, where it can be none."""
         try:
             return self._deployment(entry)
-        except _LeftOut:
-            self.ledger.settle(entry)
+        except _LeftOut as reason:
+            self.ledger.leave_out(entry, reason.part, reason.message)
             return None
 
     def _deployment(self, entry: Part) -> Deployment:
         params, alias = self._params(entry), entry.get("model_name")
         model, declared = params.get("model"), params.get("custom_llm_provider")
         if alias is None or alias.text is None or model is None or model.text is None:
-            raise self._left_out(entry, "an entry needs a `model_name` and, in `litellm_params`, a `model`: both text")
+            raise _LeftOut(entry, "an entry needs a `model_name` and, in `litellm_params`, a `model`: both text")
         prefix, name = hosts.prefix_of(model.text, declared.text if declared else None)
         if prefix is None or prefix not in HOSTS:
-            raise self._left_out(model, f"{shown(model.text)}: {hosts.why_not(prefix, name)}")
+            raise _LeftOut(model, hosts.why_not(prefix, name))
         host = HOSTS[prefix]
         pattern, sent = self._names(entry.members()["model_name"], alias.text, hosts.provider_model(prefix, name))
         upstream = self._upstream(host, params)
@@ -129,10 +133,6 @@ class Reader:
         if name.startswith("responses/"):
             self.ledger.lost(model, "calls go to the endpoint that the app names; LiteLLM sent chat to /v1/responses")
         return Deployment(entry=entry, params=params, pattern=pattern, upstream=upstream, model=sent)
-
-    def _left_out(self, part: Part, message: str) -> _LeftOut:
-        self.ledger.lost(part, f"{message}; the entry is left out")
-        return _LeftOut()
 
     def _params(self, entry: Part) -> dict[str, Part]:
         """The parameters over those of the credential that they name; empty ones count as absent."""
@@ -148,14 +148,14 @@ class Reader:
     def _names(self, at: Part, alias: str, model: str) -> tuple[str, str | None]:
         """What apps call and what the provider gets; a `*` in both must stand for the same."""
         if not is_pattern(alias) or not is_name(model):
-            raise self._left_out(at, "a name has 1 to 200 visible characters, none of ?[]{}()|^$\\, and is no secret")
+            raise _LeftOut(at, "a name has 1 to 200 visible characters, none of ?[]{}()|^$\\, and is no secret")
         if "*" not in model:
             return alias, model
         if alias == model:
             return alias, None
         prefix = alias.removesuffix(model)
         if not alias.endswith(model) or not prefix.endswith("/"):
-            raise self._left_out(at, "names are replaced as a whole, not in the part that a `*` stands for")
+            raise _LeftOut(at, "names are replaced as a whole, not in the part that a `*` stands for")
         self.ledger.step(at, f"apps leave out {shown(prefix)}: the name that they send reaches the provider as it is")
         return model, None
 
@@ -185,16 +185,16 @@ class Reader:
         name = variable_named_by(part) if part is not None else host.address_variable
         part = part or params["model"]
         if host.preset == "gemini":
-            raise self._left_out(part, "LiteLLM speaks Gemini's own dialect there; add a provider with `kind: gemini`")
+            raise _LeftOut(part, "LiteLLM speaks Gemini's own dialect there; add a provider with `kind: gemini`")
         if name is not None:
             self.ledger.step(part, f"{name} must hold the address, without a slash at its end")
             return hosts.provider_address(host.preset, f"${{{name}}}")
         try:
             address = base_address(hosts.provider_address(host.preset, part.text or ""))
         except ValueError as error:
-            raise self._left_out(part, str(error)) from None
+            raise _LeftOut(part, str(error)) from None
         if is_secret(address):
-            raise self._left_out(part, "this address looks as if it held a secret")
+            raise _LeftOut(part, "this address looks as if it held a secret")
         self.ledger.settle(part)
         return address
 

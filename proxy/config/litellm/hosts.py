@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from proxy.config.presets import PRESETS, Kind
+from proxy.config.problems import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ HOSTS = {
 _GEMINI_OPENAI_SURFACE = "https://generativelanguage.googleapis.com/v1beta/openai"
 
 _BEDROCK = "Bedrock speaks no dialect that this version passes through; Claude is also at Anthropic's own API"
-_VERTEX = "Vertex AI takes short-lived tokens of Google Cloud; Gemini is also at `gemini/`, with an API key"
+_VERTEX = "Vertex AI takes short-lived tokens of Google Cloud; Gemini and Claude are also at their makers' own APIs"
 _SAGEMAKER = "SageMaker speaks no dialect that this version passes through"
 _REASONS = {
     "bedrock": _BEDROCK,
@@ -96,14 +97,14 @@ def prefix_of(model: str, declared: str | None) -> tuple[str | None, str]:
 
 
 def why_not(prefix: str | None, model: str) -> str:
-    """Why a prefix leads nowhere, and what to do instead."""
-    if model == "*":
+    """Why a prefix leads nowhere, and what to do instead; the same for all models of it, so that they share a line."""
+    if prefix is None and model == "*":
         return "any model of any provider: write one entry for each provider, such as `openai/*`"
     if prefix is None:
         return "nothing says which provider the model is of: write it before the name, as in `openai/…`"
     return _REASONS.get(prefix) or (
-        "no host of that prefix is known here; if it speaks OpenAI's dialect, add a provider with `kind: openai`, "
-        "its `base_url` and a `key_env`"
+        f"no host of the prefix {shown(prefix)} is known here; if it speaks OpenAI's dialect, add a provider with "
+        "`kind: openai`, its `base_url` and a `key_env`"
     )
 
 

@@ -193,7 +193,8 @@ class _Builder:
             return None
         if node.tag == "tag:yaml.org,2002:bool":
             return text.lower() in {"yes", "true", "on"}
-        return Decimal(text) if node.tag in _NUMBER_TAGS and _NUMBER.fullmatch(text) else text
+        digits = text.replace("_", "")  # YAML 1.1 allows 20_000
+        return Decimal(digits) if node.tag in _NUMBER_TAGS and _NUMBER.fullmatch(digits) else text
 
     def _members(self, node: yaml.MappingNode, path: Path) -> dict[str, Part]:
         """The members, with what `<<` brings in below them: own keys win, then the mapping that is named first."""

@@ -54,6 +54,15 @@ class Ledger:
         """Could not be translated."""
         self.remark(Verdict.LOST, message, part)
 
+    def leave_out(self, entry: Part, part: Part, message: str) -> None:
+        """The entry comes to nothing because of a part of it: what was said of it before is void."""
+        depth = len(entry.path)
+        said = [each for each in self.remarks if (each.file, each.path[:depth]) == (entry.file, entry.path)]
+        for remark in said:
+            del self.remarks[remark]
+        self.lost(part, f"{message}; the entry is left out")
+        self.settle(entry)
+
     def step(self, part: Part, message: str) -> None:
         """Asks for something that no file can do."""
         self.remark(Verdict.STEP, message, part)

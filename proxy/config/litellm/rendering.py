@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from proxy.config.json_schema import editor_line
-from proxy.config.litellm.costs import Rates
+from proxy.config.litellm.costs import FREE, Rates
 from proxy.config.litellm.deployments import Upstream
 from proxy.config.litellm.remarks import Remark, Verdict, listing
 from proxy.config.litellm.routes import Route
@@ -43,7 +43,7 @@ def routing_text(
     return "\n".join(lines) + "\n"
 
 
-def pricing_text(source: str, prices: Mapping[tuple[str, str], Rates | None]) -> str:
+def pricing_text(source: str, prices: Mapping[tuple[str, str], Rates]) -> str:
     """The text of pricing.yaml."""
     lines = [
         editor_line("pricing"),
@@ -60,7 +60,7 @@ def pricing_text(source: str, prices: Mapping[tuple[str, str], Rates | None]) ->
     ]
     for (provider, model), rates in prices.items():
         lines.append(f"  - match: {flow({'provider': provider, 'model': model})}")
-        if rates is None:
+        if rates == FREE:
             lines.append("    free: true")
         else:
             first, *others = [f"{scalar(key)}: {flow(value)}" for key, value in rates.items()]

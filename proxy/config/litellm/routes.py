@@ -57,7 +57,7 @@ def compatible(ledger: Ledger, deployments: Sequence[Deployment]) -> list[Deploy
         if reason is None:
             kept.append(deployment)
         else:
-            ledger.lost(deployment.entry, f"{reason}; the entry is left out")
+            ledger.leave_out(deployment.entry, deployment.entry, reason)
     return kept
 
 
@@ -121,7 +121,7 @@ class Router:
             share = self._number(part) if measure else Fraction(1)
             ref = self.ref(deployment)
             shares[ref] = shares.get(ref, Fraction(0)) + max(Fraction(0), share or Fraction(0))
-            if part is not None and measure != "weight":
+            if part is not None and share is not None and measure != "weight":
                 self.ledger.lost(part, f"{RATES}; it became the weight" if len(group) > 1 else RATES)
         return dict(zip(shares, _whole(list(shares.values())), strict=True))
 

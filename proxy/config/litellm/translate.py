@@ -131,13 +131,13 @@ def _routes(router: Router, settings: _Settings, deployments: Iterable[Deploymen
     return routes
 
 
-def _prices(ledger: Ledger, names: Mapping[Deployment, str]) -> dict[tuple[str, str], Rates | None]:
+def _prices(ledger: Ledger, names: Mapping[Deployment, str]) -> dict[tuple[str, str], Rates]:
     """The rates by provider and model; of two for the same the first counts."""
-    prices: dict[tuple[str, str], Rates | None] = {}
+    prices: dict[tuple[str, str], Rates] = {}
     for deployment, provider in names.items():
         info = deployment.entry.section("model_info")
         rates = costs_of(ledger, deployment.params, info)
-        if rates is not None and not rates:
+        if not rates:
             continue
         key = (provider, _priced_model(ledger, deployment, info))
         if not is_pattern(key[1]):
