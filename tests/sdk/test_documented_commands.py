@@ -27,13 +27,19 @@ WORDS = "word0 word1 word2 word3 word4 word5 word6 word7"
 RUNNABLE = {"sh", "python", "js", "diff"}
 BESIDE_A_PROXY = (
     "docs/deploy.md",
-    "docs/migrating-from-helicone.md",
     "docs/migrating-from-posthog-wrappers.md",
     "docs/operations.md",
     "docs/troubleshooting.md",
 )
 """Pages for whoever has a proxy that runs and has had calls."""
-WALKED = {"README.md", "docs/quickstart.md", "docs/configuration.md", "docs/migrating-from-litellm.md", *BESIDE_A_PROXY}
+WALKED = {
+    "README.md",
+    "docs/quickstart.md",
+    "docs/configuration.md",
+    "docs/migrating-from-helicone.md",
+    "docs/migrating-from-litellm.md",
+    *BESIDE_A_PROXY,
+}
 NOT_WALKED = {"CONTRIBUTING.md": "targets of make, each tested elsewhere"}
 
 
@@ -62,15 +68,19 @@ async def test_beside_a_running_proxy(page: str, provider: ScriptedProvider, tmp
         await begin(walk)
         for block in blocks(ROOT / page):
             await walk.follow(block)
+
+
+async def test_headers_of_helicone_mean_what_the_page_says(provider: ScriptedProvider, tmp_path: Path) -> None:
+    async with ScriptedPostHog() as posthog, Walk(tmp_path, provider.url, posthog.url) as walk:
+        await begin(walk)
+        for block in blocks(ROOT / "docs" / "migrating-from-helicone.md"):
+            await walk.follow(block)
         await walk.follow(Block("sh", "promptlane calls ls --json --prompt greeting\n"))
-    if page == "docs/migrating-from-helicone.md":
-        told = json.loads(walk.said)
-        assert told["distinct_id"] == "user_1"
-        assert (told["properties"]["$session_id"], told["properties"]["prompt_version_id"]) == (
-            "session_1",
-            "greeting_v1",
-        )
-        assert "helicone" not in repr(provider.ledger[-1].head.headers).lower()
+    told = json.loads(walk.said)
+    assert told["distinct_id"] == "user_1"
+    assert told["properties"]["$session_id"] == "session_1"
+    assert told["properties"]["prompt_version_id"] == "greeting_v1"
+    assert "helicone" not in repr(provider.ledger[-1].head.headers).lower()
 
 
 async def begin(walk: Walk) -> None:
