@@ -10,19 +10,22 @@ What `reply_writer` needs of it, so that a reply is written without aiohttp's ow
 """
 
 import asyncio
+import logging
 import socket
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ProxyError, RequestError
 from proxy.web.errors import error_response
+
+log = logging.getLogger(__name__)
 
 HEADER_BLOCK_BYTES = 32_768
 HEADER_COUNT = 128
@@ -124,6 +127,8 @@ class HardenedRequestHandler(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what could not be parsed or handled, in our words alone; the connection closes."""
+        if exc is not None and not isinstance(exc, HttpProcessingError | RequestPayloadError):
+            log.error("a bug outside of a call", exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("The reply had begun; nothing more can be said on this connection.")
         response = error_response(_public_error(status, exc), Dialect.OPENAI)
@@ -131,7 +136,7 @@ class HardenedRequestHandler(RequestHandler):
         return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Say nothing: aiohttp's messages quote the request. The gateway logs its own failures."""
+        """Say nothing: aiohttp's messages quote the request. `handle_error` tells of what is ours."""
 
     def log_debug(self, *args: Any, **kw: Any) -> None:
         """Say nothing, for the same reason."""
