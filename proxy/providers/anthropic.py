@@ -22,6 +22,7 @@ class MessagesCodec:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
+        draft.text_key = b'"text":"'
         self._tally = UsageTally()
         self._blocks: set[object] = set()
 
@@ -60,7 +61,8 @@ class MessagesCodec:
     def _read_delta(self, delta: Json) -> None:
         kind = delta.get("type")
         if kind == "text_delta":
-            self._draft.add_answer(text(delta.get("text")))
+            self._draft.only_text = text(delta.get("text"))
+            self._draft.add_answer(self._draft.only_text)
         elif kind == "input_json_delta":
             self._draft.add_text(text(delta.get("partial_json")))
         elif kind == "thinking_delta":

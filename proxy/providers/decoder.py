@@ -15,6 +15,7 @@ import orjson
 from proxy.domain.meter import Reading, StreamEnd
 from proxy.domain.usage import Usage, UsageSource
 from proxy.providers.draft import Draft
+from proxy.providers.likeness import Likeness
 from proxy.providers.sse import TAIL_BYTES, Event, SseFramer
 from proxy.providers.untrusted import Json
 
@@ -27,7 +28,11 @@ _SALVAGE_ATTEMPTS = 8
 
 
 class Codec(Protocol):
-    """Reads the JSON objects of one dialect into the draft it was made with. May be given anything."""
+    """Reads the JSON objects of one dialect into the draft it was made with. May be given anything.
+
+    Of an event that said nothing but a text of the answer, what it said before not counted, it may tell the draft's
+    `only_text`, and of its dialect once the draft's `text_key`: then events that are alike need not be parsed.
+    """
 
     def on_event(self, name: str, body: Json) -> None:
         """The data of one event; `name` is its `event:` field or empty."""
@@ -73,6 +78,7 @@ class ReplyDecoder:
         self._framer: SseFramer | None = None
         self._document = bytearray()
         self._is_cut = False
+        self._likeness = Likeness(draft.text_key)
 
     def feed(self, chunk: bytes, at_ns: int) -> None:
         """Take the next bytes."""
@@ -111,6 +117,9 @@ class ReplyDecoder:
             del self._document[:-TAIL_BYTES]
 
     def _take(self, event: Event) -> None:
+        if (answer := self._likeness.text_of(event)) is not None:
+            self._draft.add_answer(answer)
+            return
         if event.data.startswith(b"[DONE]"):
             self._draft.saw_done = True
             return
@@ -121,7 +130,10 @@ class ReplyDecoder:
         if name == "error" or _is_error(body):
             self._draft.fail(body or {})
         if body is not None or event.is_cut:
+            self._draft.only_text = ""
             self._tell(self._codec.on_event, name, body or {})
+            if self._draft.only_text:
+                self._likeness.learn(event, self._draft.only_text)
 
     def _read_document(self, *, broken: bool) -> None:
         if self._is_cut:

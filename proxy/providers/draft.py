@@ -46,6 +46,10 @@ class Draft:
         """The dialect's own mark of a whole reply was seen."""
         self.is_pending = False
         self.malformed_events = 0
+        self.only_text = ""
+        """All that the event just read has to say, where that is a text of the answer; set by codecs that know."""
+        self.text_key = b""
+        """How the member begins on the wire in which such a text stands, up to its quote."""
 
     @property
     def output_text(self) -> str:

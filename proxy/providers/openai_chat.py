@@ -16,6 +16,7 @@ class ChatCodec:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
+        draft.text_key = b'"content":"'
         self._finish_reasons: dict[int, str | None] = {}
         """By choice; None while it is still being written."""
         self._calls: dict[tuple[int, object], str] = {}
@@ -29,6 +30,8 @@ class ChatCodec:
     def on_event(self, _name: str, body: Json) -> None:
         """One chunk."""
         self._read(body, "delta")
+        if self._draft.only_text and len(body["choices"]) != 1:
+            self._draft.only_text = ""
 
     def on_document(self, body: Json) -> None:
         """A whole reply."""
@@ -91,6 +94,7 @@ class ChatCodec:
         if isinstance(content, str):
             draft.add_answer(content)
             if len(message) == 1:  # the usual delta
+                draft.only_text = content
                 return
         elif content:
             self._read_parts(content)
