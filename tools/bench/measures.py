@@ -44,8 +44,8 @@ class Size:
 
     def scripts(self) -> list[Script]:
         """All that the measures ask for; streams that are held last as long as they are watched."""
-        held_events = self._events(self.held_gap_us, self.held_ramp_s, self.held_seconds)
-        slow_events = self._events(self.slow_gap_us, self.slow_ramp_s, self.slow_seconds)
+        held_events = 8 + int((self.held_ramp_s + 0.2 + self.held_seconds) * 1e6 / self.held_gap_us)
+        slow_events = 3 + int((self.slow_ramp_s + 0.2 + self.slow_seconds) * 1e6 / self.slow_gap_us)
         return [
             plain("plain"),
             stream("stream"),
@@ -63,10 +63,6 @@ class Size:
     def slow_seconds(self) -> float:
         """A whole number of gaps, so that each stream owes the same."""
         return max(1, round(2 * self.seconds / (self.slow_gap_us / 1e6))) * self.slow_gap_us / 1e6
-
-    @staticmethod
-    def _events(gap_us: int, ramp_s: float, seconds: float) -> int:
-        return 8 + int((ramp_s + 0.2 + seconds) * 1e6 / gap_us)
 
 
 QUICK = Size(seconds=0.3, rounds=1, connections=8, held=(10, 40), held_ramp_s=0.2,

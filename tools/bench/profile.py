@@ -1,10 +1,13 @@
 """Sample where a proxy under full load spends its time: `python -m tools.bench.profile`.
 
-The proxy runs as the benchmark's row of the same name, with everything on; py-spy looks at its stack from outside, a
-thousand times a second. As `top` the functions are listed by the share of samples in which they themselves ran.
+The proxy runs as the benchmark's row of the same name, with everything on; py-spy looks at its stack from outside, 250
+times a second. As `top`, parts of the program are listed by the share of samples in which they were the innermost of
+our own or of aiohttp, and functions by the share in which they themselves ran. Only what holds the interpreter is
+counted: not waiting, nor what SQLite does meanwhile.
 """
 
 import argparse
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -19,7 +22,7 @@ from tools.bench.site import GatewayDown, Site, site
 
 PY_SPY = Path(sys.executable).parent / "py-spy"
 RESULTS = Path("bench-results")
-RATE_HZ = 1000
+RATE_HZ = 250
 SHOWN = 40
 LOADS = ("plain", "stream", "held")
 
@@ -52,13 +55,13 @@ def _profile(place: Site, options: argparse.Namespace) -> int:
             load = held(script, 1000, ramp_s=Size().held_ramp_s, seconds=options.seconds)
         found = stack.enter_context(place.rig.beside(load, gateway.target))
         command: list[str | Path] = [PY_SPY, "record", "--pid", str(gateway.target.pid), "--output", path]
-        command += ["--duration", str(options.seconds), "--rate", str(RATE_HZ), "--nonblocking"]
+        command += ["--duration", str(options.seconds), "--rate", str(RATE_HZ), "--gil"]
         command += ["--format", "flamegraph" if options.format == "flamegraph" else "raw"]
         sampled = subprocess.run(command, capture_output=True, text=True, check=False)
     if sampled.returncode:
         raise RigDown(f"py-spy does not sample here:\n{sampled.stderr.strip()}")
     if options.format == "top":
-        print("\n".join(top(path.read_text(), SHOWN)))
+        print("\n".join([*parts(path.read_text()), "", *top(path.read_text(), SHOWN)]))
     print(f"{found[0].replies} replies and {found[0].errors} errors while sampled; {options.format} in {path}")
     return 0
 
@@ -78,6 +81,22 @@ def top(samples: str, shown: int) -> list[str]:
     for name, taken in own.most_common(shown):
         lines.append(f"{taken / total:8.1%}  {with_callees[name] / total:14.1%}  {name}")
     return lines
+
+
+def parts(samples: str) -> list[str]:
+    """The share of each folder: of the innermost frame of a stack that is in the proxy or in aiohttp."""
+    found: Counter[str] = Counter()
+    for line in samples.splitlines():
+        stack, _, count = line.rpartition(" ")
+        places = [part for part in map(_part, reversed(stack.split(";"))) if part]
+        found[places[0] if places else "event loop, and the rest"] += int(count)
+    total = found.total() or 1
+    return [f"{taken / total:8.1%}  {part}" for part, taken in found.most_common()]
+
+
+def _part(frame: str) -> str | None:
+    place = re.search(r"\((?:proxy/([a-z_]+(?:/[a-z_]+(?=/))?)|(aiohttp)/)", frame)
+    return (place[1] or place[2]) if place else None
 
 
 def _function(frame: str) -> str:

@@ -64,7 +64,7 @@ worker_rlimit_nofile {machine.OPEN_FILES};
 daemon off;
 pid {place.folder / "pid"};
 error_log stderr crit;
-events {{ worker_connections {machine.OPEN_FILES}; }}
+events {{ worker_connections 20000; }}
 http {{
 {paths}
   access_log off;

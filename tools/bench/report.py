@@ -240,7 +240,7 @@ def notes(results: Results) -> list[str]:
     said = [f"{row} FAILED: {problem}" for row, problems in results.problems.items() for problem in problems[:3]]
     for name, what in (("plain_core_share", "requests/s"), ("streams_core_share", "streams/s")):
         said += [
-            f"{row} used {share:.0%} of its core for {what}: the rig held it back, and ratios to it flatter."
+            f"{row} used {share:.0%} of its core for {what}: the rig or other work held it back; trust CPU µs."
             for row in (NGINX, BARE)
             if (share := results.core_share(row, name)) < FULL_CORE
         ]
