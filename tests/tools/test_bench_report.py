@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tools.bench.machine import CpuTimes, shares_of_others
 from tools.bench.plots import Plot, draw
 from tools.bench.report import FIGURES, Results, as_json, from_json, mark, markdown, notes, table
 
@@ -88,3 +89,9 @@ def test_each_axis_is_drawn_with_a_line_for_each_gateway() -> None:
     points = [float(part) for pair in lines[0].get("points", "").split() for part in pair.split(",")]
     assert points[2] > points[0]
     assert points[3] > points[1], "a smaller figure is drawn lower"
+
+
+def test_what_others_used_of_the_machine_is_told() -> None:
+    before = CpuTimes(total_s=100, idle_s=50, stolen_s=1, own_s=10)
+    after = CpuTimes(total_s=200, idle_s=80, stolen_s=6, own_s=55)
+    assert shares_of_others(before, after) == pytest.approx((0.20, 0.05))

@@ -55,14 +55,11 @@ def _run(options: argparse.Namespace, argv: Sequence[str]) -> int:
     size = replace(size, rounds=options.rounds or size.rounds, seconds=options.seconds or size.seconds)
     names = _chosen("row", options.rows, ROWS)
     measures = _chosen("measure", options.measures, list(MEASURES))
-    busy = machine.busy_share(1.0)
-    began = datetime.now(UTC)
+    began, before = datetime.now(UTC), machine.CpuTimes.now()
     with site(size.scripts()) as place, ExitStack() as stack:
         rows, skipped = _start_rows(place, names, stack)
-        before = machine.CpuTimes.now()
         results = _measure(Bench(place, size), rows, measures)
-        stolen = machine.stolen_share(before, machine.CpuTimes.now())
-    said = [f"Cores: {place.cores}.", *_noise(busy, stolen), *notes(results)]
+    said = [f"Cores: {place.cores}.", *_noise(before, machine.CpuTimes.now()), *notes(results)]
     said += [f"No row {name}: {why}." for name, why in skipped.items()]
     if options.quick:
         said.append("Quick: the numbers mean nothing.")
@@ -140,12 +137,15 @@ def _no_figures(rounds: int) -> list[dict[str, float]]:
     return [{} for _ in range(rounds)]
 
 
-def _noise(busy: float, stolen: float) -> list[str]:
+def _noise(before: machine.CpuTimes | None, after: machine.CpuTimes | None) -> list[str]:
+    here, elsewhere = machine.shares_of_others(before, after)
     said = []
-    if busy > machine.QUIET_SHARE:
-        said.append(f"NOISY: others used {busy:.0%} of the machine before the run; trust ratios alone.")
-    if stolen > machine.QUIET_SHARE:
-        said.append(f"NOISY: {stolen:.0%} of the time went to other machines on this host.")
+    if here > machine.QUIET_SHARE:
+        said.append(
+            f"NOISY: other processes used {here:.0%} of the machine during the run; trust CPU µs and ratios alone."
+        )
+    if elsewhere > machine.QUIET_SHARE:
+        said.append(f"NOISY: {elsewhere:.0%} of the time went to other machines on this host.")
     return said
 
 

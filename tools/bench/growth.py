@@ -22,7 +22,7 @@ from tools.bench.site import Site, site
 
 KIB, MIB = 1024, 1024 * 1024
 GAP_US = 400_000
-RAMP_S = 3.0
+MOST_STARTS_PER_S = 800
 HEALTH_PER_S = 100
 LEAST_COUNT_FOR_KIB = 100
 ROWS = (NGINX, BARE, ON)
@@ -43,7 +43,7 @@ class Axes:
 
     def scripts(self) -> list[Script]:
         """All that the walks ask for."""
-        events = 8 + int((RAMP_S + 0.2 + 2 * self.size.seconds) * 1e6 / GAP_US)
+        events = 8 + int((max(self.streams) / MOST_STARTS_PER_S + 0.2 + 2 * self.size.seconds) * 1e6 / GAP_US)
         return [
             plain("plain"),
             stream("slow", events=events, gap_us=GAP_US),
@@ -86,7 +86,8 @@ def _with_health(bench: Bench, row: Row, script: Script) -> Figures:
 def _connections(bench: Bench, row: Row, axes: Axes) -> Points:
     for count in axes.connections:
         before_kib = machine.rss_kib(row.target.pid)
-        load = Load(script=None, rate=count / RAMP_S, count=count, seconds=RAMP_S + 0.5)
+        ramp_s = count / (2 * MOST_STARTS_PER_S)
+        load = Load(script=None, rate=2 * MOST_STARTS_PER_S, count=count, seconds=ramp_s + 0.5)
         with bench.site.rig.lingering(load, row.target):
             each_kib = (machine.rss_kib(row.target.pid) - before_kib) / count
             figures = _median(bench, partial(_plain, bench, row))
@@ -96,7 +97,8 @@ def _connections(bench: Bench, row: Row, axes: Axes) -> Points:
 def _streams(bench: Bench, row: Row, axes: Axes) -> Points:
     load_s = 2 * bench.size.seconds
     for count in axes.streams:
-        window = bench.window(row, held(bench.script("slow"), count, ramp_s=RAMP_S, seconds=load_s))
+        ramp_s = count / MOST_STARTS_PER_S
+        window = bench.window(row, held(bench.script("slow"), count, ramp_s=ramp_s, seconds=load_s))
         p99_ms = window.transit_us["p99"] / 1e3 if window.transit_us else nan
         cpu_us = window.cpu_s / window.events * 1e6 if window.events else nan
         yield count, {"CPU µs per chunk": cpu_us, "chunk p99 ms": p99_ms}

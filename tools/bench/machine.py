@@ -2,7 +2,6 @@
 
 import os
 import resource
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,11 +110,12 @@ def _status_kib(pid: int | None, name: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class CpuTimes:
-    """Of all cores together, since the machine began; in ticks."""
+    """Of all cores together, since the machine began, and of us: this process and its children that have ended."""
 
-    total: int
-    idle: int
-    stolen: int
+    total_s: float
+    idle_s: float
+    stolen_s: float
+    own_s: float
 
     @staticmethod
     def now() -> "CpuTimes | None":
@@ -124,21 +124,21 @@ class CpuTimes:
         if not stat.exists():
             return None
         ticks = [int(field) for field in stat.read_text().split("\n", 1)[0].split()[1:9]]
-        return CpuTimes(sum(ticks), ticks[3] + ticks[4], ticks[7])
+        per_s = os.sysconf("SC_CLK_TCK")
+        own = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return CpuTimes(
+            total_s=sum(ticks) / per_s,
+            idle_s=(ticks[3] + ticks[4]) / per_s,
+            stolen_s=ticks[7] / per_s,
+            own_s=sum(one.ru_utime + one.ru_stime for one in own),
+        )
 
 
-def busy_share(seconds: float) -> float:
-    """How much of all cores others use while we do nothing; not a number where nobody tells."""
-    before = CpuTimes.now()
-    time.sleep(seconds)
-    after = CpuTimes.now()
-    if before is None or after is None or after.total == before.total:
-        return nan
-    return 1 - (after.idle - before.idle) / (after.total - before.total)
-
-
-def stolen_share(before: CpuTimes | None, after: CpuTimes | None) -> float:
-    """How much of the time between went to other machines on the same host."""
-    if before is None or after is None or after.total == before.total:
-        return nan
-    return (after.stolen - before.stolen) / (after.total - before.total)
+def shares_of_others(before: CpuTimes | None, after: CpuTimes | None) -> tuple[float, float]:
+    """What other processes here, and what other machines on the same host, took of the time between; of 1."""
+    if before is None or after is None or after.total_s == before.total_s:
+        return nan, nan
+    total_s = after.total_s - before.total_s
+    stolen_s = after.stolen_s - before.stolen_s
+    busy_s = total_s - (after.idle_s - before.idle_s) - stolen_s
+    return max(0.0, busy_s - (after.own_s - before.own_s)) / total_s, stolen_s / total_s

@@ -22,6 +22,7 @@ CALM_RATES = (20, 100, 500)
 PACED_GAP_US = 5_000
 PACED_STREAMS_PER_S = 20
 WARM_CALLS = 200
+KEEPS_UP = 0.99
 REST_S = 0.1
 REST_TRIES = 50
 SETTLE_S = 0.7
@@ -37,10 +38,10 @@ class Size:
     connections: int = 64
     held: tuple[int, int] = (200, 1000)
     held_gap_us: int = 20_000
-    held_ramp_s: float = 0.8
+    held_ramp_s: float = 1.6
     slow: int = 5000
     slow_gap_us: int = 400_000
-    slow_ramp_s: float = 3.0
+    slow_ramp_s: float = 6.0
 
     def scripts(self) -> list[Script]:
         """All that the measures ask for; streams that are held last as long as they are watched."""
@@ -164,12 +165,13 @@ def _held(index: int) -> Callable[[Bench, Row], Figures]:
 
 
 def _of_held(name: str, window: Window, streams: int, gap_us: int) -> Figures:
-    due = streams * window.seconds / (gap_us / 1e6)
+    """Chunks cost less when they pile up and go on together: no cost is told of a gateway that does not keep up."""
+    delivered = min(1.0, window.events / (streams * window.seconds / (gap_us / 1e6)))
     return {
-        f"{name}_delivered_percent": min(100.0, 100 * window.events / due),
+        f"{name}_delivered_percent": 100 * delivered,
         f"{name}_p50_ms": _ms(window.transit_us, "p50"),
         f"{name}_p99_ms": _ms(window.transit_us, "p99"),
-        f"{name}_chunk_cpu_us": _each(window.cpu_s, window.events),
+        f"{name}_chunk_cpu_us": _each(window.cpu_s, window.events) if delivered >= KEEPS_UP else nan,
     }
 
 

@@ -7,7 +7,7 @@
  * whoever reads the gateway's processor time there. Then everything under way may end for `patience` seconds.
  *
  * Every reply must have status 200 and the bytes of FILE, but for the digits of stamps; with `loose=1` any bytes.
- * `linger=1` keeps the connections open until standard input ends. The last line is the result, as JSON.
+ * `linger=1` gives each request a connection of its own, and keeps them open until standard input ends. The last line is the result, as JSON.
  */
 #include "http.h"
 
@@ -89,9 +89,10 @@ static int check(void *owner, const char *data, long n) {
 
 static void fail(struct conn *c, const char *why) {
     if (!errors++) {
-        int line = (int)strcspn(c->reply.head, "\r\n");
+        const char *head = c->reply.head_length ? c->reply.head : "no reply";
+        int line = (int)strcspn(head, "\r\n");
         snprintf(first_error, sizeof first_error, "%s after %ld bytes of body (%.*s)", why, c->position,
-                 line < 60 ? line : 60, c->reply.head_length ? c->reply.head : "no reply");
+                 line < 60 ? line : 60, head);
         for (char *at = first_error; *at; at++)
             if (*at == '"' || *at == '\\' || *at < ' ') *at = '\'';
     }
@@ -179,7 +180,7 @@ static int64_t start_due(int64_t began_ns, long *started) {
     while (*started < want.count) {
         int64_t due = began_ns + (int64_t)(*started / want.rate * 1e9);
         if (due > (now = now_ns())) return due;
-        struct conn *c = idle;
+        struct conn *c = want.lingers ? NULL : idle;
         if (c) idle = c->after;
         else c = open_connection();
         start(c, due);
