@@ -1,6 +1,7 @@
 """The benchmark may only be believed if it notices a wrong byte, a cut reply and a lost event; and it must work."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -135,6 +138,16 @@ def test_a_lost_event_fails_the_row(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     row = Row(recipe.name, target, Gateway(recipe, target, tmp_path, 0.1), calls=10)
     count_events(bench, row)
     assert row.problems == ["29 events of 10 calls, 3 each"]
+
+
+def test_a_call_that_never_ends_fails_the_row() -> None:
+    window = SimpleNamespace(unfinished=2, replies=10, all_replies=10, seconds=1.0, cpu_s=0.5)
+    bench = SimpleNamespace(
+        window=lambda *_: window, rest=lambda _: None, script=str, size=SimpleNamespace(connections=1, seconds=1)
+    )
+    row = SimpleNamespace(target=SimpleNamespace(pid=os.getpid()), problems=[])
+    measures._plain(cast("Bench", bench), cast("Row", row))
+    assert row.problems == ["plain: 2 calls never ended"]
 
 
 @needs_compiler

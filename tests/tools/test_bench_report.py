@@ -1,6 +1,7 @@
 """From rounds to a table: medians, ratios within a round, goals; and the drawing of growth."""
 
 import json
+from math import isnan, nan
 from xml.etree import ElementTree
 
 import pytest
@@ -66,6 +67,21 @@ def test_without_nginx_the_table_says_so() -> None:
 def test_a_rig_that_holds_the_baselines_back_is_told() -> None:
     results = Results({"nginx": rounds(requests_per_s=[1000], plain_core_share=[0.6])})
     assert any("nginx used 60% of its core for requests/s" in note for note in notes(results))
+
+
+def test_a_ratio_that_only_a_rig_flatters_is_not_judged() -> None:
+    bare = rounds(requests_per_s=[100, 100, 100], plain_core_share=[0.4, 0.9, 0.5])
+    results = Results({**RESULTS.rounds, "bare aiohttp": bare})
+    figure = FIGURE["requests_per_s"]
+    assert mark(results, figure, figure.goals[1]) == "cannot be shown here: bare aiohttp was held back"
+    slow = Results({**results.rounds, "promptlane": RESULTS.rounds["bare aiohttp"]})
+    assert mark(slow, figure, figure.goals[1]) == "NOT MET"
+
+
+def test_what_most_rounds_do_not_show_is_not_shown() -> None:
+    figure = FIGURE["requests_per_s"]
+    assert Results({"nginx": rounds(requests_per_s=[1, nan, 3])}).value("nginx", figure) == 2
+    assert isnan(Results({"nginx": rounds(requests_per_s=[1, nan, nan])}).value("nginx", figure))
 
 
 def test_the_page_is_made_from_the_numbers_that_were_kept() -> None:

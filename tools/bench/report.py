@@ -13,6 +13,10 @@ LEAST_ADDED_MS = 0.02
 """Where a baseline adds less than this to a direct call, nothing can be divided by it."""
 FULL_CORE = 0.85
 """A gateway that used less of its core at full speed was held back by something else: by the rig."""
+_CORE_SHARES = {
+    "requests_per_s": "plain_core_share", "sustained_per_s": "plain_core_share", "streams_per_s": "streams_core_share",
+}  # fmt: skip
+"""By figure of full speed, what tells whether the gateway itself was the limit."""
 _DELIVERED = 99.9
 
 
@@ -138,8 +142,9 @@ class Results:
 
 
 def _median(values: Sequence[float]) -> float:
+    """Not a number where most rounds have none: what is sustained in one round of three is not sustained."""
     known = [value for value in values if not isnan(value)]
-    return median(known) if known else nan
+    return median(known) if 2 * len(known) > len(values) else nan
 
 
 def mark(results: Results, figure: Figure, goal: Goal) -> str:
@@ -151,6 +156,8 @@ def mark(results: Results, figure: Figure, goal: Goal) -> str:
         return _why_unknown(results, figure, goal)
     if why := _rig_limit(results, figure):
         return f"cannot be shown here: {why}"
+    if goal.against and _is_held_back(results, goal.against, figure) and _is_within(value, goal.floor or 0, figure):
+        return f"cannot be shown here: {goal.against} was held back"
     if _is_within(value, goal.reach, figure):
         return "reached"
     if goal.floor is None:
@@ -180,6 +187,12 @@ def _rig_limit(results: Results, figure: Figure) -> str | None:
     if figure.name.endswith("_delivered_percent") and results.value(DIRECT, figure) < _DELIVERED:
         return f"the rig itself delivers {results.value(DIRECT, figure):.1f} %"
     return None
+
+
+def _is_held_back(results: Results, row: str, figure: Figure) -> bool:
+    """True where the row was not at its own limit, so that a ratio to it flatters."""
+    share = _CORE_SHARES.get(figure.name)
+    return share is not None and results.core_share(row, share) < FULL_CORE
 
 
 def table(results: Results) -> str:
