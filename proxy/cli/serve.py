@@ -16,7 +16,17 @@ import uvloop
 from proxy.adapters import logs
 from proxy.app import App, Settings
 from proxy.cli.workers import KeptConfiguration, Supervisor
-from proxy.config import Changes, ConfigError, Configuration, Places, Problem, find_places, load, load_secret
+from proxy.config import (
+    Changes,
+    ConfigError,
+    Configuration,
+    Places,
+    Problem,
+    find_places,
+    load,
+    load_secret,
+    lost_files,
+)
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 4000
 PORTS = range(65_536)
@@ -67,15 +77,18 @@ def serve(args: argparse.Namespace) -> int:
 
 
 def _load(places: Places, env: Mapping[str, str], kept: KeptConfiguration | None) -> Configuration:
-    """What lies on disk; for a worker that is started again, else what the other workers run. Raises ConfigError."""
-    try:
+    """What lies on disk; for a worker, what the others run where that cannot be used. Raises ConfigError."""
+    if kept is None or (running := kept.load(env)) is None:
         return load(places.config_dir, places.pricing_file, env)
+    try:
+        found = load(places.config_dir, places.pricing_file, env)
     except ConfigError:
-        configuration = kept.load(env) if kept is not None else None
-        if configuration is None:
-            raise
+        found = None
+    if found is not None and not lost_files(found, running):
+        kept.keep(found)
+        return found
     log.error("the configuration on disk cannot be used: this worker starts with the one that the others run")
-    return configuration
+    return running
 
 
 async def _until_signal(app: App, greet: Callable[[], None], *, is_child: bool) -> None:

@@ -4,7 +4,7 @@ The parent holds a bound but never listening socket, so that `--port 0` means on
 journal file of its own, by its number: one that is started again picks up where its predecessor was killed, and while
 it cannot start the others take over what waits in its outbox. All share a folder that lasts as long as the parent:
 there they count their metrics together, and keep the configuration that runs, so that a worker which dies while a
-broken file lies on the disk comes back with what the others run.
+file on the disk is broken or gone comes back with what the others run.
 """
 
 import asyncio
@@ -40,11 +40,17 @@ class KeptConfiguration:
         self._path = runtime_dir / "configuration.json"
 
     def keep(self, configuration: Configuration) -> None:
-        """Replace what is kept, at once and whole."""
+        """Replace what is kept, at once and whole, or let it be where the folder is full. Never raises."""
         text = {str(path): raw.decode("utf-8", "surrogateescape") for path, raw in configuration.files.items()}
         draft = self._path.with_suffix(f".{os.getpid()}")
-        draft.write_bytes(orjson.dumps(text))
-        draft.replace(self._path)
+        try:
+            draft.write_bytes(orjson.dumps(text))
+            draft.replace(self._path)
+        except OSError as error:
+            log.warning(
+                "the configuration that runs could not be kept for workers that start later",
+                extra={"folder": str(draft.parent), "error": type(error).__name__},
+            )
 
     def load(self, env: Mapping[str, str]) -> Configuration | None:
         """What is kept; None where nothing usable is."""

@@ -4,7 +4,7 @@ Start at `load`. A file becomes a `Document` (values with their places), a `Sect
 `compile_…` function makes domain values of it and reports what only the whole can show.
 """
 
-from proxy.config.changes import Changes, Refused
+from proxy.config.changes import Changes, Refused, lost_files
 from proxy.config.load import Configuration, Places, compile_files, find_places, load, load_prices
 from proxy.config.problems import ConfigError, Problem
 from proxy.config.secret import load_secret
@@ -21,4 +21,5 @@ __all__ = [
     "load",
     "load_prices",
     "load_secret",
+    "lost_files",
 ]

@@ -55,11 +55,7 @@ class Changes:
             found = load(self._places.config_dir, self._places.pricing_file, self._env)
         except ConfigError as error:
             return Refused(error.problems)
-        lost = [
-            Problem(file=str(path), message="this file is gone or empty; put it back, or restart to run without it")
-            for path, raw in found.files.items()
-            if not raw.strip() and self._running.files[path].strip()
-        ]
+        lost = lost_files(found, self._running)
         return Refused(lost) if lost else found
 
     def _news(self, found: Configuration | Refused) -> Configuration | Refused | None:
@@ -69,6 +65,15 @@ class Changes:
         is_new = found.digest != self._running.digest
         self._running = found
         return found if is_new or was_refused else None
+
+
+def lost_files(found: Configuration, running: Configuration) -> Sequence[Problem]:
+    """Files of the running configuration that are gone or empty in the one that was found."""
+    return [
+        Problem(file=str(path), message="this file is gone or empty; put it back, or restart to run without it")
+        for path, raw in found.files.items()
+        if not raw.strip() and running.files[path].strip()
+    ]
 
 
 def _mark(path: Path) -> Mark:

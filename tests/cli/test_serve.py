@@ -133,6 +133,21 @@ def test_variables_say_where_and_how_to_serve(monkeypatch: pytest.MonkeyPatch, t
     assert (settings.metrics_dir, settings.on_configuration) == (tmp_path, kept.keep)
 
 
+def test_a_worker_keeps_what_it_starts_with(tmp_path: Path) -> None:
+    """Else one that dies later would come back with what was there before."""
+    places = Places(config_dir=tmp_path, pricing_file=tmp_path / "pricing.yaml", data_dir=tmp_path)
+    kept = KeptConfiguration(tmp_path)
+    kept.keep(load(places.config_dir, places.pricing_file, {}))
+    analytics = tmp_path / "analytics.yaml"
+    analytics.write_text("version: 1\nenvironment: second\n")
+    second = serve._load(places, {}, kept)
+    assert second.analytics.environment == "second"
+    for unusable in ("version: 1\nenviroment: x\n", "\n", None):
+        analytics.unlink() if unusable is None else analytics.write_text(unusable)
+        assert serve._load(places, {}, kept).digest == second.digest
+    assert serve._load(places, {}, None).digest != second.digest
+
+
 def test_the_greeting_tells_providers_and_delivery_and_no_secret(tmp_path: Path) -> None:
     (tmp_path / "routing.yaml").write_text(
         "version: 1\nproviders:\n  openai: {preset: openai, key_env: OUR_KEY}\n"

@@ -51,6 +51,13 @@ class Supervised:
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
+    async def comes_back_with(self, digest: str) -> None:
+        """Kill a worker beside files that cannot be used: it runs what the other does."""
+        os.kill(self.children()[0], signal.SIGKILL)
+        await self.line(self.process.stderr, b"this worker starts with the one that the others run")
+        await self.listening()
+        assert {(await told(self.port, "/version")).json()["config"] for _ in range(8)} == {digest}
+
     async def silence(self) -> None:
         """Until nobody is left who could write to the output: every process has ended."""
         assert self.process.stdout is not None
@@ -142,7 +149,10 @@ async def test_workers_do_not_outlive_their_supervisor(tmp_path: Path) -> None:
             await told(made.port, "/healthz")
 
 
-async def test_a_worker_that_dies_beside_a_broken_file_comes_back_with_what_the_others_run(tmp_path: Path) -> None:
+async def test_a_worker_that_dies_beside_a_file_that_is_broken_or_gone_comes_back_with_what_the_others_run(
+    tmp_path: Path,
+) -> None:
+    """A file without which the proxy would be open to all is a mistake in a running proxy, and in half of one too."""
     analytics = tmp_path / "config" / "analytics.yaml"
     analytics.parent.mkdir()
     analytics.write_text("version: 1\nenvironment: first\n")
@@ -152,10 +162,9 @@ async def test_a_worker_that_dies_beside_a_broken_file_comes_back_with_what_the_
             second = orjson.loads(await made.line(made.process.stderr, b"was taken up"))["digest"]
         analytics.write_text("version: 1\nenviroment: third\n")
         await made.line(made.process.stderr, b"the one that runs is kept")
-        os.kill(made.children()[0], signal.SIGKILL)
-        await made.line(made.process.stderr, b"this worker starts with the one that the others run")
-        await made.listening()
-        assert {(await told(made.port, "/version")).json()["config"] for _ in range(8)} == {second}
+        await made.comes_back_with(second)
+        analytics.unlink()
+        await made.comes_back_with(second)
 
 
 async def test_a_hangup_reaches_every_worker(tmp_path: Path) -> None:
@@ -214,3 +223,13 @@ def test_the_kept_configuration_is_the_one_that_was_kept_last(tmp_path: Path) ->
     assert configuration.analytics.environment == "second"
     (tmp_path / "configuration.json").write_text("{")
     assert kept.load({}) is None
+
+
+def test_where_nothing_can_be_kept_what_was_kept_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    kept = KeptConfiguration(tmp_path)
+    configuration = load(tmp_path, tmp_path / "pricing.yaml", {})
+    kept.keep(configuration)
+    tmp_path.joinpath(f"configuration.{os.getpid()}").mkdir()  # in the way of the draft
+    kept.keep(configuration)
+    assert "could not be kept" in caplog.text
+    assert kept.load({}) is not None
