@@ -46,7 +46,7 @@ class Size:
     def scripts(self) -> list[Script]:
         """All that the measures ask for; streams that are held last as long as they are watched."""
         held_events = 8 + int((self.held_ramp_s + 0.2 + self.held_seconds) * 1e6 / self.held_gap_us)
-        slow_events = 3 + int((self.slow_ramp_s + 0.2 + self.slow_seconds) * 1e6 / self.slow_gap_us)
+        slow_events = 7 + int((self.slow_ramp_s + 0.2 + self.slow_seconds) * 1e6 / self.slow_gap_us)
         return [
             plain("plain"),
             stream("stream"),
