@@ -84,6 +84,14 @@ def test_what_most_rounds_do_not_show_is_not_shown() -> None:
     assert isnan(Results({"nginx": rounds(requests_per_s=[1, nan, nan])}).value("nginx", figure))
 
 
+def test_times_of_what_was_not_delivered_are_not_judged() -> None:
+    figure = FIGURE["held_many_p99_ms"]
+    late = Results({"promptlane": rounds(held_many_p99_ms=[1], held_many_delivered_percent=[65])})
+    assert mark(late, figure, figure.goals[0]) == "NOT MET: not all were delivered"
+    on_time = Results({"promptlane": rounds(held_many_p99_ms=[1], held_many_delivered_percent=[100])})
+    assert mark(on_time, figure, figure.goals[0]) == "reached"
+
+
 def test_the_page_is_made_from_the_numbers_that_were_kept() -> None:
     kept = json.loads(json.dumps(as_json(RESULTS), allow_nan=False))
     assert from_json(kept) == RESULTS
