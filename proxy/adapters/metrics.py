@@ -2,9 +2,9 @@
 from a request.
 
 Several workers count into one folder of shared memory maps, prometheus_client's multi-process mode, so that whichever
-worker answers a scrape tells the sums of all, and what a dead worker has counted stays counted. The library decides
-at import: whoever starts the workers sets `PROMETHEUS_MULTIPROC_DIR` for them. What is read at a scrape, as the
-journal's numbers are, is a collector in a registry of its own.
+worker answers a scrape tells the sums of all, and what a dead worker has counted stays counted. The library takes the
+folder from `PROMETHEUS_MULTIPROC_DIR`, which whoever starts the workers sets for them; see `metric_files`. What is
+read at a scrape, as the journal's numbers are, is a collector in a registry of its own.
 """
 
 import time
@@ -20,6 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from proxy import __version__
+from proxy.adapters.metric_files import count_as
 from proxy.domain.exchange import Exchange
 from proxy.domain.pricing import CostStatus
 
@@ -49,12 +50,13 @@ class Vitals:
 class CallMetrics:
     """Counts settled exchanges; `observe` may be called from any thread and never raises."""
 
-    def __init__(self, journal: Collector, shared_dir: Path | None = None) -> None:
+    def __init__(self, journal: Collector, shared_dir: Path | None = None, worker: int = 0) -> None:
         """`journal` is read at each scrape. `shared_dir` is where the workers count, None with one alone."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._own = CollectorRegistry()
         self._shown = self._own if shared_dir is None else CollectorRegistry()
         if shared_dir is not None:
+            count_as(worker)
             MultiProcessCollector(self._shown, str(shared_dir))  # type: ignore[no-untyped-call]
         self._shown.register(journal)
         self.configuration = ConfigurationMetrics(self._own)

@@ -75,6 +75,7 @@ class App:
             self._metrics = CallMetrics(
                 JournalMetrics(self._stats, lambda: self._configuration.analytics.outbox.max_bytes),
                 self._settings.metrics_dir,
+                self._settings.worker,
             )
             self._metrics.configuration.runs(self._snapshot.digest, is_reload=False)
             await self._open_journal()

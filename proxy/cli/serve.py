@@ -5,17 +5,20 @@ import asyncio
 import gc
 import logging
 import os
+import select
 import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import uvloop
 
 from proxy.adapters import logs
+from proxy.adapters.metric_files import room_bytes
 from proxy.app import App, Settings
-from proxy.cli.workers import KeptConfiguration, Supervisor
+from proxy.cli.workers import KeptConfiguration, Supervisor, remove_shared_folder, shared_folder
 from proxy.config import (
     Changes,
     ConfigError,
@@ -66,14 +69,28 @@ def serve(args: argparse.Namespace) -> int:
     is_child = kept is not None
     try:
         if settings.worker_count > 1 and not is_child:
-            return Supervisor(settings.host, settings.port, settings.worker_count, configuration).run()
+            return _supervise(settings, configuration)
         app = App(configuration, settings, Changes(places, env, configuration))
     except OSError as error:
         print(cannot_listen(settings, error), file=sys.stderr)
         return 1
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_until_signal(app, lambda: _greet(app, configuration, settings), is_child=is_child))
+    if is_child and _is_orphan():
+        remove_shared_folder(args.runtime_dir)
     return 0
+
+
+def _supervise(settings: Settings, configuration: Configuration) -> int:
+    """Run several workers until they are told to end; returns the exit code. Raises OSError as `Supervisor` does."""
+    with ExitStack() as leaving:
+        try:
+            folder = leaving.enter_context(shared_folder(settings.worker_count))
+        except OSError as error:
+            print(_no_shared_folder(settings.worker_count, error), file=sys.stderr)
+            return 1
+        KeptConfiguration(folder).keep(configuration)
+        return Supervisor(settings.host, settings.port, settings.worker_count, folder).run()
 
 
 def _load(places: Places, env: Mapping[str, str], kept: KeptConfiguration | None) -> Configuration:
@@ -85,7 +102,8 @@ def _load(places: Places, env: Mapping[str, str], kept: KeptConfiguration | None
     except ConfigError:
         found = None
     if found is not None and not lost_files(found, running):
-        kept.keep(found)
+        if found.digest != running.digest:
+            kept.keep(found)
         return found
     log.error("the configuration on disk cannot be used: this worker starts with the one that the others run")
     return running
@@ -114,6 +132,11 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
+
+
+def _is_orphan() -> bool:
+    """A child's standard input has something to read only once its parent has died: the end."""
+    return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
 def stop_signal() -> asyncio.Event:
@@ -164,6 +187,12 @@ def cannot_listen(settings: Settings, error: OSError) -> str:
         return f"cannot listen on {settings.host}: this host name does not resolve; choose another --host"
     reason = os.strerror(error.errno) if error.errno else "it cannot be had"
     return f"cannot listen on {settings.host}:{settings.port}: {reason}; choose another --port"
+
+
+def _no_shared_folder(workers: int, error: OSError) -> str:
+    reason = os.strerror(error.errno) if error.errno else "it cannot be made"
+    needed_mib = -(-room_bytes(workers) // (1 << 20))
+    return f"no folder for the workers to share: {reason}; set TMPDIR to one that takes {needed_mib} MiB"
 
 
 def _settings(

@@ -8,27 +8,30 @@ file on the disk is broken or gone comes back with what the others run.
 """
 
 import asyncio
+import fcntl
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import orjson
-from prometheus_client.multiprocess import mark_process_dead
 
 from proxy.adapters.children import environment, python_module
+from proxy.adapters.metric_files import forget_gauges, lay_out
 from proxy.config import ConfigError, Configuration, compile_files
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 """Before a worker is started again; doubled each time, so that one which cannot start does not spin."""
 SETTLED_S = 60.0
 """A worker that has lived so long died of something new."""
+FOLDER_PREFIX = "promptlane-"
 
 log = logging.getLogger(__name__)
 
@@ -61,27 +64,46 @@ class KeptConfiguration:
             return None
 
 
+@contextmanager
+def shared_folder(workers: int) -> Iterator[Path]:
+    """What the workers share, with room for all of it. Raises OSError where it cannot be made.
+
+    The lock keeps those out who tidy folders for temporary files from time to time.
+    """
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, ignore_cleanup_errors=True) as name:
+        lock = os.open(name, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lay_out(Path(name), workers)
+            yield Path(name)
+        finally:
+            os.close(lock)
+
+
+def remove_shared_folder(folder: Path) -> None:
+    """For the last to leave, where the supervisor died before it could."""
+    if folder.name.startswith(FOLDER_PREFIX):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class Supervisor:
     """Owns the children. Raises OSError when the address cannot be had."""
 
-    def __init__(self, host: str, port: int, count: int, configuration: Configuration) -> None:
+    def __init__(self, host: str, port: int, count: int, runtime_dir: Path) -> None:
+        """`runtime_dir` is for the workers, see `shared_folder`."""
         _bound(host, port, shares=False).close()  # whose port it is already must be refused, not shared with
         self._reserved = _bound(host, port, shares=True)
         self._count = count
-        self._configuration = configuration
+        self._runtime_dir = runtime_dir
         self._children: dict[int, asyncio.subprocess.Process] = {}
         self._stopping = asyncio.Event()
-        self._runtime_dir: Path
 
     def run(self) -> int:
         """Run the children until SIGTERM or SIGINT; returns 0 when all ended well, else 1."""
-        with tempfile.TemporaryDirectory(prefix="promptlane-") as folder:
-            self._runtime_dir = Path(folder)
-            KeptConfiguration(self._runtime_dir).keep(self._configuration)
-            try:
-                return asyncio.run(self._run())
-            finally:
-                self._reserved.close()
+        try:
+            return asyncio.run(self._run())
+        finally:
+            self._reserved.close()
 
     async def _run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -109,7 +131,7 @@ class Supervisor:
             began_s = time.monotonic()
             child = await self._start(worker)
             exit_code = await child.wait()
-            mark_process_dead(child.pid, str(self._runtime_dir))  # type: ignore[no-untyped-call]
+            forget_gauges(self._runtime_dir, worker)
             if self._stopping.is_set():
                 return exit_code
             log.error("a worker died and is started again", extra={"worker": worker, "exit_code": exit_code})

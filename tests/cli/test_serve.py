@@ -2,6 +2,7 @@ import argparse
 import asyncio
 import signal
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,18 @@ def test_a_taken_port_is_told_in_one_line(workers: str, capsys: pytest.CaptureFi
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port\n"
+
+
+def test_a_folder_that_the_workers_cannot_share_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It has nothing to do with the address."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    assert main(["serve", "--port", "0", "--workers", "2"]) == 1
+    told = capsys.readouterr().err
+    assert told == (
+        "no folder for the workers to share: No such file or directory; set TMPDIR to one that takes 5 MiB\n"
+    )
 
 
 def test_a_host_that_does_not_resolve_is_told(

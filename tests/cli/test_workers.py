@@ -142,11 +142,16 @@ async def test_a_worker_that_was_killed_is_started_again_and_all_end_together(tm
 
 
 async def test_workers_do_not_outlive_their_supervisor(tmp_path: Path) -> None:
-    async with supervised(tmp_path) as made:
+    """Nor does the folder that they shared, which the last of them removes."""
+    shared = tmp_path / "temporary"
+    shared.mkdir()
+    async with supervised(tmp_path, TMPDIR=str(shared)) as made:
+        assert len(list(shared.glob("promptlane-*/counter_*.db"))) == 2
         made.process.kill()
         await made.silence()
         with pytest.raises(ConnectionRefusedError):
             await told(made.port, "/healthz")
+    assert list(shared.iterdir()) == []
 
 
 async def test_a_worker_that_dies_beside_a_file_that_is_broken_or_gone_comes_back_with_what_the_others_run(
