@@ -6,6 +6,7 @@ files of its predecessor, so that they do not become more however often workers 
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import values
@@ -37,9 +38,9 @@ def count_as(worker: int) -> None:
 
 
 def forget_gauges(folder: Path, worker: int) -> None:
-    """The worker has died: it counts, and no longer is. Its files keep their room."""
+    """The worker has died: its counts stay, and what it was is no more. Its files keep their room. Never raises."""
     for kind in GAUGES:
-        with _path(folder, kind, worker).open("r+b") as file:
+        with suppress(OSError), _path(folder, kind, worker).open("r+b") as file:
             file.write(bytes(HEAD_BYTES))
 
 

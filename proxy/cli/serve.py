@@ -114,6 +114,7 @@ async def _until_signal(app: App, greet: Callable[[], None], *, is_child: bool) 
     await app.start()
     stop = stop_signal()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.ask_reload)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # the supervisor made it wait for this
     if is_child:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
     _spare_the_collector()

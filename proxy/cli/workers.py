@@ -27,9 +27,9 @@ from proxy.adapters.children import environment, python_module
 from proxy.adapters.metric_files import forget_gauges, lay_out
 from proxy.config import ConfigError, Configuration, compile_files
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 """Before a worker is started again; doubled each time, so that one which cannot start does not spin."""
-SETTLED_S = 60.0
+SETTLED_S = 10.0
 """A worker that has lived so long died of something new."""
 FOLDER_PREFIX = "promptlane-"
 
@@ -129,12 +129,9 @@ class Supervisor:
         pause_s = FIRST_PAUSE_S
         while True:
             began_s = time.monotonic()
-            child = await self._start(worker)
-            exit_code = await child.wait()
-            forget_gauges(self._runtime_dir, worker)
+            exit_code = await self._run_once(worker)
             if self._stopping.is_set():
-                return exit_code
-            log.error("a worker died and is started again", extra={"worker": worker, "exit_code": exit_code})
+                return 0 if exit_code == -signal.SIGTERM else exit_code  # it had not begun to serve
             if time.monotonic() - began_s > SETTLED_S:
                 pause_s = FIRST_PAUSE_S
             with suppress(TimeoutError):
@@ -143,19 +140,44 @@ class Supervisor:
                     return 0
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
+    async def _run_once(self, worker: int) -> int:
+        """From its start to its death; returns its exit code."""
+        try:
+            child = await self._start(worker)
+        except OSError as error:
+            told = {"worker": worker, "reason": os.strerror(error.errno or 0)}
+            log.warning("a worker could not be started; it is tried again", extra=told)
+            return 1
+        exit_code = await child.wait()
+        forget_gauges(self._runtime_dir, worker)
+        if not self._stopping.is_set():
+            log.error("a worker died and is started again", extra={"worker": worker, "exit_code": exit_code})
+        return exit_code
+
     async def _start(self, worker: int) -> asyncio.subprocess.Process:
         port = str(self._reserved.getsockname()[1])
         own = ["--worker-number", str(worker), "--port", port, "--runtime-dir", str(self._runtime_dir)]
-        child = await asyncio.create_subprocess_exec(
-            *python_module("proxy.cli", *sys.argv[1:], *own),
-            env=environment(PROMETHEUS_MULTIPROC_DIR=str(self._runtime_dir)),
-            stdin=asyncio.subprocess.PIPE,  # its end tells the child that this process is gone
-            start_new_session=True,  # a terminal's Ctrl-C reaches the children once, through this process
-        )
+        with _hangups_wait():
+            child = await asyncio.create_subprocess_exec(
+                *python_module("proxy.cli", *sys.argv[1:], *own),
+                env=environment(PROMETHEUS_MULTIPROC_DIR=str(self._runtime_dir)),
+                stdin=asyncio.subprocess.PIPE,  # its end tells the child that this process is gone
+                start_new_session=True,  # a terminal's Ctrl-C reaches the children once, through this process
+            )
         self._children[worker] = child
         if self._stopping.is_set():  # the signal came before there was a child to pass it on to
             child.terminate()
         return child
+
+
+@contextmanager
+def _hangups_wait() -> Iterator[None]:
+    """A SIGHUP to a child that is made herein waits until the child allows it: one that only starts would die of it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 def _bound(host: str, port: int, *, shares: bool) -> socket.socket:

@@ -66,3 +66,7 @@ def test_room_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setitem(ROOM_BYTES, "counter", 1 << 60)
     with pytest.raises(OSError, match=r"File too large|No space"):
         lay_out(tmp_path, 1)
+
+
+def test_a_folder_that_is_gone_does_not_stop_whoever_tidies_it(tmp_path: Path) -> None:
+    forget_gauges(tmp_path / "gone", 0)

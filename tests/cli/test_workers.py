@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -50,6 +51,12 @@ class Supervised:
     def children(self) -> list[int]:
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    async def starts_another(self) -> None:
+        """Once one has died: until there are two again, one of which has just been made."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self.children()) < 2:  # noqa: ASYNC110  nothing tells of it
+                await asyncio.sleep(0.01)
 
     async def comes_back_with(self, digest: str) -> None:
         """Kill a worker beside files that cannot be used: it runs what the other does."""
@@ -177,6 +184,39 @@ async def test_a_hangup_reaches_every_worker(tmp_path: Path) -> None:
         made.process.send_signal(signal.SIGHUP)
         for _ in range(2):
             await made.line(made.process.stderr, b"asked to reload")
+
+
+async def test_a_hangup_waits_for_a_worker_that_is_only_starting(tmp_path: Path) -> None:
+    async with supervised(tmp_path) as made:
+        os.kill(made.children()[0], signal.SIGKILL)
+        await made.line(made.process.stderr, b"started again")
+        await made.starts_another()
+        made.process.send_signal(signal.SIGHUP)
+        for _ in range(2):
+            await made.line(made.process.stderr, b"asked to reload")
+
+
+async def test_a_worker_that_is_only_starting_ends_well_too(tmp_path: Path) -> None:
+    async with supervised(tmp_path) as made:
+        os.kill(made.children()[0], signal.SIGKILL)
+        await made.line(made.process.stderr, b"started again")
+        await made.starts_another()
+        made.process.send_signal(signal.SIGTERM)
+        assert await made.end() == 0
+
+
+async def test_a_worker_that_cannot_be_started_now_is_started_later(tmp_path: Path) -> None:
+    """The supervisor has no descriptor left for its pipe; the other worker serves on."""
+    async with supervised(tmp_path) as made:
+        limits = resource.prlimit(made.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(made.process.pid, resource.RLIMIT_NOFILE, (4, limits[1]))
+        os.kill(made.children()[0], signal.SIGKILL)
+        told = orjson.loads(await made.line(made.process.stderr, b"could not be started"))
+        assert told["reason"] == "Too many open files"
+        assert await is_healthy(made.port)
+        resource.prlimit(made.process.pid, resource.RLIMIT_NOFILE, limits)
+        await made.listening()
+        assert len(made.children()) == 2
 
 
 async def test_a_second_signal_ends_all_at_once(tmp_path: Path) -> None:
