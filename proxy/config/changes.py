@@ -13,8 +13,9 @@ from pathlib import Path
 from proxy.config.load import Configuration, Places, load
 from proxy.config.problems import ConfigError, Problem
 
-Mark = tuple[int, int, int, int] | None
-"""Device, inode, size and time of change; None where there is no such file."""
+Mark = tuple[int, int, int, int, int] | None
+"""Device, inode, size, and times of change of the content and of all else, which nobody can set back; None where there
+is no such file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +82,4 @@ def _mark(path: Path) -> Mark:
         found = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -1,6 +1,7 @@
 """Files and environment to one checked, immutable configuration, or every problem at once."""
 
 import hashlib
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -61,9 +62,9 @@ def find_places(
     problems = []
     config = config or env.get("PROMPTLANE_CONFIG") or None
     pricing = pricing or env.get("PROMPTLANE_PRICING") or None
-    if config and not Path(config).is_dir():
+    if config and not stat.S_ISDIR(_mode(Path(config))):
         problems.append(Problem(file=config, message="there is no such folder"))
-    if pricing and not Path(pricing).is_file():
+    if pricing and not stat.S_ISREG(_mode(Path(pricing))):
         problems.append(Problem(file=pricing, message="there is no such file"))
     if problems:
         raise ConfigError(problems)
@@ -150,14 +151,22 @@ def _read(path: Path) -> bytes:
         raise ConfigError([Problem(file=str(path), message="this file cannot be read")]) from None
 
 
+def _mode(path: Path) -> int:
+    """What kind of thing is there; 0 for nothing, and for what nobody lets us look at."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return 0
+
+
 def _misplaced(config_dir: Path) -> list[Problem]:
     """Files that somebody would expect to be read."""
     problems = [
         Problem(file=str(config_dir / name), message=f"this file is not read; call it {name.replace('.yml', '.yaml')}")
         for name in ("routing.yml", "analytics.yml")
-        if (config_dir / name).exists()
+        if _mode(config_dir / name)
     ]
-    if (config_dir / PROMPTS).exists():
+    if _mode(config_dir / PROMPTS):
         message = "this version cannot roll out prompts yet; remove the file, or it would be silently without effect"
         problems.append(Problem(file=str(config_dir / PROMPTS), message=message))
     return problems

@@ -103,6 +103,14 @@ def test_a_file_that_is_replaced_is_seen_whatever_its_time_and_size(changes: Cha
     assert environment(looked(changes)) == "other"
 
 
+def test_a_file_that_is_written_over_is_seen_though_time_and_size_are_set_back(changes: Changes, file: Path) -> None:
+    """As a tool does that keeps the times of what it copies."""
+    before = file.stat()
+    file.write_text(FIRST.replace("first", "other"))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert environment(looked(changes)) == "other"
+
+
 @pytest.mark.parametrize("text", [None, "", "\n"])
 def test_a_file_that_is_gone_or_empty_is_no_configuration(changes: Changes, file: Path, text: str | None) -> None:
     if text is None:

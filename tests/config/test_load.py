@@ -157,6 +157,14 @@ def test_a_place_that_was_named_must_be_there(tmp_path: Path) -> None:
     ]
 
 
+def test_a_place_that_cannot_be_looked_into_is_a_problem(tmp_path: Path) -> None:
+    """Here by its name's length; one that belongs to somebody else is alike."""
+    folder = tmp_path / ("x" * 300)
+    assert refused(folder) == ["routing.yaml: this file cannot be read"]
+    with pytest.raises(ConfigError, match=f"{folder}: there is no such folder"):
+        find_places({}, config=str(folder))
+
+
 def test_the_contracts_own_examples_load(tmp_path: Path) -> None:
     if not CONTRACT.exists():
         pytest.skip("the contract is not beside this checkout")
