@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 
+import requests
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
@@ -64,8 +65,10 @@ class OtelExport:
         ending = threading.Thread(target=self._shut_down, name="otel-stop", daemon=True)
         ending.start()
         ending.join(STOP_S)
+        if self._traces is not None:
+            self._traces.give_up()
         if ending.is_alive():
-            log.warning("the collector did not take the last telemetry in time")
+            log.warning("the collector did not take the last telemetry in time", extra={"lost": self.lost_spans})
 
     def _shut_down(self) -> None:
         for signal in self._signals:
@@ -83,13 +86,20 @@ class _Traces:
         self._processor = BatchSpanProcessor(self._exporter, max_queued_spans)
         self._max_queued_spans = max_queued_spans
         self._queued_spans = self._dropped_spans = 0
+        self._lost_in_all: int | None = None
         self.provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self.provider.add_span_processor(self._processor)
         self._maker = SpanMaker(self.provider, InstrumentationScope(SCOPE, __version__))
 
     @property
     def lost(self) -> int:
+        if self._lost_in_all is not None:
+            return self._lost_in_all
         return self._dropped_spans + self._exporter.lost
+
+    def give_up(self) -> None:
+        """What no collector has taken until now is lost."""
+        self._lost_in_all = self._dropped_spans + self._queued_spans - self._exporter.delivered
 
     def observe(self, exchange: Exchange) -> None:
         if self._queued_spans + span_count(exchange) - self._exporter.taken > self._max_queued_spans:
@@ -113,17 +123,18 @@ class _Metrics:
 
 
 class _SpanExporter(OTLPSpanExporter):
-    """Counts what it takes from the queue, and what it could not deliver."""
+    """Counts what it takes from the queue, and what became of it."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.taken = self.lost = 0
+        super().__init__(session=_session())
+        self.taken = self.delivered = self.lost = 0
         self._watch = _Watch("traces")
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.taken += len(spans)
         result = super().export(spans)
         is_good = result is SpanExportResult.SUCCESS
+        self.delivered += len(spans) if is_good else 0
         self.lost += 0 if is_good else len(spans)
         self._watch.note(is_good=is_good, lost=self.lost)
         return result
@@ -133,7 +144,7 @@ class _MetricExporter(OTLPMetricExporter):
     """Nothing is lost when an export fails: the next one carries the sums."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(session=_session())
         self._watch = _Watch("metrics")
 
     def export(
@@ -163,6 +174,19 @@ class _Watch:
         elif not is_good and (self._told_s is None or now_s - self._told_s >= REMINDER_S):
             self._told_s, self._is_failing = now_s, True
             log.warning("the collector does not take telemetry; see OTEL_EXPORTER_OTLP_ENDPOINT", extra=said)
+
+
+def _session() -> requests.Session:
+    """The exporters take a redirect for success, and send nothing to where it leads: here it is an error."""
+    session = requests.Session()
+    session.hooks["response"].append(_refuse_redirect)
+    return session
+
+
+def _refuse_redirect(response: requests.Response, *_: object, **__: object) -> None:
+    if 300 <= response.status_code < 400:
+        response.close()
+        raise requests.TooManyRedirects
 
 
 def _resource(environment: str, suffix: str) -> Resource:

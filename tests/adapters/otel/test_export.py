@@ -162,6 +162,17 @@ async def test_a_collector_that_refuses_is_told_of_once_and_so_is_its_return(
     assert vars(ours[1])["lost"] == exporting.lost_spans == 3 * 2
 
 
+async def test_a_redirect_is_a_refusal(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+    """The SDK does not follow one, and takes it for success."""
+    collector.status = 307
+    exporting = exporter()
+    exporting.observe(settled())
+    await collector.wait_for(lambda seen: len(seen.heads) >= 2)
+    await asyncio.to_thread(exporting.stop)
+    assert exporting.lost_spans == 2
+    assert {vars(record)["signal"] for record in caplog.records if record.message == TOLD_OF} == {"traces", "metrics"}
+
+
 async def test_metrics_outlive_a_collector_that_refused_them(collector: Collector) -> None:
     collector.status = 400
     exporting = exporter(Telemetry(metrics=True))
@@ -183,7 +194,8 @@ async def test_a_silent_collector_holds_up_the_end_for_a_bounded_time(
     exporting.observe(settled())
     async with asyncio.timeout(PATIENCE_S):
         await asyncio.to_thread(exporting.stop)
-    assert "the collector did not take the last telemetry in time" in caplog.text
+    (told,) = (record for record in caplog.records if "did not take the last telemetry in time" in record.message)
+    assert vars(told)["lost"] == exporting.lost_spans == 2
 
 
 async def test_telling_never_fails_a_call(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
