@@ -103,6 +103,7 @@ class CallMetrics:
             multiprocess_mode="livemax",
         )
         self._gauge("promptlane_workers", "Processes that serve.").set(1)
+        self._counter("promptlane_worker_starts", "Times that a worker was started.").inc()
 
     def render(self) -> bytes:
         """Prometheus text exposition. Reads the disk."""

@@ -48,6 +48,7 @@ def test_a_worker_counts_on_where_its_predecessor_died(folder: Path) -> None:
     for metrics in (second, other):
         assert (told(metrics, "promptlane_workers"), told(metrics, "promptlane_calls_total")) == (2, 3)
         assert told(metrics, "promptlane_call_seconds_count") == 3
+        assert told(metrics, "promptlane_worker_starts_total") == 3
 
 
 def test_a_worker_needs_no_room_but_what_was_taken_before(folder: Path) -> None:

@@ -335,12 +335,21 @@ _HOUSE = (
                 expr=f"sum by (result) (increase(promptlane_config_reloads_total{{{_HERE}}}[1h]))", legend="{{result}}"
             ),
         ),
+        width=6,
+    ),
+    Panel(
+        title="Worker starts",
+        about="In the last hour. One that dies is started again.",
+        queries=(Query(expr=f"sum(increase(promptlane_worker_starts_total{{{_HERE}}}[1h]))", legend="starts"),),
+        kind="stat",
+        width=6,
     ),
     Panel(
         title="Unaccounted events",
         about="Must be 0; anything else is a bug, please report it.",
         queries=(_gauge("promptlane_outbox_unbalanced", "events", "max"),),
         kind="stat",
+        width=6,
         good_below=1,
     ),
     Panel(
@@ -348,6 +357,7 @@ _HOUSE = (
         about="Spans that no OpenTelemetry collector took, in the last hour.",
         queries=(Query(expr=f"sum(increase(promptlane_telemetry_lost_spans_total{{{_HERE}}}[1h]))", legend="lost"),),
         kind="stat",
+        width=6,
         good_below=1,
     ),
 )
