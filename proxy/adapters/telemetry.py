@@ -3,6 +3,7 @@
 Its many modules are imported only once it is wanted.
 """
 
+import logging
 from typing import TYPE_CHECKING
 
 from proxy.domain.exchange import Exchange
@@ -10,6 +11,8 @@ from proxy.domain.policy import AnalyticsPolicy
 
 if TYPE_CHECKING:
     from proxy.adapters.otel import OtelExport
+
+log = logging.getLogger(__name__)
 
 
 class TelemetrySwitch:
@@ -54,4 +57,8 @@ def _made(policy: AnalyticsPolicy, worker: int, worker_count: int) -> "OtelExpor
         return None
     from proxy.adapters import otel
 
-    return otel.OtelExport(policy, worker=worker, worker_count=worker_count)
+    try:
+        return otel.OtelExport(policy, worker=worker, worker_count=worker_count)
+    except Exception as error:  # noqa: BLE001 - the SDK reads many variables in its own ways
+        log.warning("telemetry is off: the SDK could not be set up", extra={"error": type(error).__name__})
+        return None

@@ -19,6 +19,11 @@ DISTRIBUTIONS = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 QUEUE, BATCH = "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
 DEFAULT_BATCH_SPANS = 512
 SAMPLERS = ("always_on", "always_off", "traceidratio")
+EXEMPLARS = ("always_on", "always_off", "trace_based")
+LIMITS = (
+    *("ATTRIBUTE_COUNT", "ATTRIBUTE_VALUE_LENGTH", "SPAN_ATTRIBUTE_COUNT", "SPAN_ATTRIBUTE_VALUE_LENGTH"),
+    *("SPAN_EVENT_COUNT", "SPAN_LINK_COUNT", "EVENT_ATTRIBUTE_COUNT", "LINK_ATTRIBUTE_COUNT"),
+)
 
 
 class OtelSection(Section):
@@ -88,7 +93,11 @@ def _is_number(value: str) -> bool:
 
 
 def _is_count(value: str) -> bool:
-    return value.isascii() and value.isdecimal() and 0 < int(value) < 10**9
+    return _is_whole(value) and int(value) > 0
+
+
+def _is_whole(value: str) -> bool:
+    return value.isascii() and value.isdecimal() and len(value) < 10
 
 
 def _is_file(value: str) -> bool:
@@ -109,5 +118,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[str], bool], str], ...] = (
         _is_count,
         "a whole number above 0",
     ),
+    (tuple(f"OTEL_{name}_LIMIT" for name in LIMITS), _is_whole, "a whole number"),
+    (("OTEL_METRICS_EXEMPLAR_FILTER",), EXEMPLARS.__contains__, f"one of {', '.join(EXEMPLARS)}"),
 )
 """Variables, what makes a value of them good, and how to say so. An empty one counts as not set."""

@@ -10,6 +10,7 @@ from tests.harness.exchanges import finished
 
 OFF = AnalyticsPolicy()
 ON = AnalyticsPolicy(telemetry=Telemetry(traces=True))
+CANARY = "CANARY-5c02"
 
 
 class Recorded:
@@ -77,3 +78,20 @@ def test_what_does_not_concern_it_changes_nothing(made: list[Recorded]) -> None:
     switch.take_up(ON)
     switch.take_up(replace(ON, volume=Volume(started=False)))
     assert len(made) == 1
+
+
+def test_where_it_cannot_be_had_calls_go_on_without_it_and_the_log_says_so(
+    made: list[Recorded], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def wrong(*_: object, **__: object) -> None:
+        raise ValueError(CANARY)
+
+    switch = TelemetrySwitch(0, 1)
+    switch.take_up(ON)
+    monkeypatch.setattr(otel, "OtelExport", wrong)
+    switch.take_up(replace(ON, environment="staging"))
+    switch.observe(finished())
+    assert (made[0].is_stopped, made[0].seen) == (True, [])
+    (told,) = caplog.records
+    assert (told.levelname, vars(told)["error"]) == ("WARNING", "ValueError")
+    assert CANARY not in f"{vars(told)}"

@@ -52,6 +52,7 @@ def test_packages_that_are_missing_are_named_with_the_command(monkeypatch: pytes
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_TRACES_SAMPLER": "", "OTEL_BSP_MAX_QUEUE_SIZE": ""},
         {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.05"},
         {"OTEL_EXPORTER_OTLP_TIMEOUT": "2.5", "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION": "gzip"},
+        {"OTEL_SPAN_LINK_COUNT_LIMIT": "0", "OTEL_METRICS_EXEMPLAR_FILTER": "trace_based"},
         {"OTEL_EXPORTER_OTLP_CERTIFICATE": sys.executable, "OTEL_METRIC_EXPORT_INTERVAL": "10000"},
     ],
 )
@@ -76,6 +77,9 @@ def test_what_the_sdk_takes_is_taken(env: dict[str, str]) -> None:
         ("OTEL_TRACES_SAMPLER_ARG", "1.01", "a number from 0 to 1"),
         ("OTEL_BSP_SCHEDULE_DELAY", "0", "a whole number above 0"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "1e3", "a whole number above 0"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many", "a whole number"),
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1", "a whole number"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "all", "one of always_on, always_off, trace_based"),
     ],
 )
 def test_a_variable_that_the_sdk_would_pass_over_is_named_and_not_echoed(variable: str, value: str, need: str) -> None:
