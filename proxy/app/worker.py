@@ -67,7 +67,10 @@ class App:
         self._is_draining = False
 
     async def start(self) -> None:
-        """Recover what an earlier process left, then accept connections. What fails half-way is undone."""
+        """Recover what an earlier process left, then accept connections. What fails half-way is undone.
+
+        Raises OSError where somebody else listens by now.
+        """
         async with AsyncExitStack() as leaving:
             leaving.callback(self._socket.close)
             self._upstreams: dict[str, NativeUpstream | AiohttpUpstream] = {}
@@ -173,6 +176,7 @@ class App:
         self._server = HardenedServer(self._edge)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=1.0)
         await self._runner.setup()
+        self._socket.listen(BACKLOG)  # raises where another has just begun to; uvloop would say nothing
         self._site = web.SockSite(self._runner, self._socket, backlog=BACKLOG)
         await self._site.start()
 

@@ -75,6 +75,11 @@ def serve(args: argparse.Namespace) -> int:
         print(cannot_listen(settings, error), file=sys.stderr)
         return 1
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(app.start())
+        except OSError as error:
+            print(cannot_listen(settings, error), file=sys.stderr)
+            return 1
         runner.run(_until_signal(app, lambda: _greet(app, configuration, settings), is_child=is_child))
     if is_child and _is_orphan():
         remove_shared_folder(args.runtime_dir)
@@ -111,7 +116,6 @@ def _load(places: Places, env: Mapping[str, str], kept: KeptConfiguration | None
 
 async def _until_signal(app: App, greet: Callable[[], None], *, is_child: bool) -> None:
     """Serve; SIGHUP reloads. A child of the supervisor also stops when its standard input ends: its parent has died."""
-    await app.start()
     stop = stop_signal()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.ask_reload)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # the supervisor made it wait for this

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.adapters import logs
+from proxy.app import App
 from proxy.cli import main, serve
 from proxy.cli.serve import chosen_number
 from proxy.cli.workers import KeptConfiguration
@@ -97,6 +98,25 @@ def test_a_taken_port_is_told_in_one_line(workers: str, capsys: pytest.CaptureFi
         taken.listen()
         port = str(taken.getsockname()[1])
         assert main(["serve", "--port", port, "--workers", workers]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port\n"
+
+
+def test_who_is_second_to_listen_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that start at one moment both get the address, and one of them the connections."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        port = str(other.getsockname()[1])
+
+        class Second(App):
+            async def start(self) -> None:
+                other.listen()
+                await super().start()
+
+        monkeypatch.setattr(serve, "App", Second)
+        assert main(["serve", "--port", port]) == 1
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port\n"
