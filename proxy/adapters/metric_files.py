@@ -32,9 +32,15 @@ def room_bytes(workers: int) -> int:
     return workers * sum(ROOM_BYTES.values())
 
 
-def count_as(worker: int) -> None:
-    """From here on, this process counts in the files of this worker; only one process may at a time."""
-    values.ValueClass = values.MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]
+def count_as(worker: int | None) -> None:
+    """From here on, this process counts in the files of this worker; only one process may at a time.
+
+    None: alone, in its memory, also where the environment has a folder that is meant for some app.
+    """
+    if worker is None:
+        values.ValueClass = values.MutexValue
+    else:
+        values.ValueClass = values.MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]
 
 
 def forget_gauges(folder: Path, worker: int) -> None:

@@ -55,8 +55,8 @@ class CallMetrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._own = CollectorRegistry()
         self._shown = self._own if shared_dir is None else CollectorRegistry()
+        count_as(None if shared_dir is None else worker)
         if shared_dir is not None:
-            count_as(worker)
             MultiProcessCollector(self._shown, str(shared_dir))  # type: ignore[no-untyped-call]
         self._shown.register(journal)
         self.configuration = ConfigurationMetrics(self._own)

@@ -51,6 +51,15 @@ def test_a_worker_counts_on_where_its_predecessor_died(folder: Path) -> None:
         assert told(metrics, "promptlane_worker_starts_total") == 3
 
 
+def test_one_that_serves_alone_leaves_the_folder_of_an_app_beside_it_alone(folder: Path) -> None:
+    before = files(folder)
+    values.ValueClass = values.MultiProcessValue()  # as the library chose it
+    metrics = CallMetrics(CollectorRegistry())
+    metrics.observe(finished())
+    assert told(metrics, "promptlane_calls_total") == 1
+    assert files(folder) == before
+
+
 def test_a_worker_needs_no_room_but_what_was_taken_before(folder: Path) -> None:
     """A page that finds none when it is first written ends the process."""
     taken = files(folder)
