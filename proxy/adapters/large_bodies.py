@@ -34,7 +34,11 @@ class LargeBodies:
         self._turn = asyncio.Lock()
 
     async def read(self, body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> RequestFacts:
-        """`read_all_facts` of the body. Raises BadRequest. A caller that is cancelled leaves the child in order."""
+        """`read_all_facts` of the body. Raises BadRequest.
+
+        Who is cancelled while waiting for the turn gives up the body too; after that, the child is left in order.
+        """
+        await self._turn.acquire()
         outcome = await asyncio.shield(self._outcome(body, endpoint, hashing))
         if isinstance(outcome, RequestFacts):
             return outcome
@@ -57,12 +61,14 @@ class LargeBodies:
             await child.wait()
 
     async def _outcome(self, body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> Outcome:
-        async with self._turn:
-            try:
-                async with asyncio.timeout(PATIENCE_S):
-                    return await self._ask(body, endpoint, hashing)
-            except Exception:  # noqa: BLE001 - whatever a child that is dying, or another one, may answer
-                await self.close()
+        """With the turn, which it gives back."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._ask(body, endpoint, hashing)
+        except Exception:  # noqa: BLE001 - whatever a child that is dying, or another one, may answer
+            await self.close()
+        finally:
+            self._turn.release()
         _log.error("no process reads large bodies: this one is read here, while other calls wait")
         return await asyncio.to_thread(outcome_of, body, endpoint, hashing)
 

@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 
 from proxy.adapters import large_bodies
+from proxy.adapters.body_reader import Outcome
 from proxy.adapters.large_bodies import LargeBodies
-from proxy.domain.endpoints import Dialect, classify
+from proxy.domain.endpoints import Dialect, Endpoint, classify
 from proxy.domain.errors import BadRequest
 from proxy.domain.request_facts import PromptHashing, read_all_facts
 
@@ -50,6 +51,26 @@ async def test_who_is_cancelled_leaves_the_child_in_order(bodies: LargeBodies) -
     leaving.cancel()
     assert (await bodies.read(b'{"model":"next"}', CHAT, HASHING)).call.requested_model == "next"
     assert leaving.cancelled()
+
+
+async def test_who_is_cancelled_while_waiting_is_not_read(bodies: LargeBodies, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else clients that upload and leave would pile up their bodies here."""
+    asked: list[bytes] = []
+    whole = bodies._ask
+
+    async def ask(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> Outcome:
+        asked.append(body)
+        return await whole(body, endpoint, hashing)
+
+    monkeypatch.setattr(bodies, "_ask", ask)
+    first = asyncio.ensure_future(bodies.read(BODY, CHAT, HASHING))
+    leaving = asyncio.ensure_future(bodies.read(b'{"model":"gone"}', CHAT, HASHING))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    last = asyncio.ensure_future(bodies.read(b'{"model":"last"}', CHAT, HASHING))
+    assert (await first).call.requested_model == "m"
+    assert (await last).call.requested_model == "last"
+    assert asked == [BODY, b'{"model":"last"}']
 
 
 async def test_a_child_that_died_is_replaced_and_nobody_is_refused(
