@@ -11,7 +11,7 @@ from proxy.config.document import Document
 from proxy.config.fields import Bytes, EnvName, Matching, Name, Section
 from proxy.config.problems import is_secret, shown_variable
 from proxy.config.telemetry import OtelSection, compile_telemetry
-from proxy.domain.event_properties import RESERVED_NAMES
+from proxy.domain.outcome_properties import RESERVED_NAMES
 from proxy.domain.policy import AnalyticsPolicy, Destination, Families, OutboxBounds, StoreBounds, Volume
 
 _DAY_S = 86_400

@@ -31,7 +31,6 @@ from proxy.domain.event_properties import (
     COMPLETED,
     EVERY,
     FAILED,
-    RESERVED_NAMES,
     STARTED,
     check,
     members,
@@ -39,6 +38,7 @@ from proxy.domain.event_properties import (
 from proxy.domain.exchange import Attempt, Exchange
 from proxy.domain.identity import Caller
 from proxy.domain.journal_rows import Closing, JournalEvent, Opening
+from proxy.domain.outcome_properties import RESERVED_NAMES
 from proxy.domain.routing import Target
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

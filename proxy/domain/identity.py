@@ -15,7 +15,8 @@ import orjson
 from proxy.domain.analytics_headers import Headers, Reason, Sent
 from proxy.domain.chat import ModelCall
 from proxy.domain.double_capture import REASON, SOURCE, is_wrapped_by_posthog
-from proxy.domain.event_properties import MAX_FLAGS, OWN_PROPERTY_LIMIT_CHARS, RESERVED_NAMES
+from proxy.domain.event_properties import MAX_FLAGS, OWN_PROPERTY_LIMIT_CHARS
+from proxy.domain.outcome_properties import RESERVED_NAMES
 from proxy.domain.privacy import (
     PromptHashMode,
     hash_identity,

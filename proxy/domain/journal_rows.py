@@ -34,3 +34,17 @@ class Closing:
     ended_unix_us: int
     events: tuple[JournalEvent, ...]
     record: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of calls, or went beside them: an outcome, an agent's step, an exposure, a changed rollout.
+
+    Its events are sent like all others and kept as long as calls are. `exchange_id` and `trace_id` are "" where none
+    is known.
+    """
+
+    exchange_id: str = ""
+    trace_id: str = ""
+    at_unix_us: int
+    events: tuple[JournalEvent, ...]

@@ -11,6 +11,7 @@ from proxy.domain.estimate import Estimate, TextToCount
 from proxy.domain.journal_rows import Closing as Closing
 from proxy.domain.journal_rows import JournalEvent as JournalEvent
 from proxy.domain.journal_rows import Opening as Opening
+from proxy.domain.journal_rows import Outcome as Outcome
 from proxy.domain.routing import Timeouts
 
 Headers = Sequence[tuple[str, str]]
@@ -89,13 +90,16 @@ class SideDecompressor(Protocol):
 
 
 class Journal(Protocol):
-    """The durable store. Both calls return at once, never raise, and count what they must drop."""
+    """The durable store. All calls return at once, never raise, and count what they must drop."""
 
     def open(self, opening: Opening) -> None:
         """Note a running call."""
 
     def close(self, closing: Closing) -> None:
         """Note its end; a second end for the same exchange is ignored."""
+
+    def note(self, outcome: Outcome) -> None:
+        """Keep and send what came of calls; an event that is kept already is ignored."""
 
 
 class Estimator(Protocol):

@@ -23,7 +23,7 @@ from tests.harness.posthog import (
     refuse_over,
     refuse_uuids,
 )
-from tests.harness.rows import event
+from tests.harness.rows import event, outcome
 
 KEY = "phc_canary_of_the_project_key"
 DAY_US = 86_400_000_000
@@ -42,7 +42,7 @@ class Scene:
     def put(self, *names: str, size_bytes: int = 0) -> list[str]:
         """Journal one event for each name; returns their uuids."""
         events = [event(name, size_bytes=size_bytes) for name in names]
-        self.journal.append(events)
+        self.journal.note(outcome(events))
         assert self.journal.flush(5)
         return [one.uuid for one in events]
 

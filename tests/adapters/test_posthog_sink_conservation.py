@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from proxy.adapters.journal import JournalSettings, SqliteJournal
 from proxy.adapters.posthog_sink import PostHogSettings, PostHogSink
 from tests.harness.posthog import HTML, LOST, QUOTA, TRUNCATED, Answer, ScriptedPostHog
-from tests.harness.rows import event
+from tests.harness.rows import event, outcome
 
 ANSWERS = {
     "taken": Answer(),
@@ -36,7 +36,7 @@ async def deliver_through(script: list[str], capture: str, folder: Path) -> None
         destination = PostHogSettings(host=posthog.url, api_key="phc", capture=capture)  # type: ignore[arg-type]
         sink = PostHogSink(journal, destination, uniform=lambda low, high: high, wall_unix_s=lambda: clock_us / 1e6)
         uuids = [event(str(number)).uuid for number in range(EVENTS)]
-        journal.append([event(str(number)) for number in range(EVENTS)])
+        journal.note(outcome([event(str(number)) for number in range(EVENTS)]))
         assert journal.flush(5)
         for _ in range(len(script) + 3 * EVENTS):
             await sink.step()

@@ -16,10 +16,10 @@ from proxy.domain.event_properties import (
     RESERVED_NAMES,
     STARTED,
     TABLE,
-    Kind,
     check,
     length_bucket,
 )
+from proxy.domain.property_rows import Kind
 
 REFERENCE = Path(__file__).parents[3] / "shared"
 NOT_YET = {

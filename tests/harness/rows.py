@@ -5,7 +5,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 import orjson
 
-from proxy.domain.journal_rows import Closing, JournalEvent, Opening
+from proxy.domain.journal_rows import Closing, JournalEvent, Opening, Outcome
 
 STARTED = "llm_request_started"
 COMPLETED = "llm_request_completed"
@@ -48,6 +48,12 @@ def closing(exchange_id: str, *, ended_unix_us: int = ENDED_UNIX_US, record_byte
         ended_unix_us=ended_unix_us,
         events=(event(exchange_id),),
         record=orjson.dumps({"exchange_id": exchange_id, "padding": "x" * record_bytes}),
+    )
+
+
+def outcome(events: Sequence[JournalEvent], exchange_id: str = "x", *, at_unix_us: int = ENDED_UNIX_US) -> Outcome:
+    return Outcome(
+        exchange_id=exchange_id, trace_id=f"trace-{exchange_id}", at_unix_us=at_unix_us, events=tuple(events)
     )
 
 

@@ -14,7 +14,7 @@ from proxy.domain.events import EventPolicy
 from proxy.domain.exchange import Exchange
 from proxy.domain.identity import IdentityPolicy, VirtualKey
 from proxy.domain.ids import new_exchange_id
-from proxy.domain.journal_rows import Closing, Opening
+from proxy.domain.journal_rows import Closing, Opening, Outcome
 from proxy.domain.limits import Limits
 from proxy.domain.paths import parse_target
 from proxy.domain.price_book import PriceBook
@@ -139,6 +139,7 @@ class FakeJournal:
 
     openings: list[Opening] = field(default_factory=list)
     closings: list[Closing] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
     is_broken: bool = False
 
     def open(self, opening: Opening) -> None:
@@ -149,8 +150,11 @@ class FakeJournal:
     def close(self, closing: Closing) -> None:
         self.closings.append(closing)
 
+    def note(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
     def events(self, name: str) -> list[dict[str, Any]]:
-        rows: list[Opening | Closing] = [*self.openings, *self.closings]
+        rows: list[Opening | Closing | Outcome] = [*self.openings, *self.closings, *self.outcomes]
         return [orjson.loads(event.body) for row in rows for event in row.events if event.name == name]
 
     def end(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from proxy.cli import VERBS, main
 from proxy.config.json_schema import FILES, json_schema
 from proxy.config.presets import PRESETS
 from proxy.config.variables import VARIABLES
-from proxy.domain.event_properties import EVENTS, TABLE
+from proxy.domain import event_properties, outcome_properties
 from tools.docs import MADE, ROOT
 from tools.docs.cli import cli_page
 from tools.docs.configuration import reference_page
@@ -24,7 +24,9 @@ def test_the_file_is_as_the_code_makes_it(path: Path) -> None:
 
 def test_every_event_property_and_listed_value_is_on_its_page() -> None:
     page = events_page()
-    names = {row.name for row in TABLE} | set(EVENTS) | {value for row in TABLE for value in row.values or ()}
+    rows = (*event_properties.TABLE, *outcome_properties.TABLE)
+    names = {row.name for row in rows} | {value for row in rows for value in row.values or ()}
+    names |= {*event_properties.EVENTS, *outcome_properties.EVENTS}
     assert [name for name in sorted(names) if f"`{name}`" not in page] == []
 
 

@@ -7,7 +7,6 @@ only, so that whatever crash falls in between, the next start finds either an op
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import apsw
 
@@ -15,7 +14,7 @@ from proxy.adapters.journal.bulk import fetch, heads, insert, listed
 from proxy.adapters.journal.outbox import Outbox
 from proxy.adapters.journal.settings import JournalSettings
 from proxy.adapters.journal.tally import Count, Drop, Tally
-from proxy.domain.journal_rows import Closing, JournalEvent, Opening
+from proxy.domain.journal_rows import Closing, JournalEvent, Opening, Outcome
 
 RECORD_OVERHEAD_BYTES = 256
 SWEEP_ROWS = 500
@@ -31,23 +30,21 @@ _OLDEST_ENDS = (
 _ENDED_AMONG = (
     "SELECT json_group_array(exchange_id) FROM exchange WHERE exchange_id IN (SELECT value FROM json_each(?))"
 )
+_OLDEST_OUTCOMES = (
+    "SELECT json_group_array(json_array(seq, at_unix_us, length(body))) FROM"
+    " (SELECT seq, at_unix_us, body FROM outcome ORDER BY seq LIMIT ?)"
+)
+_KEPT_AMONG = "SELECT json_group_array(uuid) FROM outcome WHERE uuid IN (SELECT value FROM json_each(?))"
 _FORGET = "DELETE FROM open_exchange WHERE exchange_id IN (SELECT value FROM json_each(?))"
 _INSERT_OPEN = "INSERT OR REPLACE INTO open_exchange(exchange_id, trace_id, facts) VALUES"
 _INSERT_END = "INSERT INTO exchange(exchange_id, trace_id, ended_unix_us, record) VALUES"
+_INSERT_OUTCOME = "INSERT INTO outcome(uuid, exchange_id, trace_id, name, at_unix_us, body) VALUES"
 
 Interrupted = Callable[[bytes], Sequence[JournalEvent]]
 """From an opening's facts to the events of the end that it never had."""
 
 
-@dataclass(frozen=True, slots=True)
-class Extra:
-    """Events that are neither a start nor an end."""
-
-    exchange_id: str
-    events: tuple[JournalEvent, ...]
-
-
-Row = Opening | Closing | Extra
+Row = Opening | Closing | Outcome
 
 
 class JournalFile:
@@ -87,8 +84,8 @@ class JournalFile:
         self.tally.commit()
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Write starts, ends and events. A second end of a call is counted and changes nothing, and a start that
-        comes after its end opens nothing.
+        """Write starts, ends and outcomes. A second end of a call, and an event of an outcome that is kept already,
+        is counted and changes nothing; a start that comes after its end opens nothing.
         """
         openings = [row for row in rows if isinstance(row, Opening)]
         closings = [row for row in rows if isinstance(row, Closing)]
@@ -103,7 +100,9 @@ class JournalFile:
                     continue
                 ended.add(row.exchange_id)
                 new_ends.append(row)
-            events += [(row.exchange_id, event) for event in row.events]
+            events += [
+                (row.exchange_id, event) for event in (self._keep(row) if isinstance(row, Outcome) else row.events)
+            ]
         self._write_ends(new_ends)
         self.forget([closing.exchange_id for closing in new_ends])
         insert(
@@ -141,17 +140,10 @@ class JournalFile:
         self.oldest_pending_unix_us = self.outbox.oldest_unix_us()
         expired_us = self._now_us() - int(self._settings.store_max_age_s * 1e6)
         over_bytes = self.tally.get(Count.STORE_BYTES) - self._settings.store_max_bytes
-        last_seq, evicted, evicted_bytes = 0, 0, 0
-        for seq, ended_unix_us, record_bytes in heads(self._connection, _OLDEST_ENDS, (SWEEP_ROWS,)):
-            if evicted_bytes >= over_bytes and ended_unix_us >= expired_us:
-                break
-            last_seq, evicted = seq, evicted + 1
-            evicted_bytes += record_bytes + RECORD_OVERHEAD_BYTES
-        if evicted:
-            self._connection.execute("DELETE FROM exchange WHERE seq <= ?", (last_seq,))
-            self.tally.add(Count.EXCHANGES, -evicted)
-            self.tally.add(Count.STORE_BYTES, -evicted_bytes)
-        return evicted + self.outbox.sweep()
+        ends, evicted_us = self._evict("exchange", _OLDEST_ENDS, over_bytes, expired_us)
+        self.tally.add(Count.EXCHANGES, -ends)
+        outcomes, _ = self._evict("outcome", _OLDEST_OUTCOMES, 0, max(expired_us, evicted_us))
+        return ends + outcomes + self.outbox.sweep()
 
     def vacuum(self) -> None:
         """Give some free pages back to the disk. Outside of a transaction."""
@@ -180,6 +172,33 @@ class JournalFile:
         )
         self.tally.add(Count.EXCHANGES, len(closings))
         self.tally.add(Count.STORE_BYTES, sum(len(row.record) + RECORD_OVERHEAD_BYTES for row in closings))
+
+    def _keep(self, row: Outcome) -> list[JournalEvent]:
+        """Keep those of its events that are new to the file, and return these."""
+        known = set(heads(self._connection, _KEPT_AMONG, (listed([event.uuid for event in row.events]),)))
+        fresh = list({event.uuid: event for event in row.events if event.uuid not in known}.values())
+        if len(fresh) < len(row.events):
+            self.outbox.refuse(len(row.events) - len(fresh), Drop.DUPLICATE_UUID)
+        insert(
+            self._connection,
+            _INSERT_OUTCOME,
+            [(event.uuid, row.exchange_id, row.trace_id, event.name, row.at_unix_us, event.body) for event in fresh],
+        )
+        self.tally.add(Count.STORE_BYTES, sum(len(event.body) + RECORD_OVERHEAD_BYTES for event in fresh))
+        return fresh
+
+    def _evict(self, table: str, oldest: str, over_bytes: int, expired_us: int) -> tuple[int, int]:
+        """Delete the oldest rows while they are too many or too old; how many they were, and the last one's time."""
+        last_seq, evicted, evicted_bytes, last_us = 0, 0, 0, 0
+        for seq, at_unix_us, row_bytes in heads(self._connection, oldest, (SWEEP_ROWS,)):
+            if evicted_bytes >= over_bytes and at_unix_us >= expired_us:
+                break
+            last_seq, evicted, last_us = seq, evicted + 1, at_unix_us
+            evicted_bytes += row_bytes + RECORD_OVERHEAD_BYTES
+        if evicted:
+            self._connection.execute(f"DELETE FROM {table} WHERE seq <= ?", (last_seq,))  # noqa: S608 - our own names
+            self.tally.add(Count.STORE_BYTES, -evicted_bytes)
+        return evicted, last_us
 
     def _missing_end(self, exchange_id: str, trace_id: str, facts: bytes, *, interrupted: Interrupted) -> Closing:
         try:

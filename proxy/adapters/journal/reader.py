@@ -50,6 +50,19 @@ class StoredExchange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredOutcome:
+    """One event of an outcome, as it was sent; `seq` grows with each that is written and is never used again."""
+
+    seq: int
+    uuid: str
+    exchange_id: str
+    trace_id: str
+    name: str
+    at_unix_us: int
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
     """What the last calls came to."""
 
@@ -62,6 +75,7 @@ class Rate:
 _PENDING = "SELECT uuid, name, exchange_id, created_unix_us, attempts, NULL, body FROM outbox"
 _DEAD = "SELECT uuid, name, exchange_id, created_unix_us, attempts, reason, body FROM dead"
 _EXCHANGE = "SELECT seq, exchange_id, trace_id, ended_unix_us, record FROM exchange"
+_OUTCOME = "SELECT seq, uuid, exchange_id, trace_id, name, at_unix_us, body FROM outcome"
 
 
 class JournalReader:
@@ -69,6 +83,7 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         self._connection = connect_reader(path)
+        self._has_outcomes = bool(fetch(self._connection, "SELECT 1 FROM sqlite_schema WHERE name = 'outcome'"))
 
     def __enter__(self) -> Self:
         return self
@@ -136,6 +151,24 @@ class JournalReader:
     def by_exchange(self, exchange_id: str) -> StoredExchange | None:
         """One call, if it has ended."""
         return next(iter(self._exchanges(f"{_EXCHANGE} WHERE exchange_id = ?", (exchange_id,))), None)
+
+    def outcomes(self, after_seq: int = 0, limit: int = 100) -> list[StoredOutcome]:
+        """Events of outcomes that were written after the one with that `seq`, in this order."""
+        return self._outcomes(f"{_OUTCOME} WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, limit))
+
+    def outcomes_of_trace(self, trace_id: str) -> list[StoredOutcome]:
+        """What came of a trace, in the order in which it was written."""
+        return self._outcomes(f"{_OUTCOME} WHERE trace_id = ? ORDER BY seq", (trace_id,))
+
+    def _outcomes(self, query: str, bindings: tuple[str | int, ...]) -> list[StoredOutcome]:
+        if not self._has_outcomes:
+            return []
+        return [
+            StoredOutcome(
+                seq=seq, uuid=uuid, exchange_id=exchange_id, trace_id=trace_id, name=name, at_unix_us=at_us, body=body
+            )
+            for seq, uuid, exchange_id, trace_id, name, at_us, body in fetch(self._connection, query, bindings)
+        ]
 
     def _tally(self) -> Tally:
         counters = fetch(self._connection, "SELECT name, reason, value FROM counters")

@@ -22,7 +22,15 @@ CREATE TABLE outbox(
     next_unix_us INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL, UNIQUE (exchange_id, uuid)
 ) STRICT;
 """
-_TABLES = f"""{_OUTBOX}
+_OUTCOMES = """
+CREATE TABLE IF NOT EXISTS outcome(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE, exchange_id TEXT NOT NULL,
+    trace_id TEXT NOT NULL, name TEXT NOT NULL, at_unix_us INTEGER NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS outcome_trace ON outcome(trace_id);
+"""
+"""Came with 0.2.0: a file of an older release gets it from its next owner, and its readers do without."""
+_TABLES = f"""{_OUTBOX}{_OUTCOMES}
 CREATE TABLE open_exchange(
     exchange_id TEXT PRIMARY KEY, trace_id TEXT NOT NULL, facts BLOB NOT NULL
 ) STRICT;
@@ -129,6 +137,8 @@ def _prepare(connection: apsw.Connection, *, is_new: bool) -> None:
     else:
         _check_pages(connection)
         _renew_outbox(connection)
+        with connection:
+            connection.execute(_OUTCOMES)
 
 
 def _renew_outbox(connection: apsw.Connection) -> None:

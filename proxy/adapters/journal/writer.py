@@ -5,7 +5,7 @@ of it in one synced transaction: a disk that syncs slowly makes the groups large
 Questions and orders (which rows are due, these are delivered) take the same way, so that they see every row that
 was put before them.
 
-`open`, `close` and `append` are called from one thread, the event loop's.
+`open`, `close` and `note` are called from one thread, the event loop's.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ import apsw
 from proxy.adapters.journal import requests
 from proxy.adapters.journal.backing import Backing, StoreFailed
 from proxy.adapters.journal.debts import Debts
-from proxy.adapters.journal.file import Extra, Interrupted, JournalFile, Row
+from proxy.adapters.journal.file import Interrupted, JournalFile, Row
 from proxy.adapters.journal.intake import Command, Intake, Note
 from proxy.adapters.journal.orphans import Orphans
 from proxy.adapters.journal.outbox import SWEEP_ROWS, Batch, PendingRow
@@ -34,7 +34,7 @@ from proxy.adapters.journal.schema import require_fixed_sqlite
 from proxy.adapters.journal.settings import JournalSettings
 from proxy.adapters.journal.stats import JournalStats
 from proxy.adapters.journal.tally import Certainty, Drop
-from proxy.domain.journal_rows import Closing, JournalEvent, Opening
+from proxy.domain.journal_rows import Closing, JournalEvent, Opening, Outcome
 
 SWITCH_S = 0.0001
 """The interpreter's switch interval, for the whole process. A thread that waits for the interpreter asks for it only
@@ -129,9 +129,11 @@ class SqliteJournal:
         """Note its end; a second one for the same exchange changes nothing. Returns at once, never raises."""
         self._intake.offer(closing, len(closing.record) + _body_bytes(closing.events))
 
-    def append(self, events: Sequence[JournalEvent], exchange_id: str = "") -> None:
-        """Write events that are neither a start nor an end. Returns at once, never raises."""
-        self._intake.offer(Extra(exchange_id, tuple(events)), _body_bytes(events))
+    def note(self, outcome: Outcome) -> None:
+        """Keep and send what came of calls; an event that is kept already changes nothing. Returns at once, never
+        raises.
+        """
+        self._intake.offer(outcome, _body_bytes(outcome.events))
 
     async def lease(self, max_events: int = 100, max_bytes: int = 1_000_000) -> Batch:
         """Due events that nobody is sending; they are the caller's until it acknowledges, retries, buries or

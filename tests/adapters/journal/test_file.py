@@ -9,11 +9,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from proxy.adapters.journal import Certainty, JournalSettings
 from proxy.adapters.journal.bulk import fetch
-from proxy.adapters.journal.file import RECORD_OVERHEAD_BYTES, Extra, JournalFile
+from proxy.adapters.journal.file import RECORD_OVERHEAD_BYTES, JournalFile
 from proxy.adapters.journal.schema import connect, connect_memory
 from proxy.adapters.journal.tally import Drop
 from proxy.domain.journal_rows import JournalEvent
-from tests.harness.rows import closing, event, interrupted, opening
+from tests.harness.rows import closing, event, interrupted, opening, outcome
 
 NOW_US = 1_800_000_000_000_000
 CALLS = [f"call-{number}" for number in range(6)]
@@ -126,6 +126,46 @@ def test_the_store_keeps_within_its_age() -> None:
     file.abandon()
 
 
+def test_an_outcome_that_is_kept_changes_nothing(file: JournalFile) -> None:
+    one, other = event("a", "rated"), event("b", "rated")
+    with file.transaction():
+        file.write([outcome([one, one], "a"), outcome([one], "a")])
+        file.outbox.ack(file.outbox.lease(9, 9_000).uuids, Certainty.VERIFIED)
+    with file.transaction():
+        file.write([outcome([one, other], "a")])
+    assert fetch(file._connection, "SELECT uuid, body FROM outcome ORDER BY seq") == [
+        (one.uuid, one.body),
+        (other.uuid, other.body),
+    ]
+    stats = file.tally.stats(oldest_pending_unix_us=None)
+    assert (stats.pending, stats.delivered, stats.dropped, stats.unbalanced) == (
+        1,
+        {"verified": 1},
+        {"duplicate_uuid": 3},
+        0,
+    )
+
+
+def test_outcomes_go_with_the_calls_that_make_room_for_others() -> None:
+    early, late = event("early", "rated"), event("late", "rated")
+    kept_bytes = len(closing("b").record) + len(late.body) + 2 * RECORD_OVERHEAD_BYTES
+    file = make(store_max_bytes=kept_bytes + len(early.body) + RECORD_OVERHEAD_BYTES)
+    with file.transaction():
+        file.write([outcome([early], at_unix_us=NOW_US - 2), outcome([late], "late", at_unix_us=NOW_US)])
+        file.write([closing("a", ended_unix_us=NOW_US - 1), closing("b", ended_unix_us=NOW_US)])
+        file.sweep()
+    assert (rows(file, "exchange"), rows(file, "outcome")) == (["b"], ["late"])
+    assert file.tally.stats(oldest_pending_unix_us=None).store_bytes == kept_bytes
+    file.abandon()
+
+
+def test_outcomes_grow_old(file: JournalFile) -> None:
+    with file.transaction():
+        file.write([outcome([event("a", "rated")], "a", at_unix_us=1), outcome([event("b", "rated")], "b")])
+        file.sweep()
+    assert rows(file, "outcome") == ["b"]
+
+
 def test_an_undone_transaction_leaves_no_trace(file: JournalFile) -> None:
     def fails() -> None:
         with file.transaction():
@@ -165,7 +205,7 @@ class Conservation(RuleBasedStateMachine):
     def open(self, call: str, size_bytes: int) -> None:
         with self.file.transaction():
             self.file.write([opening(call)])
-            self.file.write([Extra(call, (event(call, "extra", size_bytes),))])
+            self.file.write([outcome([event(call, "extra", size_bytes)], call)])
 
     @rule(call=st.sampled_from(CALLS))
     def close(self, call: str) -> None:

@@ -1,7 +1,7 @@
-from proxy.adapters.journal.file import Extra, JournalFile, Row
+from proxy.adapters.journal.file import JournalFile, Row
 from proxy.adapters.journal.intake import ROW_OVERHEAD_BYTES, Command, Intake, Note
 from proxy.adapters.journal.tally import Drop
-from tests.harness.rows import closing, event, opening
+from tests.harness.rows import closing, event, opening, outcome
 
 
 def nothing(_: JournalFile) -> None:
@@ -10,7 +10,7 @@ def nothing(_: JournalFile) -> None:
 
 def test_rows_come_out_in_order_and_leave_room() -> None:
     intake = Intake(100, 100_000)
-    rows: list[Row] = [opening("a"), closing("a"), Extra("b", (event("b"),))]
+    rows: list[Row] = [opening("a"), closing("a"), outcome([event("b")], "b")]
     for row in rows:
         intake.offer(row, 50)
     assert (intake.rows, intake.bytes_waiting) == (3, 3 * (50 + ROW_OVERHEAD_BYTES))

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from proxy.adapters.journal import EVENT_MAX_BYTES, Certainty, JournalSettings
-from proxy.adapters.journal.file import Extra, JournalFile
+from proxy.adapters.journal.file import JournalFile
 from proxy.adapters.journal.outbox import MAX_DELAY_S, ROW_OVERHEAD_BYTES, Outbox
 from proxy.adapters.journal.schema import connect_memory
 from proxy.domain.journal_rows import JournalEvent
-from tests.harness.rows import event
+from tests.harness.rows import event, outcome
 
 HOUR_US = 3_600_000_000
 
@@ -29,12 +29,12 @@ class Box:
     def put(self, *names: str) -> list[str]:
         events = [event(name) for name in names]
         with self.file.transaction():
-            self.file.write([Extra("x", tuple(events))])
+            self.file.write([outcome(events)])
         return [one.uuid for one in events]
 
     def put_event(self, one: JournalEvent) -> None:
         with self.file.transaction():
-            self.file.write([Extra("x", (one,))])
+            self.file.write([outcome([one])])
 
     @property
     def outbox(self) -> Outbox:

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from proxy.adapters.journal import JournalReader, JournalSettings, SqliteJournal
-from tests.harness.rows import COMPLETED, STARTED, closing, event, opening
+from proxy.adapters.journal.schema import connect
+from tests.harness.rows import COMPLETED, STARTED, closing, event, opening, outcome
 
 
 @pytest.fixture
@@ -56,6 +57,33 @@ def test_ended_calls_by_order_trace_and_id(journal: SqliteJournal, reader: Journ
     assert found is not None
     assert (found.trace_id, found.record) == ("trace-call-1", closing("call-1").record)
     assert reader.by_exchange("call-9") is None
+
+
+def test_outcomes_by_order_and_trace(journal: SqliteJournal, reader: JournalReader) -> None:
+    journal.note(outcome([event("a", "rated"), event("a", "edited")], "a"))
+    journal.note(outcome([event("b", "rated")], "b"))
+    journal.flush(5)
+    assert [(one.seq, one.name, one.exchange_id) for one in reader.outcomes()] == [
+        (1, "rated", "a"),
+        (2, "edited", "a"),
+        (3, "rated", "b"),
+    ]
+    assert [one.seq for one in reader.outcomes(after_seq=1, limit=1)] == [2]
+    (found,) = reader.outcomes_of_trace("trace-b")
+    assert (found.uuid, found.body) == (event("b", "rated").uuid, event("b", "rated").body)
+    assert "padding" not in repr(found)
+
+
+def test_a_file_of_the_first_release_has_no_outcomes(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    connection = connect(path)
+    connection.execute("DROP TABLE outcome")
+    connection.close()
+    with JournalReader(path) as reader:
+        assert (reader.outcomes(), reader.outcomes_of_trace("t")) == ([], [])
+    connect(path).close()
+    with JournalReader(path) as reader:
+        assert reader._has_outcomes
 
 
 def test_rows_show_no_content(journal: SqliteJournal, reader: JournalReader) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from proxy.adapters.journal import JournalSettings, SqliteJournal
 from proxy.adapters.journal.requests import Request, RequestWaits, do_now, done, leave, waiting
-from tests.harness.rows import event
+from tests.harness.rows import event, outcome
 
 NOW_US = 1_800_000_000_000_000
 REQUEST = Request(verb="replay", before_unix_us=NOW_US, reason="quota")
@@ -36,7 +36,7 @@ async def test_only_the_owner_of_the_lock_writes(tmp_path: Path) -> None:
     settings = JournalSettings(directory=tmp_path, commit_ms=0, ballast_bytes=4096)
     journal = SqliteJournal(settings, wall_unix_us=lambda: NOW_US)
     journal.start()
-    journal.append([event("a"), event("b")])
+    journal.note(outcome([event("a"), event("b")]))
     await journal.lease()
     await journal.bury([event("a").uuid], "quota")
     request = Request(verb="replay", before_unix_us=NOW_US + 1)
@@ -50,7 +50,7 @@ async def test_what_dies_after_the_request_is_not_its_concern(tmp_path: Path) ->
     settings = JournalSettings(directory=tmp_path, commit_ms=0, ballast_bytes=4096)
     journal = SqliteJournal(settings, wall_unix_us=lambda: NOW_US)
     journal.start()
-    journal.append([event("a")])
+    journal.note(outcome([event("a")]))
     await journal.lease()
     await journal.bury([event("a").uuid], "quota")
     assert journal.close_journal(5)

@@ -14,7 +14,7 @@ from proxy.adapters.journal.place import journal_files
 from proxy.domain.journal_rows import Closing, JournalEvent
 from proxy.pipeline.ports import Journal
 from tests.harness.full_disk import disk
-from tests.harness.rows import closing, event, interrupted, opening
+from tests.harness.rows import closing, event, interrupted, opening, outcome
 
 Make = Callable[..., SqliteJournal]
 
@@ -75,17 +75,17 @@ def test_onlookers_see_events_in_order_and_cannot_break_anything(make: Make) -> 
     journal = make(on_events=look)
     journal.open(opening("a"))
     journal.close(closing("a"))
-    journal.append([event("a", "extra")])
+    journal.note(outcome([event("a", "extra")]))
     assert journal.flush(5)
     assert seen == ["llm_request_started", "llm_request_completed", "extra"]
 
 
 def test_other_bounds_hold_from_the_next_step_on(make: Make) -> None:
     journal = make(outbox_max_bytes=1 << 20)
-    journal.append([event("a", "extra")])
+    journal.note(outcome([event("a", "extra")]))
     assert journal.flush(5)
     journal.keep_within(JournalSettings(directory=Path(), outbox_max_bytes=1))
-    journal.append([event("b", "extra")])
+    journal.note(outcome([event("b", "extra")]))
     assert journal.flush(5)
     assert (journal.stats().pending, journal.stats().dropped) == (1, {"outbox_full": 1})
 
@@ -127,7 +127,7 @@ async def test_a_start_closes_what_a_crash_left_open(make: Make, tmp_path: Path)
 
 async def test_lease_ack_retry_bury(make: Make) -> None:
     journal = make()
-    journal.append([event(name) for name in "abc"])
+    journal.note(outcome([event(name) for name in "abc"]))
     a, b, c = (await journal.lease()).uuids
     assert await journal.ack([a], Certainty.VERIFIED) == 1
     await journal.retry([b])

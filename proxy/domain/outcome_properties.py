@@ -1,0 +1,105 @@
+"""The second table of properties: events that are not of one model call, but of what came of calls.
+
+An outcome, an agent's step, an evaluation, an exposure, a changed rollout: each says what it is about by the same names
+as the calls do (`event_properties`), and what is its own by the rows here. Like that table it is an allow-list, and
+its names too are reserved.
+"""
+
+from collections.abc import Mapping
+
+import orjson
+
+from proxy.domain import event_properties
+from proxy.domain.event_properties import FLAG_PROPERTY
+from proxy.domain.property_rows import Property, boolean, check_of, group, integer, number, one_of, text
+
+OUTPUT_RATED = "llm_output_rated"
+OUTPUT_EVALUATED = "llm_output_evaluated"
+TASK_COMPLETED = "llm_task_completed"
+AGENT_STEP = "llm_agent_step"
+PROMPT_DRIFTED = "llm_prompt_drifted"
+ROLLOUT_CHANGED = "llm_rollout_changed"
+FLAG_CALLED = "$feature_flag_called"
+AI_SPAN = "$ai_span"
+AI_FEEDBACK = "$ai_feedback"
+AI_METRIC = "$ai_metric"
+AI_EVALUATION = "$ai_evaluation"
+PRODUCT_EVENT = "your own events"
+"""Stands for every name that an app chooses for a product event."""
+
+EVENTS: dict[str, str] = {
+    OUTPUT_RATED: "A user rated an answer.",
+    OUTPUT_EVALUATED: "An evaluation of an answer has a result.",
+    TASK_COMPLETED: "A task that calls worked on has ended, well or not.",
+    AGENT_STEP: "A tool call's result came back, or an app reported a step.",
+    PROMPT_DRIFTED: "One prompt version ran with another text than before.",
+    ROLLOUT_CHANGED: "A guardrail or an operator changed who gets which version.",
+    PRODUCT_EVENT: "Something else happened in the product, by any name.",
+    FLAG_CALLED: "PostHog's own: a user got a flag's variant for the first time.",
+    AI_SPAN: "PostHog's own: a step of an agent.",
+    AI_FEEDBACK: "PostHog's own: a user rated an answer.",
+    AI_METRIC: "PostHog's own: a measure of an answer.",
+    AI_EVALUATION: "PostHog's own: an evaluation's result.",
+}
+"""Every event that is not of one call, and when it is made."""
+OUTCOMES = (OUTPUT_RATED, OUTPUT_EVALUATED, TASK_COMPLETED, AGENT_STEP, PRODUCT_EVENT)
+
+_SHARED_GROUPS = frozenset({"identity", "prompt", "PostHog", "health"})
+_SHARED_NAMES = frozenset({"provider", "model", "requested_model", "target", "endpoint"})
+
+TABLE: tuple[Property, ...] = (
+    *group(
+        "context",
+        OUTCOMES,
+        boolean("context_found", "The call that this is about is known here."),
+        integer("request_count", "Calls of the trace so far."),
+        number("estimated_cost_usd", "Cost of the trace's calls so far, in USD.", 1_000_000),
+        number("latency_ms", "Sum of the durations of the trace's calls so far."),
+        integer("input_tokens", "Sum over the trace's calls so far."),
+        integer("output_tokens", "Sum over the trace's calls so far."),
+    ),
+    *group(
+        "outcome",
+        OUTCOMES,
+        boolean("task_completed", "The task ended as the user wanted."),
+        one_of("user_feedback", ("positive", "negative", "neutral"), "What the user thought of it."),
+        boolean("escalated_to_human", "A person had to take over."),
+        integer("retry_count", "How often it was tried again.", 10_000),
+        boolean("accepted_output", "The user took the answer."),
+        boolean("edited_output", "The user changed the answer before taking it."),
+        number("revenue_usd", "Revenue that came of it, in USD."),
+        text("tool_name", "The tool of a step.", 128),
+        one_of("step_status", ("success", "error", "unknown"), "How the step ended."),
+        number("duration_ms", "How long the step or the task took."),
+        boolean("eval_passed", "The check was passed."),
+        number("eval_score", "The check's score.", 1_000_000),
+        text("eval_name", "The check's name.", 200),
+        text("eval_reason_code", "Why it was not passed.", 200),
+    ),
+)
+
+RESERVED_NAMES = event_properties.RESERVED_NAMES | {row.name for row in TABLE}
+"""Names that no client may use for a property of its own; neither may it use any that begins with `$`."""
+
+_SHARED = {
+    row.name: check_of(row)
+    for row in event_properties.TABLE
+    if row.group in _SHARED_GROUPS or row.name in _SHARED_NAMES
+}
+_TESTS = {event: _SHARED | {row.name: check_of(row) for row in TABLE if event in row.events} for event in EVENTS}
+
+
+def members(event: str, properties: Mapping[str, object]) -> bytes:
+    """What `check` lets through, as members of a JSON object: without its braces, empty where there is nothing."""
+    return orjson.dumps(check(event, properties))[1:-1]
+
+
+def check(event: str, properties: Mapping[str, object]) -> dict[str, object]:
+    """What of `properties` may go out with the event, an own one's name standing for `PRODUCT_EVENT`."""
+    tests = _TESTS.get(event) or _TESTS[PRODUCT_EVENT]
+    kept: dict[str, object] = {}
+    for name, value in properties.items():
+        test = tests.get(name) or (tests[FLAG_PROPERTY] if name.startswith("$feature/") else None)
+        if value is not None and test is not None and test(value):
+            kept[name] = value
+    return kept

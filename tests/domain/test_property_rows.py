@@ -1,0 +1,34 @@
+import pytest
+
+from proxy.domain.property_rows import Kind, Property, boolean, check_of, group, integer, many, number, one_of, text
+
+
+@pytest.mark.parametrize(
+    ("row", "good", "bad"),
+    [
+        (text("a", "a text", 3), ["abc", "ü"], ["", "abcd", 1, None, "a\n"]),
+        (one_of("a", ("x", "y"), "a word"), ["x"], ["z", "", True]),
+        (integer("a", "a count", 9), [0, 9], [-1, 10, 1.0, True, "1"]),
+        (number("a", "a measure", 9), [0, 9, 0.5], [-0.1, 9.1, float("nan"), True]),
+        (boolean("a", "a fact"), [True, False], [0, "true"]),
+        (
+            many("a", Kind.TEXTS, "texts", limit=2, most=2),
+            [["a"], ["a", "bb"]],
+            [[], ["ccc"], ["a"] * 3, "a", {"a": "b"}],
+        ),
+        (
+            many("a", Kind.MAP, "a map", limit=2, most=1),
+            [{"a": "bb"}],
+            [{}, {"a": "b", "c": "d"}, {"a": 1}, ["a", "b"]],
+        ),
+    ],
+)
+def test_a_value_is_of_its_kind_and_within_bounds(row: Property, good: list[object], bad: list[object]) -> None:
+    is_good = check_of(row)
+    assert [value for value in good if not is_good(value)] == []
+    assert [value for value in bad if is_good(value)] == []
+
+
+def test_rows_of_a_group_share_its_name_and_events() -> None:
+    (row,) = group("size", ("one", "two"), integer("a", "a count"))
+    assert (row.group, row.events) == ("size", ("one", "two"))
