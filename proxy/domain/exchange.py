@@ -14,6 +14,7 @@ from proxy.domain.errors import ErrorType, FailedPhase, Status
 from proxy.domain.identity import Caller
 from proxy.domain.meter import Reading
 from proxy.domain.pricing import Cost
+from proxy.domain.rollout import Decision
 from proxy.domain.routing import Target
 
 AttemptEnd = Literal["success", "failed", "abandoned"]
@@ -66,6 +67,8 @@ class Exchange:
     admitted_ns: int | None = None
     caller: Caller | None = None
     call: ModelCall | None = None
+    decisions: tuple[Decision, ...] = ()
+    """What was rolled out to this call, one for each flag that was asked."""
     attempts: list[Attempt] = field(default_factory=list)
     committed_ns: int | None = None
     ended_ns: int | None = None

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy.domain.estimate import Estimate, TextToCount
+from proxy.domain.identity import Caller
 from proxy.domain.journal_rows import Closing as Closing
 from proxy.domain.journal_rows import JournalEvent as JournalEvent
 from proxy.domain.journal_rows import Opening as Opening
 from proxy.domain.journal_rows import Outcome as Outcome
+from proxy.domain.rollout import Decision, Rollout
 from proxy.domain.routing import Timeouts
 
 Headers = Sequence[tuple[str, str]]
@@ -109,6 +111,16 @@ class Estimator(Protocol):
         """Queue one count; False, at once, when the queue is full: `done` is then never called.
 
         Else `done` is called exactly once, later; `app` sees to it that this is on the event loop.
+        """
+
+
+class Flags(Protocol):
+    """PostHog's feature flags, evaluated here by definitions that were fetched before."""
+
+    def decide(self, rollout: Rollout, caller: Caller) -> Decision:
+        """The variant of the rollout's flag for this caller, or its default and why. At once: no network, no disk.
+
+        Never raises.
         """
 
 

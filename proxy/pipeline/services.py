@@ -9,11 +9,12 @@ from proxy.domain.events import EventPolicy
 from proxy.domain.exchange import Exchange
 from proxy.domain.identity import IdentityPolicy
 from proxy.domain.limits import Limits
+from proxy.domain.overrides import NO_OVERRIDES, Overrides
 from proxy.domain.paths import RequestTarget
 from proxy.domain.price_book import PriceBook
 from proxy.domain.request_facts import PromptHashing, RequestFacts
 from proxy.domain.routing import RoutingTable
-from proxy.pipeline.ports import Clock, Estimator, Headers, Journal, SideDecompressor, Upstream
+from proxy.pipeline.ports import Clock, Estimator, Flags, Headers, Journal, SideDecompressor, Upstream
 from proxy.pipeline.pump import Pump
 
 
@@ -50,6 +51,10 @@ class Services:
     side_decompressor: Callable[[str], SideDecompressor]
     observe: Callable[[Exchange], None]
     """Called once for each settled exchange, on the event loop; must not raise."""
+    flags: Flags | None = None
+    """None where no credentials for PostHog's definitions are given."""
+    overrides: Callable[[], Overrides] = lambda: NO_OVERRIDES
+    """What counts now instead of configured rollouts."""
     refuses_usage: set[str] = field(default_factory=set)
     """Names of providers that answered an injected `stream_options` with an error, remembered until restart."""
     is_cutting: bool = False
