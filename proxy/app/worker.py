@@ -24,6 +24,7 @@ from proxy.adapters.metrics import CallMetrics, Vitals
 from proxy.adapters.notices import UnpricedModels, WrappedCalls
 from proxy.adapters.posthog_sink import PostHogSink
 from proxy.adapters.randomness import RandomBytes
+from proxy.adapters.shared_memory import open_shared_memory
 from proxy.adapters.telemetry import TelemetrySwitch
 from proxy.adapters.upstream import AiohttpUpstream, NativeUpstream
 from proxy.app.settings import Settings, journal_settings, listen, posthog_settings, snapshot_of
@@ -83,6 +84,8 @@ class App:
             self._metrics.configuration.runs(self._snapshot.digest, is_reload=False)
             await self._open_journal()
             leaving.push_async_callback(asyncio.to_thread, self._journal.close_journal, DELIVERY_S)
+            self._shared = open_shared_memory(self._settings.data_dir)
+            leaving.callback(self._shared.close)
             self._start_shipping()
             leaving.push_async_callback(self._end_shipping)
             self._telemetry = TelemetrySwitch(self._settings.worker, self._settings.worker_count)
@@ -163,6 +166,7 @@ class App:
             snapshot=lambda: self._snapshot,
             upstream=self._upstream(),
             journal=self._journal,
+            shared=self._shared,
             estimator=AnswersOnLoop(self._estimator, asyncio.get_running_loop()),
             clock=SystemClock(),
             later=self._later,

@@ -124,6 +124,23 @@ class Flags(Protocol):
         """
 
 
+class SharedMemory(Protocol):
+    """Small facts that all workers of a data folder know, for a while; across restarts, too.
+
+    It is forgetful: what is old goes when room is needed, and all of it may be gone at any time. Both calls take a
+    microsecond or two, hold no lock, and never raise.
+    """
+
+    def recall(self, key: bytes) -> bytes | None:
+        """What was remembered last under a key of 16 bytes, which is a hash; None where nothing is known any more."""
+
+    def remember(self, key: bytes, value: bytes) -> bool:
+        """Keep up to 80 bytes under the key, in place of what was known; True when nothing was.
+
+        Two workers that do so at the same moment may both be told True.
+        """
+
+
 class Clock(Protocol):
     """Time, so that tests can hold it."""
 

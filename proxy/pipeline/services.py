@@ -14,7 +14,16 @@ from proxy.domain.paths import RequestTarget
 from proxy.domain.price_book import PriceBook
 from proxy.domain.request_facts import PromptHashing, RequestFacts
 from proxy.domain.routing import RoutingTable
-from proxy.pipeline.ports import Clock, Estimator, Flags, Headers, Journal, SideDecompressor, Upstream
+from proxy.pipeline.ports import (
+    Clock,
+    Estimator,
+    Flags,
+    Headers,
+    Journal,
+    SharedMemory,
+    SideDecompressor,
+    Upstream,
+)
 from proxy.pipeline.pump import Pump
 
 
@@ -39,6 +48,7 @@ class Services:
     snapshot: Callable[[], Snapshot]
     upstream: Upstream
     journal: Journal
+    shared: SharedMemory
     estimator: Estimator
     clock: Clock
     later: Callable[[Callable[[], None]], None]

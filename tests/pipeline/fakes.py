@@ -165,6 +165,20 @@ class FakeJournal:
         return properties
 
 
+class FakeSharedMemory(dict[bytes, bytes]):
+    """Forgets nothing."""
+
+    def recall(self, key: bytes) -> bytes | None:
+        return self.get(key)
+
+    def remember(self, key: bytes, value: bytes) -> bool:
+        assert len(key) == 16
+        assert len(value) <= 80
+        is_new = key not in self
+        self[key] = value
+        return is_new
+
+
 @dataclass
 class FakeEstimator:
     """Answers at once, or not at all when full."""
@@ -257,6 +271,7 @@ def world(*replies: ScriptedReply, configured: Snapshot | None = None) -> World:
         snapshot=lambda: configured or snapshot(),
         upstream=upstream,
         journal=journal,
+        shared=FakeSharedMemory(),
         estimator=estimator,
         later=lambda action: action(),
         clock=SteppingClock(),

@@ -1,0 +1,179 @@
+"""Small facts that all workers of a data folder know, for a while: a table of fixed size in a map of one file.
+
+A key names a bucket of eight slots, in one of which its fact stands; where none is free the oldest of them goes. So
+nothing is ever full, swept or resized, and what is asked or told costs a microsecond or two, whatever is in there.
+
+No lock is held. A slot is written in one go, with a checksum, and one that two processes wrote at the same moment, or
+that is read while it is written, is as good as empty. Who relies on a fact must be able to live without it.
+
+A page of the map that is touched for the first time needs room on the disk, and where there is none the kernel kills
+the process: so room is taken, a piece at a time, before a bucket in it is looked at.
+"""
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from mmap import mmap
+from pathlib import Path
+from struct import Struct
+from zlib import crc32
+
+FILE_NAME = "shared-memory.bin"
+KEY_BYTES = 16
+VALUE_LIMIT_BYTES = 80
+BUCKETS = 1 << 15
+"""Of 1 KiB each: room for 262,144 facts in 32 MiB."""
+
+_FACT = Struct(f"<{KEY_BYTES}sQB{VALUE_LIMIT_BYTES}s")
+"""Key, when it was written (microseconds since 1970; 0: never), length of the value, value."""
+_SLOT_BYTES = 128
+"""A fact, and its checksum."""
+_TIMES = Struct(f"<{KEY_BYTES}xQ{_SLOT_BYTES - KEY_BYTES - 8}x")
+_BUCKET_BYTES = 8 * _SLOT_BYTES
+_HEAD_BYTES = 4096
+_PIECE_BYTES = 1 << 16
+_CLOCK_DOUBT_US = 3_600_000_000
+"""A fact that is so much younger than now was written by a clock that was set back, or is none."""
+
+_log = logging.getLogger(__name__)
+
+
+class SharedMemory:
+    """The table. Satisfies `pipeline.ports.SharedMemory`; made by `open_shared_memory`."""
+
+    def __init__(self, descriptor: int | None, buckets: int, unix_us: Callable[[], int]) -> None:
+        """`descriptor` is of a file that has been laid out; None keeps the table in this process."""
+        size_bytes = _HEAD_BYTES + buckets * _BUCKET_BYTES
+        self._descriptor = descriptor
+        self._map = mmap(-1 if descriptor is None else descriptor, size_bytes)
+        self._buckets = buckets
+        self._unix_us = unix_us
+        self._has_room = bytearray(size_bytes // _PIECE_BYTES + 1)
+        self._is_told = False
+
+    def recall(self, key: bytes) -> bytes | None:
+        """What was remembered last under the 16 bytes; None where nothing is known any more."""
+        offset = self._offset(key)
+        if not self._taken(offset):
+            return None
+        newest_us, found = 0, None
+        for _, written_us, value in _facts(self._map[offset : offset + _BUCKET_BYTES], key):
+            if written_us > newest_us:
+                newest_us, found = written_us, value
+        return found
+
+    def remember(self, key: bytes, value: bytes) -> bool:
+        """Keep up to 80 bytes under the 16, in place of what was known; True when nothing was.
+
+        Two processes that do so at the same moment may both be told True.
+        """
+        offset = self._offset(key)
+        if not self._taken(offset):
+            return True
+        bucket = self._map[offset : offset + _BUCKET_BYTES]
+        now_us = self._unix_us()
+        known_at = next((at for at, _, _ in _facts(bucket, key)), None)
+        at = offset + (_oldest(bucket, now_us) if known_at is None else known_at)
+        fact = _FACT.pack(key, now_us, len(value), value)
+        self._map[at : at + _FACT.size + 4] = fact + crc32(fact).to_bytes(4)
+        return known_at is None
+
+    def close(self) -> None:
+        """Let the file go; what was remembered stays in it."""
+        self._map.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _offset(self, key: bytes) -> int:
+        return _HEAD_BYTES + int.from_bytes(key[:4]) % self._buckets * _BUCKET_BYTES
+
+    def _taken(self, offset: int) -> bool:
+        """See to it that there is room for the bucket; False where the disk has none."""
+        piece = offset // _PIECE_BYTES
+        if self._has_room[piece] or self._descriptor is None:
+            return True
+        begin = piece * _PIECE_BYTES
+        try:
+            os.posix_fallocate(self._descriptor, begin, min(_PIECE_BYTES, len(self._map) - begin))
+        except OSError as error:
+            if not self._is_told:
+                self._is_told = True
+                _log.warning("no room for what workers share: it is not remembered", extra={"reason": _reason(error)})
+            return False
+        self._has_room[piece] = 1
+        return True
+
+
+def open_shared_memory(
+    directory: Path, *, buckets: int = BUCKETS, unix_us: Callable[[], int] | None = None
+) -> SharedMemory:
+    """The table of a data folder, made where there is none of this layout; where that cannot be, one in memory."""
+    descriptor = None
+    try:
+        descriptor = _opened(directory / FILE_NAME, buckets)
+        return SharedMemory(descriptor, buckets, unix_us or _unix_us)
+    except OSError as error:
+        if descriptor is not None:
+            os.close(descriptor)
+        _log.warning(
+            "what workers share cannot be kept in the data folder: each worker remembers by itself, until it ends",
+            extra={"reason": _reason(error)},
+        )
+        return SharedMemory(None, buckets, unix_us or _unix_us)
+
+
+def _facts(bucket: bytes, key: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """(place, when it was written, value) of each whole fact with this key: one, or two that were written at once."""
+    at = bucket.find(key)
+    while at >= 0:
+        if at % _SLOT_BYTES == 0:
+            end = at + _FACT.size
+            _, written_us, length, value = _FACT.unpack_from(bucket, at)
+            if crc32(bucket[at:end]).to_bytes(4) == bucket[end : end + 4]:
+                yield at, written_us, value[:length]
+        at = bucket.find(key, at + 1)
+
+
+def _oldest(bucket: bytes, now_us: int) -> int:
+    """The place of the slot that is free, or was written first."""
+    times_us = [0 if us > now_us + _CLOCK_DOUBT_US else us for (us,) in _TIMES.iter_unpack(bucket)]
+    return times_us.index(min(times_us)) * _SLOT_BYTES
+
+
+def _opened(path: Path, buckets: int) -> int:
+    """Open the file of this layout; who comes first makes it, and who finds another one puts a new one in its place.
+
+    Where a process still maps the other one, it goes on with that. Raises OSError.
+    """
+    head = b"promptlane facts" + Struct("<III").pack(1, _SLOT_BYTES, buckets)
+    size_bytes = _HEAD_BYTES + buckets * _BUCKET_BYTES
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # for a moment: whoever has it is in here
+            status = os.fstat(descriptor)
+            is_there = status.st_nlink > 0
+            if is_there and status.st_size == 0:
+                os.pwrite(descriptor, head, 0)
+                os.truncate(descriptor, size_bytes)
+            elif is_there and (status.st_size != size_bytes or os.pread(descriptor, len(head), 0) != head):
+                path.unlink()
+                is_there = False
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if is_there:
+            return descriptor
+        os.close(descriptor)
+
+
+def _unix_us() -> int:
+    return time.time_ns() // 1_000
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno or 0)
