@@ -34,6 +34,8 @@ class Source(StrEnum):
     """A sum over calls for each task: for each trace, where calls name no task."""
     OUTCOMES = "outcomes"
     """The mean over outcome events that carry the property; true counts 1 and false 0."""
+    PEOPLE = "people"
+    """The share of people who had the event at all."""
 
 
 COST_PER_TASK = "cost_per_task_usd"
@@ -66,6 +68,21 @@ def source_of(metric: str) -> Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """What is measured of each person."""
+
+    label: str
+    source: Source
+    property: str = ""
+    """Of calls or of outcome events; "" where the source needs none."""
+    event: str | None = None
+    """The outcome events that count; None: all that carry the property."""
+    unit: str = ""
+    """ms, USD, …; "" for what has none, such as a share."""
+    quantile: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Primary:
     """The metric that decides. Without a property: the share of people who had the event at all."""
 
@@ -83,15 +100,11 @@ class Guardrail:
     """
 
     metric: str
+    """Its name, see `source_of`."""
     quantile: float | None = None
     """Of single calls, exclusively between 0 and 1; None: the mean, or the share."""
     max: float | None = None
     max_increase: float | None = None
-
-    @property
-    def label(self) -> str:
-        """`p95 latency_ms`, `escalated_to_human`."""
-        return self.metric if self.quantile is None else f"p{100 * self.quantile:g} {self.metric}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +114,22 @@ class Experiment:
     primary: Primary
     guardrails: tuple[Guardrail, ...] = ()
     on_breach: OnBreach = OnBreach.REPORT
+
+
+def measured_by(asked: Primary | Guardrail) -> Metric:
+    """What is measured to answer it."""
+    if isinstance(asked, Guardrail):
+        return Metric(
+            label=asked.metric if asked.quantile is None else f"p{100 * asked.quantile:g} {asked.metric}",
+            source=source_of(asked.metric),
+            property=asked.metric,
+            unit="USD" if asked.metric == COST_PER_TASK else CALL_NUMBERS.get(asked.metric, ""),
+            quantile=asked.quantile,
+        )
+    if asked.property is None:
+        return Metric(label=asked.event, source=Source.PEOPLE, event=asked.event)
+    label = f"{asked.event}.{asked.property}"
+    return Metric(label=label, source=Source.OUTCOMES, property=asked.property, event=asked.event)
 
 
 def guardrail_flaw(guardrail: Guardrail) -> str | None:

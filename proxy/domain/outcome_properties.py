@@ -11,7 +11,8 @@ import orjson
 
 from proxy.domain import event_properties
 from proxy.domain.event_properties import FLAG_PROPERTY
-from proxy.domain.property_rows import Property, boolean, check_of, group, integer, number, one_of, text
+from proxy.domain.overrides import ChangedBy
+from proxy.domain.property_rows import Kind, Property, boolean, check_of, group, integer, many, number, one_of, text
 
 OUTPUT_RATED = "llm_output_rated"
 OUTPUT_EVALUATED = "llm_output_evaluated"
@@ -75,6 +76,14 @@ TABLE: tuple[Property, ...] = (
         number("eval_score", "The check's score.", 1_000_000),
         text("eval_name", "The check's name.", 200),
         text("eval_reason_code", "Why it was not passed.", 200),
+    ),
+    *group(
+        "rollout",
+        (ROLLOUT_CHANGED,),
+        many("rollout_shares", Kind.MAP, "Percent of people by variant, from now on.", limit=200, most=50),
+        boolean("rollout_as_configured", "The configuration, or PostHog's flag, counts again."),
+        one_of("rollout_changed_by", ChangedBy, "Who changed it."),
+        text("rollout_evidence", "The broken guardrail with its numbers, or the operator's reason."),
     ),
 )
 

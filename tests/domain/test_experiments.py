@@ -1,6 +1,6 @@
 import pytest
 
-from proxy.domain.experiments import Guardrail, Source, guardrail_flaw, source_of
+from proxy.domain.experiments import Guardrail, Primary, Source, guardrail_flaw, measured_by, source_of
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,11 @@ def test_a_guardrail_is_one_limit_of_something_that_has_one(guardrail: Guardrail
 
 
 def test_the_label_tells_the_quantile() -> None:
-    assert Guardrail(metric="latency_ms", quantile=0.95, max=1).label == "p95 latency_ms"
-    assert Guardrail(metric="latency_ms", quantile=0.999, max=1).label == "p99.9 latency_ms"
-    assert Guardrail(metric="error_rate", max=1).label == "error_rate"
+    assert measured_by(Guardrail(metric="latency_ms", quantile=0.95, max=1)).label == "p95 latency_ms"
+    assert measured_by(Guardrail(metric="latency_ms", quantile=0.999, max=1)).label == "p99.9 latency_ms"
+    assert measured_by(Guardrail(metric="error_rate", max=1)).label == "error_rate"
+
+
+def test_a_primary_metric_without_a_property_counts_the_people_who_had_the_event() -> None:
+    assert measured_by(Primary(event="resolved")).source is Source.PEOPLE
+    assert measured_by(Primary(event="ticket", property="resolved")).label == "ticket.resolved"

@@ -1,0 +1,128 @@
+"""Changes of rollouts, in a small file of the data folder that every worker watches.
+
+The file is replaced whole, and is on disk before the change counts, so that a stopped rollout stays stopped across any
+kind of end. Whoever writes holds a lock, since a guardrail and an operator may write at the same time. A file that
+cannot be read stops nothing and resumes nothing: what counted before goes on to count.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from proxy.domain.overrides import NO_OVERRIDES, Overrides
+from proxy.domain.rollout_changes import AtPostHog, RolloutChange, from_json, overrides_of, to_json
+
+FILE_NAME = "rollouts.json"
+KEPT_CHANGES = 200
+"""The newest; the last one of each flag is always kept."""
+
+
+class RolloutState:
+    """For command line and child processes; blocks."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = data_dir / FILE_NAME
+
+    def changes(self) -> list[RolloutChange]:
+        """All that are kept, oldest first. Raises OSError, and ValueError for a file that is damaged."""
+        try:
+            return from_json(self.path.read_bytes())
+        except FileNotFoundError:
+            return []
+
+    def add(self, change: RolloutChange, only_if: Callable[[Overrides], bool] = lambda _: True) -> bool:
+        """The change counts when this returns True; False where what counts by now spoke against it.
+
+        Raises OSError, ValueError.
+        """
+        is_added = False
+
+        def extended(changes: list[RolloutChange]) -> list[RolloutChange]:
+            nonlocal is_added
+            is_added = only_if(overrides_of(changes))
+            return _newest([*changes, change]) if is_added else changes
+
+        self._rewrite(extended)
+        return is_added
+
+    def note(self, change_id: str, at_posthog: AtPostHog) -> None:
+        """What became of the change at PostHog. Raises OSError, ValueError."""
+        self._rewrite(
+            lambda changes: [
+                replace(change, at_posthog=at_posthog) if change.id == change_id else change for change in changes
+            ]
+        )
+
+    def _rewrite(self, made: Callable[[list[RolloutChange]], list[RolloutChange]]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            before = self.changes()
+            if (after := made(before)) != before:
+                _replace(self.path, to_json(after))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+
+class WatchedRollouts:
+    """What counts now, for one worker: `look` several times a second, off the event loop."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._state = RolloutState(data_dir)
+        self._mark: object = None
+        self.overrides: Overrides = NO_OVERRIDES
+        self.changes: Sequence[RolloutChange] = ()
+        self.is_readable = True
+        """False while the file is damaged or cannot be read: what counted before counts."""
+
+    def look(self) -> bool:
+        """True where the changes are not those of the last look. Never raises."""
+        mark = _mark(self._state.path)
+        if mark == self._mark:
+            return False
+        try:
+            changes = self._state.changes()
+        except (OSError, ValueError):
+            was_readable, self.is_readable = self.is_readable, False
+            return was_readable
+        self._mark, self.is_readable = mark, True
+        self.overrides, self.changes = overrides_of(changes), changes
+        return True
+
+
+def _mark(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _newest(changes: list[RolloutChange]) -> list[RolloutChange]:
+    last = {change.flag: change.id for change in changes}
+    old, new = changes[:-KEPT_CHANGES], changes[-KEPT_CHANGES:]
+    return [change for change in old if last[change.flag] == change.id] + new
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """On disk before anybody sees it."""
+    draft = path.with_suffix(".new")
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
