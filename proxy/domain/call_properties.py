@@ -6,7 +6,6 @@ mapped onto a closed list or a strict form here. Unknown is None; the table's ch
 """
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 
 from proxy import __version__
@@ -14,6 +13,7 @@ from proxy.domain.chat import ModelCall
 from proxy.domain.errors import ErrorType, Status
 from proxy.domain.event_properties import length_bucket
 from proxy.domain.exchange import Attempt, Exchange
+from proxy.domain.flag_properties import of_flags
 from proxy.domain.identity import Caller
 from proxy.domain.meter import OutputCategory, Reading, output_category
 from proxy.domain.pricing import CostStatus
@@ -33,7 +33,6 @@ _REPORTED = {UsageSource.PARTIAL: UsageSource.PROVIDER, UsageSource.NONE: UsageS
 def of_call(exchange: Exchange, caller: Caller, trace_url: str) -> Properties:
     """What is said, and the same, on every event of the call."""
     call = exchange.call or NO_CALL
-    flag, variant = caller.flags[0] if caller.flags else (None, None)
     return {
         "exchange_id": exchange.exchange_id,
         "trace_id": caller.trace_id,
@@ -50,11 +49,7 @@ def of_call(exchange: Exchange, caller: Caller, trace_url: str) -> Properties:
         "prompt_version_id": caller.prompt_version_id,
         "prompt_version_source": caller.prompt_version_source,
         "prompt_hash": caller.prompt_hash,
-        "posthog_flag": flag,
-        "posthog_flag_variant": variant,
-        "posthog_flag_source": "asserted" if caller.flags else None,
-        **dict(_features(caller)),
-        "$active_feature_flags": sorted(key for key, value in caller.flags if value != "false"),
+        **of_flags(exchange.decisions, caller.flags),
         "temperature": call.temperature,
         "retrieval_config_id": caller.retrieval_config_id,
         "agent_config_id": caller.agent_config_id,
@@ -73,12 +68,6 @@ def of_call(exchange: Exchange, caller: Caller, trace_url: str) -> Properties:
         "$ignore_sent_at": True,
         "$process_person_profile": False if caller.is_anonymous else None,
     }
-
-
-def _features(caller: Caller) -> Iterator[tuple[str, str | bool]]:
-    """Boolean flags as PostHog's SDKs send them."""
-    booleans = {"true": True, "false": False}
-    return ((f"$feature/{key}", booleans.get(variant, variant)) for key, variant in caller.flags)
 
 
 def of_start(exchange: Exchange, planned: Target | None) -> Properties:

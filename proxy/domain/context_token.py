@@ -14,6 +14,7 @@ import orjson
 
 from proxy.domain.call_properties import of_attempt
 from proxy.domain.exchange import Exchange
+from proxy.domain.flag_properties import first_flag
 from proxy.domain.privacy import purpose_key
 
 LIMIT_BYTES = 1_024
@@ -34,7 +35,7 @@ def claims_of(exchange: Exchange) -> Claims:
     """What the token says of a call, under the names of event properties; cost is text."""
     caller, attempt = exchange.caller, exchange.final_attempt
     assert caller is not None
-    flag, variant = caller.flags[0] if caller.flags else (None, None)
+    flag, variant = first_flag(exchange.decisions, caller.flags)
     cost_usd = attempt.cost.total_usd if attempt and attempt.cost else None
     claims = {
         "exchange_id": exchange.exchange_id,

@@ -17,6 +17,7 @@ from proxy.domain.meter import OutputCategory
 from proxy.domain.pricing import CostStatus
 from proxy.domain.property_rows import Kind, Property, boolean, check_of, group, integer, many, number, one_of, text
 from proxy.domain.provider_errors import ERROR_CODES, FINISH_REASONS
+from proxy.domain.rollout import Reason
 from proxy.domain.usage import UsageSource
 
 OWN_PROPERTY_LIMIT_CHARS = 200
@@ -92,9 +93,14 @@ TABLE: tuple[Property, ...] = (
             "Where the version id comes from.",
         ),
         text("prompt_hash", "Keyed digest of system text and tool schemas, less what changes each call.", 200),
-        text("posthog_flag", "The first feature flag that was named.", 200),
+        text("posthog_flag", "The feature flag that decided; else the first that the client named.", 200),
         text("posthog_flag_variant", "Its variant.", 200),
-        one_of("posthog_flag_source", ("asserted", "assigned"), "Who says so: the client, or the proxy by itself."),
+        one_of(
+            "posthog_flag_source",
+            ("asserted", "assigned", "default"),
+            "Who says so: the client, the proxy's decision, or nobody, so that the default runs.",
+        ),
+        one_of("posthog_flag_reason", Reason, "Why the proxy served this variant."),
         Property(name=FLAG_PROPERTY, kind=Kind.VARIANT, meaning="Variant of each flag, for experiments.", limit=200),
         many("$active_feature_flags", Kind.TEXTS, "Flags that are not `false`, sorted.", limit=200, most=MAX_FLAGS),
         number("temperature", "As the request asked.", 100),

@@ -145,7 +145,7 @@ def interrupted(facts_json: bytes) -> tuple[JournalEvent, ...]:
         return ()
     end = {**told["properties"], "status": Status.ERROR, "error_type": ErrorType.INTERRUPTED}
     return (
-        _encoded(
+        encoded(
             FAILED,
             event_uuid(told["exchange_id"], FAILED),
             distinct_id=told["distinct_id"],
@@ -234,7 +234,7 @@ def _joined(*parts: bytes) -> bytes:
 
 def _event(name: str, exchange: Exchange, said: bytes, *, at_us: int, ordinal: int = 0) -> JournalEvent:
     caller = _caller(exchange)
-    return _encoded(
+    return encoded(
         name,
         event_uuid(exchange.exchange_id, name, ordinal),
         distinct_id=caller.distinct_id,
@@ -243,7 +243,8 @@ def _event(name: str, exchange: Exchange, said: bytes, *, at_us: int, ordinal: i
     )
 
 
-def _encoded(name: str, uuid: str, *, distinct_id: str, at_us: int, said: bytes) -> JournalEvent:
+def encoded(name: str, uuid: str, *, distinct_id: str, at_us: int, said: bytes) -> JournalEvent:
+    """A finished event. `at_us` is microseconds since 1970 UTC, `said` the members of its properties."""
     timestamp = (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")
     body = b'{"event":"%b","distinct_id":%b,"uuid":"%b","timestamp":"%b","properties":{%b}}' % (
         name.encode(),

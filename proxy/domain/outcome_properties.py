@@ -85,6 +85,17 @@ TABLE: tuple[Property, ...] = (
         one_of("rollout_changed_by", ChangedBy, "Who changed it."),
         text("rollout_evidence", "The broken guardrail with its numbers, or the operator's reason."),
     ),
+    *group(
+        "exposure",
+        (FLAG_CALLED,),
+        text("$feature_flag", "The flag's key, or the split's.", 200),
+        Property(name="$feature_flag_response", kind=Kind.VARIANT, meaning="The variant.", limit=200),
+        boolean("locally_evaluated", "Always true: PostHog's server was not asked."),
+        text("$feature_flag_reason", "`Evaluated locally`, or what else decided.", 200),
+        integer("$feature_flag_id", "PostHog's number of the flag."),
+        integer("$feature_flag_version", "The version of its definition."),
+        boolean("$feature_flag_has_experiment", "The flag belongs to an experiment."),
+    ),
 )
 
 RESERVED_NAMES = event_properties.RESERVED_NAMES | {row.name for row in TABLE}

@@ -7,7 +7,7 @@ at its neighbour's expense keeps all whom it had. A split is what PostHog makes 
 variants and a rollout of 100 %: to move from one to the other changes nobody's variant.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -176,9 +176,3 @@ def by_override(flag: str, override: Override, distinct_id: str) -> Decision:
 def by_default(rollout: Rollout, reason: Reason) -> Decision:
     """The default, and why."""
     return Decision(flag=rollout.flag, variant=rollout.default, reason=reason)
-
-
-def shown_flags(decisions: Iterable[Decision], asserted: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """(flag, variant) of a call: what was decided, then what the client asserts of other flags."""
-    decided = {decision.flag: decision.variant for decision in decisions}
-    return [*decided.items(), *(pair for pair in asserted if pair[0] not in decided)]

@@ -2,6 +2,7 @@
 
 from proxy.domain.context_token import sign_context
 from proxy.domain.exchange import Attempt
+from proxy.domain.flag_properties import shown_to_client
 from proxy.domain.headers import downstream_headers, header
 from proxy.pipeline.call import Call
 from proxy.pipeline.ports import UpstreamReply
@@ -63,7 +64,7 @@ def _own_headers(reply: UpstreamReply, attempt: Attempt, call: Call) -> list[tup
         own.append(("X-LLM-Model", model))
     if caller.prompt_version_id is not None and caller.prompt_version_id.isascii():
         own.append(("X-Prompt-Version", caller.prompt_version_id))
-    own += [("X-Feature-Flag", f"{flag}={variant}") for flag, variant in caller.flags if variant.isascii()]
+    own += [("X-Feature-Flag", value) for value in shown_to_client(exchange.decisions, caller.flags)]
     if attempt.cost is not None and attempt.cost.total_usd is not None:
         own.append(("X-LLM-Cost-Usd", f"{attempt.cost.total_usd:f}"))
     return own
