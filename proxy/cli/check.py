@@ -12,6 +12,7 @@ from proxy.config import ConfigError, Configuration, Problem, find_places, load
 from proxy.config.advice import advise
 from proxy.domain.price_book import PriceRule
 from proxy.domain.pricing import cost_of
+from proxy.domain.routing import Route, TargetRollout
 from proxy.domain.usage import Usage
 
 _EXAMPLE = Usage(input_tokens=1000, output_tokens=500)
@@ -86,12 +87,24 @@ def _routing(configuration: Configuration) -> Iterator[str]:
         credentials = "the proxy's key" if provider.api_key else "the caller's key"
         yield f"provider      {provider.name} ({provider.kind}) {provider.base_url}, {credentials}"
     for route in configuration.routing.routes:
-        targets = ", ".join(f"{target.label}×{target.weight}" for target in route.targets)
+        targets = _chosen(route.rollout) if route.rollout else _drawn(route)
         fallback = "".join(f" then {target.label}" for target in route.fallback)
         yield f"model         {route.pattern} → {targets}{fallback}"
     for dialect, default in configuration.routing.defaults.items():
         yield f"other models  {dialect.value} → {default.name if default else 'refused'}"
     yield f"proxy keys    {', '.join(entry.key.alias for entry in configuration.keys) or 'none'}"
+
+
+def _drawn(route: Route) -> str:
+    return ", ".join(f"{target.label}×{target.weight}" for target in route.targets)
+
+
+def _chosen(choice: TargetRollout) -> str:
+    """Each variant with its target, and who decides."""
+    rollout = choice.rollout
+    shares = {variant: f" {share:g} %" for variant, share in rollout.split.shares} if rollout.split else {}
+    variants = ", ".join(f"{name}{shares.get(name, '')}: {target.label}" for name, target in choice.targets.items())
+    return f"{variants} by {'split' if rollout.split else 'flag'} {rollout.flag}, else {rollout.default}"
 
 
 def _example(rule: PriceRule) -> str:

@@ -12,7 +12,7 @@ from proxy.config.fields import Bytes, EnvName, Matching, Name, Section
 from proxy.config.problems import is_secret, shown_variable
 from proxy.config.telemetry import OtelSection, compile_telemetry
 from proxy.domain.outcome_properties import RESERVED_NAMES
-from proxy.domain.policy import AnalyticsPolicy, Destination, Families, OutboxBounds, StoreBounds, Volume
+from proxy.domain.policy import AnalyticsPolicy, Destination, Families, FlagPolicy, OutboxBounds, StoreBounds, Volume
 
 _DAY_S = 86_400
 
@@ -60,6 +60,15 @@ class PropertiesSection(Section):
 
     allow: tuple[PropertyName, ...] = ()
     """The names that pass; all others are dropped."""
+
+
+class FlagsSection(Section):
+    """How PostHog's feature flags are evaluated, where a rollout asks for one."""
+
+    poll_s: Annotated[Decimal, Field(ge=5, le=3600, title="seconds")] = Decimal(60)
+    """Between two fetches of the flags' definitions; PostHog bills each like ten flag requests."""
+    person_properties: tuple[PropertyName, ...] = ()
+    """Which of `properties.allow` a flag's conditions may go by, as the call brings them."""
 
 
 class CaptureSection(Section):
@@ -132,6 +141,8 @@ class AnalyticsFile(Section):
     """What becomes of the ids that apps send."""
     properties: PropertiesSection = PropertiesSection()
     """An app's own properties."""
+    flags: FlagsSection = FlagsSection()
+    """PostHog's feature flags."""
     prompt_hash: Literal["hmac-sha256", "sha256"] = "hmac-sha256"
     """How instructions are hashed: under the installation's secret, or so that anybody can compute and compare it."""
     require_prompt_version: Literal["observe", "warn", "enforce"] = "observe"
@@ -161,6 +172,9 @@ def compile_policy(document: Document, file: AnalyticsFile, env: Mapping[str, st
     for index, name in enumerate(file.properties.allow):
         if name in RESERVED_NAMES:
             document.report(("properties", "allow", index), "this name is taken by a property of the proxy's own")
+    for index, name in enumerate(file.flags.person_properties):
+        if name not in file.properties.allow:
+            document.report(("flags", "person_properties", index), "add this name to `properties.allow`, too")
     return AnalyticsPolicy(
         environment=file.environment,
         environment_header=file.environment_header,
@@ -174,6 +188,7 @@ def compile_policy(document: Document, file: AnalyticsFile, env: Mapping[str, st
         identity_salt=_salt(document, file.identity, env),
         prompt_hash=file.prompt_hash,
         allowed_properties=frozenset(file.properties.allow),
+        flags=FlagPolicy(poll_s=float(file.flags.poll_s), person_properties=frozenset(file.flags.person_properties)),
         trace_url=file.trace_url,
         outbox=OutboxBounds(
             max_bytes=file.outbox.max_bytes,
@@ -210,7 +225,18 @@ def compile_destination(section: PosthogSection, environment: Document, env: Map
             host = posthog_address(env["POSTHOG_HOST"])
         except ValueError as error:
             environment.report(("POSTHOG_HOST",), f"{error}, such as https://eu.i.posthog.com")
-    return Destination(api_key=key, host=host, capture=section.capture, gzip=section.gzip)
+    secret_key = _flags_key(environment, env.get("POSTHOG_SECRET_KEY") or None)
+    return Destination(api_key=key, host=host, capture=section.capture, gzip=section.gzip, secret_key=secret_key)
+
+
+def _flags_key(environment: Document, key: str | None) -> str | None:
+    """The key of flag definitions: a project's secret one, or a personal one that may read flags."""
+    variable = "POSTHOG_SECRET_KEY"
+    if key is not None and key.startswith("phc_"):
+        environment.report((variable,), "this is the project's public key; definitions need its secret one, phs_…")
+    elif key is not None and (not key.isascii() or not key.isprintable() or " " in key):
+        environment.report((variable,), "it holds characters that no key has")
+    return key
 
 
 def _kind_of_key(key: str) -> str:

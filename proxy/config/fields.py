@@ -154,6 +154,10 @@ Name = Annotated[
     Matching("name", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "use letters, digits, `_`, `.` and `-`, at most 64"),
 ]
 """What operators call things; it stands in headers, metrics and events."""
+FlagKey = Annotated[
+    str, Matching("flag", r"[A-Za-z0-9._-]{1,200}", "write the flag's key as PostHog shows it: letters, digits, . _ -")
+]
+"""The key of a feature flag, or what a split is called like one."""
 ModelName = Annotated[str, Field(min_length=1, max_length=200, title="model")]
 ModelPattern = Annotated[
     str,

@@ -5,10 +5,22 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from proxy.config.fields import Address, Bytes, EnvName, Matching, ModelName, ModelPattern, Name, Seconds, Section
+from proxy.config.fields import (
+    Address,
+    Bytes,
+    EnvName,
+    FlagKey,
+    Matching,
+    ModelName,
+    ModelPattern,
+    Name,
+    Seconds,
+    Section,
+)
 from proxy.config.presets import PRESETS, ZERO_CONFIGURATION, IncludeUsage
 from proxy.config.wording import unknown
 from proxy.domain.limits import Limits
+from proxy.domain.rollout import VARIANT_LIMIT_CHARS
 
 _CAUSE = Matching("cause", "connect|5xx|[45][0-9][0-9]", "use connect, 5xx, or a status such as 429")
 RetryCause = Annotated[
@@ -28,6 +40,10 @@ def _known_preset(name: str) -> str:
 PresetName = Annotated[str, AfterValidator(_known_preset), WithJsonSchema({"type": "string", "enum": list(PRESETS)})]
 Reference = Annotated[str, Field(title="`provider` or `provider/model`")]
 ProviderName = Annotated[str, Field(title="provider")]
+
+
+Variant = Annotated[str, Field(min_length=1, max_length=VARIANT_LIMIT_CHARS, title="variant")]
+Percent = Annotated[Decimal, Field(ge=0, le=100, title="percent")]
 
 
 class TimeoutsSection(Section):
@@ -83,14 +99,34 @@ class RetriesSection(Section):
     """After what: `connect` (no connection), `5xx`, or a status."""
 
 
+class RolloutSection(Section):
+    """Who gets which target, decided for each user: by the `flag` of a PostHog project, or by a `split`."""
+
+    elsewhere = dict.fromkeys(("fallback", "retries"), "the model, beside `rollout`")
+
+    flag: FlagKey | None = None
+    """The key of the feature flag that decides. Needs POSTHOG_API_KEY and POSTHOG_SECRET_KEY."""
+    split: Annotated[dict[Variant, Percent], Field(min_length=1)] | None = None
+    """Without PostHog: the share of each variant in percent, which add up to 100. The order counts: a share that grows
+    at its neighbour's expense keeps the users that it has."""
+    key: FlagKey | None = None
+    """What a split is called in events, as a flag is by its key. Default: `model-` and the model's name."""
+    variants: Annotated[dict[Variant, Reference], Field(min_length=1)]
+    """The target of each variant; those of a boolean flag are `true` and `false`."""
+    default: Variant | None = None
+    """The variant that runs where nothing can be decided, or one without a target. Default: the first."""
+
+
 class ModelSection(Section):
-    """Where calls for one model go. Needs a `target` or `targets`, which all speak one dialect and are alike in
-    their credentials."""
+    """Where calls for one model go. Needs a `target`, `targets` or a `rollout`, which all speak one dialect and are
+    alike in their credentials."""
 
     target: Reference | None = None
     """One target."""
     targets: Annotated[tuple[TargetSection, ...], Field(min_length=1, max_length=100)] | None = None
     """Several, of which each call draws one by weight."""
+    rollout: RolloutSection | None = None
+    """Several, of which each user gets one, again and again."""
     fallback: Annotated[tuple[Reference, ...], Field(max_length=20)] = ()
     """What is tried in this order after the target has failed."""
     retries: RetriesSection = RetriesSection()

@@ -7,14 +7,22 @@ from proxy.config.addresses import base_address, host_of
 from proxy.config.document import Document
 from proxy.config.presets import PRESETS, Preset
 from proxy.config.problems import Path, Problem, shown_variable
-from proxy.config.routing import DefaultProviderSection, ModelSection, ProviderSection, RoutingFile, TimeoutsSection
+from proxy.config.rollouts import compile_rollout
+from proxy.config.routing import (
+    DefaultProviderSection,
+    ModelSection,
+    ProviderSection,
+    RolloutSection,
+    RoutingFile,
+    TimeoutsSection,
+)
 from proxy.config.wording import unknown
 from proxy.domain.endpoints import Dialect
 from proxy.domain.globs import precedence
 from proxy.domain.identity import VirtualKey
 from proxy.domain.keys import HASH_PREFIX, HashedKey
 from proxy.domain.limits import Limits
-from proxy.domain.routing import Provider, RetryPolicy, Route, RoutingTable, Target, Timeouts
+from proxy.domain.routing import Provider, RetryPolicy, Route, RoutingTable, Target, TargetRollout, Timeouts
 
 
 @dataclass(slots=True)
@@ -90,11 +98,15 @@ class _Compiler:
     def route(self, pattern: str, section: ModelSection) -> Route | None:
         """One model, or None with its problems reported."""
         path: Path = ("models", pattern)
-        if (section.target is None) == (section.targets is None):
-            self.document.report(path, "give either `target` or `targets`")
+        if [section.target, section.targets, section.rollout].count(None) != 2:
+            self.document.report(path, "give one of `target`, `targets` and `rollout`")
             return None
+        rollout = None
         if section.target is not None:
             found = [self._reference((*path, "target"), section.target)]
+        elif section.rollout is not None:
+            rollout = self._rollout((*path, "rollout"), pattern, section.rollout)
+            found = list(dict.fromkeys(rollout.targets.values())) if rollout else []
         else:
             found = [
                 self._target((*path, "targets", index, "provider"), target.provider, target.model, target.weight)
@@ -110,7 +122,19 @@ class _Compiler:
             targets=targets,
             fallback=tuple(target for target in fallback if target),
             retries=RetryPolicy(max=section.retries.max, on=frozenset(section.retries.on)),
+            rollout=rollout,
         )
+
+    def _rollout(self, path: Path, pattern: str, section: RolloutSection) -> TargetRollout | None:
+        """Who gets which target, or None with its problems reported."""
+        found = {
+            variant: self._reference((*path, "variants", variant), text) for variant, text in section.variants.items()
+        }
+        rollout = compile_rollout(self.document, path, pattern, section)
+        targets = {variant: target for variant, target in found.items() if target is not None}
+        if rollout is None or len(targets) < len(found):
+            return None
+        return TargetRollout(rollout=rollout, targets=targets)
 
     def _reference(self, path: Path, text: str) -> Target | None:
         """`provider` or `provider/model`; the model may have slashes of its own."""

@@ -38,7 +38,11 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("POSTHOG_HOST", "https://us.i.posthog.com", "Where events go; the app's own address is understood too."),
     Variable("POSTHOG_PERSONAL_API_KEY", "", "A personal key, `phx_…`, for `promptlane doctor --online`."),
     Variable("POSTHOG_PROJECT_ID", "", "The project's number, for `promptlane doctor --online`."),
-    Variable("POSTHOG_SECRET_KEY", "", "The key of flag definitions, for `promptlane doctor --online`."),
+    Variable(
+        "POSTHOG_SECRET_KEY",
+        "",
+        "The project's secret key, `phs_…`, or a personal one that reads flags: opens the flags' definitions.",
+    ),
     Variable(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "http://localhost:4318",

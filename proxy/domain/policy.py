@@ -52,6 +52,16 @@ class Destination:
     host: str = "https://us.i.posthog.com"
     capture: Literal["batch", "v1"] = "batch"
     gzip: bool = True
+    secret_key: str | None = field(default=None, repr=False)
+    """Opens the definitions of feature flags; None: no flag can be evaluated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagPolicy:
+    """How often the definitions of feature flags are fetched, and which of a caller's own properties they may see."""
+
+    poll_s: float = 60.0
+    person_properties: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +91,7 @@ class AnalyticsPolicy:
     identity_salt: bytes | None = field(default=None, repr=False)
     prompt_hash: PromptHashMode = "hmac-sha256"
     allowed_properties: frozenset[str] = frozenset()
+    flags: FlagPolicy = FlagPolicy()
     trace_url: str | None = None
     outbox: OutboxBounds = OutboxBounds()
     store: StoreBounds = StoreBounds()

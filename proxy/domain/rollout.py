@@ -137,8 +137,13 @@ class Decision:
 
     @property
     def is_assigned(self) -> bool:
-        """False where the default runs because nothing could be decided: such a call belongs to no experiment."""
+        """False where one variant runs for everybody: such a call belongs to no experiment."""
         return self.reason in _DECIDED
+
+    @property
+    def runs_default(self) -> bool:
+        """True where `variant` is no answer, but the default of whoever asked."""
+        return self.reason not in _ANSWERS
 
     @property
     def source(self) -> Literal["assigned", "default"]:
@@ -152,6 +157,7 @@ class Decision:
 
 
 _DECIDED = frozenset({Reason.MATCHED, Reason.SPLIT, Reason.OVERRIDE})
+_ANSWERS = _DECIDED | {Reason.STOPPED}
 _BOOLEANS = {"true": True, "false": False}
 
 

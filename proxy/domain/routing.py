@@ -1,17 +1,18 @@
 """Which provider and model a call goes to: a table in, an ordered plan out.
 
 A model is looked up by its exact name, then by the patterns, the one that says most first (see `globs`), then it
-goes to the default provider of the call's dialect. A plan starts with one target, drawn by weight, and goes on with
-the route's fallbacks in their order; targets that were not drawn are no fallbacks.
+goes to the default provider of the call's dialect. A plan starts with one target, drawn by weight or chosen by a
+rollout, and goes on with the route's fallbacks in their order; targets that were not drawn are no fallbacks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import UnknownModel
 from proxy.domain.globs import matches
+from proxy.domain.rollout import Decision, Rollout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +68,29 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRollout:
+    """A flag or a split that chooses the target, in place of a draw. A variant without a target gets the default's."""
+
+    rollout: Rollout
+    targets: Mapping[str, Target]
+    """By variant; the rollout's default is among them."""
+
+    def target_of(self, decision: Decision) -> Target:
+        """The target of what was decided."""
+        return self.targets.get(decision.variant, self.targets[self.rollout.default])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One entry of `models:`. `targets` are drawn by weight, `fallback` is tried in order after them."""
+    """One entry of `models:`. One of `targets` is drawn by weight, or chosen by `rollout`; `fallback` is tried in order
+    after it.
+    """
 
     pattern: str
     targets: tuple[Target, ...]
     fallback: tuple[Target, ...] = ()
     retries: RetryPolicy = RetryPolicy()
+    rollout: TargetRollout | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +110,13 @@ class Plan:
     retries: RetryPolicy = RetryPolicy()
 
 
-def plan(table: RoutingTable, model: str | None, dialect: Dialect, draw: float) -> Plan:
-    """Choose the targets of one call; `draw` is uniform in [0, 1). Raises UnknownModel.
+def plan(
+    table: RoutingTable, model: str | None, dialect: Dialect, draw: float, decide: Callable[[Rollout], Decision]
+) -> Plan:
+    """Choose the targets of one call; `draw` is uniform in [0, 1), `decide` is asked where a rollout chooses.
 
-    `model` is None where the call names none (a list of models); it goes to the dialect's default provider.
+    `model` is None where the call names none (a list of models); it goes to the dialect's default provider. Raises
+    UnknownModel.
     """
     route = _route(table, model) if model is not None else None
     if route is None:
@@ -106,7 +126,8 @@ def plan(table: RoutingTable, model: str | None, dialect: Dialect, draw: float) 
             f"routing.yaml sends this model to a provider of the {route.targets[0].provider.dialect.value} dialect, "
             f"and the call speaks {dialect.value}. Call that dialect's endpoint, or name a target that speaks this one."
         )
-    drawn = _drawn(route.targets, draw)
+    choice = route.rollout
+    drawn = _drawn(route.targets, draw) if choice is None else choice.target_of(decide(choice.rollout))
     fallback = tuple(target for target in route.fallback if target.label != drawn.label)
     return Plan(targets=(drawn, *fallback), retries=route.retries)
 

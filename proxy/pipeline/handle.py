@@ -15,6 +15,7 @@ from proxy.pipeline.admit import admit
 from proxy.pipeline.call import Call
 from proxy.pipeline.client_body import WholeBody
 from proxy.pipeline.relay import relay
+from proxy.pipeline.rollouts import assign
 from proxy.pipeline.services import RawRequest, Reply, Services, Snapshot
 from proxy.pipeline.settle import begin, settle
 
@@ -86,7 +87,7 @@ def _route(
     endpoint, model = exchange.endpoint, exchange.call.requested_model if exchange.call else None
     dialect = endpoint.host or endpoint.dialect
     draw = int.from_bytes(services.random_bytes(4)) / 2**32
-    chosen = plan(snapshot.routing, model, dialect, draw)
+    chosen = plan(snapshot.routing, model, dialect, draw, lambda rollout: assign(rollout, exchange, services))
     if credentials.key is None and any(target.provider.api_key is not None for target in chosen.targets):
         raise _no_proxy_key()
     if credentials.key is not None and raw.method not in _SPENDING_NOTHING and not may_use(credentials.key, model):

@@ -1,22 +1,31 @@
 """Rolling out: a flag or a split is asked once for each call, and all that is told of the call says its answer."""
 
+import logging
+from functools import partial
+
 from proxy.domain.exchange import Exchange
+from proxy.domain.exposures import exposure, exposure_key
 from proxy.domain.identity import Caller
 from proxy.domain.rollout import Decision, Reason, Rollout, by_default, by_override, by_split
 from proxy.pipeline.services import Services
+
+log = logging.getLogger(__name__)
 
 
 def assign(rollout: Rollout, exchange: Exchange, services: Services) -> Decision:
     """The variant of this call, which must have been identified. Never raises, and never waits.
 
-    A flag that was asked already gives the same answer again, also to another rollout of the same key.
+    A flag that was asked already gives the same answer again, also to another rollout of the same key; where it gave
+    none, each runs its own default.
     """
     for made in exchange.decisions:
         if made.flag == rollout.flag:
-            return made
+            return by_default(rollout, made.reason) if made.runs_default else made
     assert exchange.caller is not None
     decision = _decide(rollout, exchange.caller, services)
     exchange.decisions += (decision,)
+    if decision.is_assigned:
+        services.later(partial(_expose, decision, exchange, services))
     return decision
 
 
@@ -28,3 +37,15 @@ def _decide(rollout: Rollout, caller: Caller, services: Services) -> Decision:
     if services.flags is not None:
         return services.flags.decide(rollout, caller)
     return by_default(rollout, Reason.NOT_CONFIGURED)
+
+
+def _expose(decision: Decision, exchange: Exchange, services: Services) -> None:
+    """Tell PostHog's experiments that this person was shown this variant, unless they know. Never raises."""
+    try:
+        policy = services.snapshot().events
+        if exchange.caller is None or not (policy.product or policy.ai):
+            return
+        if services.shared.remember(exposure_key(decision, exchange.caller.distinct_id), b""):
+            services.journal.note(exposure(decision, exchange))
+    except Exception:
+        log.exception("an exposure could not be written", extra={"exchange_id": exchange.exchange_id})

@@ -57,6 +57,18 @@ def test_a_good_configuration_is_summed_up(
     assert "hidden" not in printed.out + printed.err
 
 
+def test_who_decides_on_a_rollout_is_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "routing.yaml").write_text(
+        "version: 1\nmodels:\n"
+        "  split: {rollout: {split: {a: 95, b: 5}, variants: {a: openai/gpt-4.1, b: openai/gpt-5}, default: b}}\n"
+        "  flag: {rollout: {flag: test, variants: {control: openai}}, fallback: [openai/gpt-4.1]}\n"
+    )
+    assert run("--config", str(tmp_path)) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert "model         split → a 95 %: openai/gpt-4.1, b 5 %: openai/gpt-5 by split model-split, else b" in printed
+    assert "model         flag → control: openai by flag test, else control then openai/gpt-4.1" in printed
+
+
 def test_telemetry_is_summed_up_where_it_is_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

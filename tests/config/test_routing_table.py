@@ -163,11 +163,11 @@ MIXED = "providers: {a: {preset: groq}, b: {preset: anthropic}, c: {preset: xai,
             "r:2:51: providers.a.credentials",
             "`credentials: passthrough` and `key_env` exclude each other",
         ),
-        (MIXED + "models: {m: {}}", "r:3:10: models.m", "give either `target` or `targets`"),
+        (MIXED + "models: {m: {}}", "r:3:10: models.m", "give one of `target`, `targets` and `rollout`"),
         (
             MIXED + "models: {m: {target: a, targets: [{provider: a}]}}",
             "r:3:10: models.m",
-            "give either `target` or `targets`",
+            "give one of `target`, `targets` and `rollout`",
         ),
         (
             MIXED + "models: {m: {target: aa}}",

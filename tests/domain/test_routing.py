@@ -4,9 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.domain import routing
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import UnknownModel
-from proxy.domain.routing import Provider, RetryPolicy, Route, RoutingTable, Target, plan
+from proxy.domain.rollout import Decision, Reason, Rollout
+from proxy.domain.routing import Provider, RetryPolicy, Route, RoutingTable, Target, TargetRollout
+
+
+def plan(table, model, dialect, draw, variant="nobody's"):
+    """A plan for a caller whom every rollout gives this variant."""
+    return routing.plan(
+        table,
+        model,
+        dialect,
+        draw,
+        lambda rollout: Decision(flag=rollout.flag, variant=variant, reason=Reason.MATCHED),
+    )
 
 
 def provider(name: str, dialect: Dialect = Dialect.OPENAI) -> Provider:
@@ -84,3 +97,27 @@ def test_a_route_of_another_dialect_is_refused() -> None:
 def test_a_providers_key_is_in_no_repr() -> None:
     keyed = Provider(name="p", label="p", kind="openai", dialect=Dialect.OPENAI, base_url="x", api_key="sk-hidden")
     assert "sk-hidden" not in repr(Target(provider=keyed))
+
+
+ROLLED_OUT = Route(
+    pattern="test",
+    targets=(HEAVY, LIGHT),
+    fallback=(LIGHT, SPARE),
+    rollout=TargetRollout(
+        rollout=Rollout(flag="answers", default="control"), targets={"control": HEAVY, "treatment": LIGHT}
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("variant", "targets"),
+    [
+        ("control", (HEAVY, LIGHT, SPARE)),
+        ("treatment", (LIGHT, SPARE)),
+        ("false", (HEAVY, LIGHT, SPARE)),
+    ],
+)
+def test_a_rollout_chooses_in_place_of_the_draw_and_the_default_has_who_has_no_target(variant, targets) -> None:
+    table = RoutingTable(providers=TABLE.providers, routes=(ROLLED_OUT,))
+    for draw in (0.0, 0.999):
+        assert plan(table, "test", Dialect.OPENAI, draw, variant).targets == targets
