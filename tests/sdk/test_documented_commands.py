@@ -13,6 +13,7 @@ import pytest
 from tests.harness.oracle import COMPLETED
 from tests.harness.pages import PAGES, ROOT, Block, blocks, named
 from tests.harness.posthog import ScriptedPostHog
+from tests.harness.posthog_api import PostHogProject
 from tests.harness.provider import ScriptedProvider
 from tests.harness.serve import Served
 from tests.harness.walk import Walk
@@ -36,6 +37,7 @@ WALKED = {
     "README.md",
     "docs/quickstart.md",
     "docs/configuration.md",
+    "docs/dashboards.md",
     "docs/migrating-from-helicone.md",
     "docs/migrating-from-litellm.md",
     *BESIDE_A_PROXY,
@@ -103,6 +105,14 @@ async def test_configuration(provider: ScriptedProvider, tmp_path: Path) -> None
         await walk.follow(Block("sh", "export LOCAL_KEY=sk-…\n"))
         for block in blocks(page):
             await walk.follow(block)
+
+
+async def test_dashboards(provider: ScriptedProvider, tmp_path: Path) -> None:
+    async with PostHogProject() as project, Walk(tmp_path, provider.url, project.host) as walk:
+        for block in blocks(ROOT / "docs" / "dashboards.md"):
+            await walk.follow(block)
+    assert "made     dashboard traffic" in walk.said
+    assert "LLM traffic and reliability" in project.living
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(block.language == "js" for block in blocks(page))])

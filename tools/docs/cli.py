@@ -19,6 +19,7 @@ PLACES = {
     "outbox": "[journal and outbox](operations.md#journal-and-outbox)",
     "calls": "[watching it](operations.md#watching-it)",
     "top": "[watching it](operations.md#watching-it)",
+    "dashboards": "[dashboards in PostHog](dashboards.md)",
 }
 """Where each verb is told of in its context."""
 

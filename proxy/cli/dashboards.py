@@ -1,0 +1,199 @@
+"""`promptlane dashboards`: our dashboards in a PostHog project, made and kept as they are defined."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from proxy.adapters.posthog_api import PostHogApi, Refused, Unavailable
+from proxy.adapters.posthog_dashboards import Carrier, read_ours
+from proxy.config.addresses import posthog_address, posthog_app_address
+from proxy.domain.dashboards import DASHBOARDS, Dashboard
+from proxy.domain.dashboards.plan import Change, changes, dashboard_fields, deletions, insight_fields
+
+_DESCRIPTION = """\
+Five dashboards for PostHog: what they hold is defined here and made there. What carries the marker
+[promptlane:…] at the end of its description is ours; nothing else in the project is ever touched.
+Tiles may be moved: where they stand is set only once.
+
+Needs POSTHOG_PERSONAL_API_KEY with the scopes dashboard:write and insight:write, POSTHOG_PROJECT_ID,
+and POSTHOG_HOST where the project is not in the US.
+"""
+_ROUNDS = 3
+"""After an answer that did not come, what there is is read again and the rest of the plan is made anew."""
+Run = Callable[[PostHogApi, argparse.Namespace, Sequence[Dashboard]], Awaitable[int]]
+_SIGNS = {"create": "+", "update": "~", "delete": "-"}
+_DONE = {"create": "made", "update": "changed", "delete": "deleted"}
+
+
+class Misused(Exception):
+    """What was asked for does not exist, or cannot be asked for as things are; the text says what to do."""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Offer the verb."""
+    parser = subparsers.add_parser(
+        "dashboards",
+        help="make and keep our dashboards in PostHog",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    plan = verbs.add_parser("plan", help="show what apply would do")
+    plan.add_argument("--check", action="store_true", help="exit with 1 where there is something to do")
+    apply_ = verbs.add_parser("apply", help="make the project hold the dashboards as they are defined")
+    delete = verbs.add_parser("delete", help="remove what is ours; shows what, until --yes is given")
+    delete.add_argument("--yes", action="store_true", help="do it")
+    export = verbs.add_parser("export", help="print the dashboards as JSON; asks nobody")
+    export.add_argument("--out", metavar="DIR", type=Path, help="write one file for each dashboard instead")
+    for each in (plan, apply_, export):
+        each.add_argument("--only", metavar="NAME", action="append", default=[], help="this dashboard; may be repeated")
+    for each, run in ((plan, _plan), (apply_, _apply), (delete, _delete)):
+        each.set_defaults(run=_asking(run))
+    export.set_defaults(run=_export)
+
+
+def _asking(run: Run) -> Callable[[argparse.Namespace], int]:
+    """Find key and project, open the API, and tell in an operator's words what goes wrong."""
+
+    def start(args: argparse.Namespace) -> int:
+        try:
+            host, key, project_id = _project(os.environ)
+            dashboards = _wanted(args.only) if "only" in args else ()
+        except Misused as error:
+            print(error, file=sys.stderr)
+            return 2
+
+        async def talk() -> int:
+            async with PostHogApi(host, key, project_id) as api:
+                return await run(api, args, dashboards)
+
+        try:
+            return asyncio.run(talk())
+        except Refused as error:
+            print(_explained(error, host), file=sys.stderr)
+        except Unavailable as error:
+            print(f"PostHog at {host}: {error}. Try again later: what is done already stays.", file=sys.stderr)
+        return 1
+
+    return start
+
+
+async def _plan(api: PostHogApi, args: argparse.Namespace, dashboards: Sequence[Dashboard]) -> int:
+    planned = list(changes(dashboards, *await read_ours(api), partial=bool(args.only)))
+    for change in planned:
+        print(_line(change))
+    print(_summary(planned) if planned else "Nothing to do: the project holds the dashboards as they are defined.")
+    return 1 if planned and args.check else 0
+
+
+async def _apply(api: PostHogApi, args: argparse.Namespace, dashboards: Sequence[Dashboard]) -> int:
+    done = 0
+    for is_last in (False,) * (_ROUNDS - 1) + (True,):
+        boards, insights = await read_ours(api)
+        carrier = Carrier(api, boards)
+        try:
+            for change in changes(dashboards, boards, insights, partial=bool(args.only)):
+                await carrier.carry_out(change)
+                print(f"{_DONE[change.action]:8} {change.kind} {change.key}")
+                done += 1
+        except Unavailable:
+            if is_last:
+                raise
+            continue
+        break
+    print(f"{done} changes made." if done else "Nothing to do: the project holds the dashboards as they are defined.")
+    return 0
+
+
+async def _delete(api: PostHogApi, args: argparse.Namespace, _: Sequence[Dashboard]) -> int:
+    boards, insights = await read_ours(api)
+    planned = list(deletions(boards, insights))
+    for change in planned:
+        if args.yes:
+            await Carrier(api, boards).carry_out(change)
+        print(f"{_DONE[change.action]:8} {change.kind} {change.key}" if args.yes else _line(change))
+    if not planned:
+        print("Nothing of ours is in the project.")
+    elif not args.yes:
+        print(f"{_summary(planned)} Nothing was done: add --yes.")
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    try:
+        dashboards = _wanted(args.only)
+    except Misused as error:
+        print(error, file=sys.stderr)
+        return 2
+    documents = {dashboard.slug: _exported(dashboard) for dashboard in dashboards}
+    if args.out is None:
+        print(json.dumps(list(documents.values()), indent=2))
+        return 0
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        for slug, document in documents.items():
+            path = args.out / f"{slug}.json"
+            path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            print(path)
+    except OSError as error:
+        print(f"cannot write to {args.out}: {os.strerror(error.errno or 0)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _wanted(only: Sequence[str]) -> tuple[Dashboard, ...]:
+    """The definitions, or those named by `only`. Raises Misused for another name."""
+    dashboards = {dashboard.slug: dashboard for dashboard in DASHBOARDS}
+    if unknown := [name for name in only if name not in dashboards]:
+        raise Misused(f"there is no dashboard {unknown[0]!r}; there are {', '.join(dashboards)}")
+    return tuple(dashboard for slug, dashboard in dashboards.items() if not only or slug in only)
+
+
+def _exported(dashboard: Dashboard) -> dict[str, Any]:
+    insights = [insight_fields(tile, f"{dashboard.slug}/{tile.slug}") for tile in dashboard.tiles]
+    return {**dashboard_fields(dashboard), "insights": insights}
+
+
+def _project(env: Mapping[str, str]) -> tuple[str, str, str]:
+    """App host, personal key and project. Raises Misused where one is missing."""
+    key, project_id = env.get("POSTHOG_PERSONAL_API_KEY", ""), env.get("POSTHOG_PROJECT_ID", "")
+    if not key:
+        raise Misused(
+            "POSTHOG_PERSONAL_API_KEY is not set. Make a personal API key (phx_…) in PostHog, under Settings →"
+            " Personal API keys, with the scopes dashboard:write and insight:write."
+        )
+    if not (project_id.isascii() and project_id.isdecimal()):
+        raise Misused("POSTHOG_PROJECT_ID is not set to a number. It is the number in the address of the project.")
+    try:
+        host = posthog_address(env.get("POSTHOG_HOST") or "https://us.i.posthog.com")
+    except ValueError as error:
+        raise Misused(f"POSTHOG_HOST: {error}, such as https://eu.i.posthog.com") from None
+    return posthog_app_address(host), key, project_id
+
+
+def _line(change: Change) -> str:
+    why = f" ({', '.join(change.differs)})" if change.differs else ""
+    return f"  {_SIGNS[change.action]} {change.kind:9} {change.key}{why}: {change.name}"
+
+
+def _summary(planned: Sequence[Change]) -> str:
+    counts = {action: sum(change.action == action for change in planned) for action in _SIGNS}
+    return f"To make {counts['create']}, to change {counts['update']}, to delete {counts['delete']}."
+
+
+def _explained(error: Refused, host: str) -> str:
+    """What to do about it."""
+    advice = {
+        401: f"{host} does not know the key. Is it a personal key (phx_…), and is the project in this region?"
+        " POSTHOG_HOST says which.",
+        403: "the key needs the scopes dashboard:write and insight:write, and access to the project.",
+        404: "there is no such project for this key. Look at POSTHOG_PROJECT_ID.",
+        429: "PostHog's rate limit is used up for longer than this command waits. Try again in a few minutes.",
+    }.get(error.status, "PostHog does not take it; a newer release of Promptlane may.")
+    said = f" PostHog says: {error.detail}" if error.detail else ""
+    return f"refused ({error.status}): {advice}{said}"
