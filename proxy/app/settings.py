@@ -67,6 +67,7 @@ def snapshot_of(configuration: Configuration, secret: bytes, address: str) -> Sn
         ),
         prices=configuration.prices,
         limits=configuration.limits,
+        versions=analytics.versions,
         secret=secret,
         digest=configuration.digest,
     )

@@ -10,7 +10,7 @@ from proxy import __version__
 
 VERBS = (
     "init", "import", "serve", "demo", "check", "schema", "price", "doctor", "keys", "meter", "outbox", "calls", "top",
-    "dashboards",
+    "dashboards", "prompts",
 )  # fmt: skip
 """Each has a module of this package, which offers `add_parser(subparsers)` and sets `run` on its parser."""
 _MODULES = {"import": "importing"}

@@ -13,6 +13,7 @@ from proxy.config.problems import is_secret, shown_variable
 from proxy.config.telemetry import OtelSection, compile_telemetry
 from proxy.domain.outcome_properties import RESERVED_NAMES
 from proxy.domain.policy import AnalyticsPolicy, Destination, Families, FlagPolicy, OutboxBounds, StoreBounds, Volume
+from proxy.domain.prompt_versions import Demand, VersionPolicy
 
 _DAY_S = 86_400
 
@@ -69,6 +70,15 @@ class FlagsSection(Section):
     """Between two fetches of the flags' definitions; PostHog bills each like ten flag requests."""
     person_properties: tuple[PropertyName, ...] = ()
     """Which of `properties.allow` a flag's conditions may go by, as the call brings them."""
+
+
+class FingerprintSection(Section):
+    """How prompts are told apart that carry no version of their own."""
+
+    infer_version: bool = True
+    """A call that names no version gets one that is made of its prompt's hash, such as fp_3f0a9c2b7d41."""
+    ignore_numbers: bool = False
+    """Numbers make no difference, where prompts fill in counts and amounts. Dates, times and ids never do."""
 
 
 class CaptureSection(Section):
@@ -145,8 +155,11 @@ class AnalyticsFile(Section):
     """PostHog's feature flags."""
     prompt_hash: Literal["hmac-sha256", "sha256"] = "hmac-sha256"
     """How instructions are hashed: under the installation's secret, or so that anybody can compute and compare it."""
-    require_prompt_version: Literal["observe", "warn", "enforce"] = "observe"
-    """What becomes of calls without a prompt version; this release takes `observe` alone."""
+    require_prompt_version: Demand = "observe"
+    """What becomes of calls without a prompt version: nothing, a warning on their events and in `X-LLM-Warning`, or
+    an answer of 400. A model in routing.yaml may say otherwise for its own calls."""
+    fingerprint: FingerprintSection = FingerprintSection()
+    """How prompts without a version are told apart."""
     trace_url: TraceUrl | None = None
     """The page of a trace as people reach it, with `{trace_id}` in it. Default: the page on the bound address."""
     capture: CaptureSection = CaptureSection()
@@ -165,8 +178,6 @@ class AnalyticsFile(Section):
 
 def compile_policy(document: Document, file: AnalyticsFile, env: Mapping[str, str]) -> AnalyticsPolicy:
     """The analytics policy; problems go to the document."""
-    if file.require_prompt_version != "observe":
-        document.report(("require_prompt_version",), "this version can only `observe`; warn and enforce come later")
     if file.capture.content != "none":
         document.report(("capture", "content"), "this version captures no content; `none` is the only value it takes")
     for index, name in enumerate(file.properties.allow):
@@ -187,6 +198,8 @@ def compile_policy(document: Document, file: AnalyticsFile, env: Mapping[str, st
         identity_mode=file.identity.mode,
         identity_salt=_salt(document, file.identity, env),
         prompt_hash=file.prompt_hash,
+        prompt_hash_ignores_numbers=file.fingerprint.ignore_numbers,
+        versions=VersionPolicy(demand=file.require_prompt_version, infers=file.fingerprint.infer_version),
         allowed_properties=frozenset(file.properties.allow),
         flags=FlagPolicy(poll_s=float(file.flags.poll_s), person_properties=frozenset(file.flags.person_properties)),
         trace_url=file.trace_url,

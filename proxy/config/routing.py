@@ -20,6 +20,7 @@ from proxy.config.fields import (
 from proxy.config.presets import PRESETS, ZERO_CONFIGURATION, IncludeUsage
 from proxy.config.wording import unknown
 from proxy.domain.limits import Limits
+from proxy.domain.prompt_versions import Demand
 from proxy.domain.rollout import VARIANT_LIMIT_CHARS
 
 _CAUSE = Matching("cause", "connect|5xx|[45][0-9][0-9]", "use connect, 5xx, or a status such as 429")
@@ -131,6 +132,8 @@ class ModelSection(Section):
     """What is tried in this order after the target has failed."""
     retries: RetriesSection = RetriesSection()
     """Further attempts at the same target."""
+    require_prompt_version: Demand | None = None
+    """What becomes of calls without a prompt version. Default: as analytics.yaml says."""
 
 
 class DefaultProviderSection(Section):
@@ -188,7 +191,7 @@ class RoutingFile(Section):
     elsewhere = dict.fromkeys(
         ("environment", "families", "identity", "properties", "trace_url", "posthog", "events", "outbox", "store"),
         "analytics.yaml",
-    )
+    ) | {"require_prompt_version": "analytics.yaml, or under a model"}
 
     version: Literal[1]
     """Of the file's format."""

@@ -123,6 +123,7 @@ class _Compiler:
             fallback=tuple(target for target in fallback if target),
             retries=RetryPolicy(max=section.retries.max, on=frozenset(section.retries.on)),
             rollout=rollout,
+            demand=section.require_prompt_version,
         )
 
     def _rollout(self, path: Path, pattern: str, section: RolloutSection) -> TargetRollout | None:

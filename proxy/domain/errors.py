@@ -130,6 +130,12 @@ class Forbidden(RequestError):
     error_type = ErrorType.FORBIDDEN
 
 
+class PromptVersionRequired(Forbidden):
+    """A call that names no prompt version, where the configuration demands one."""
+
+    http_status = 400
+
+
 class UnknownModel(RequestError):
     """The configuration names no target for the model."""
 

@@ -90,7 +90,7 @@ TABLE: tuple[Property, ...] = (
         one_of(
             "prompt_version_source",
             ("header", "body", "rollout", "inferred", "missing"),
-            "Where the version id comes from.",
+            "Where the version id comes from; `inferred`: from the prompt's hash, since nobody named one.",
         ),
         text("prompt_hash", "Keyed digest of system text and tool schemas, less what changes each call.", 200),
         text("posthog_flag", "The feature flag that decided; else the first that the client named.", 200),
@@ -196,7 +196,7 @@ TABLE: tuple[Property, ...] = (
             "`source:reason` of dropped analytics values; `user-agent:posthog_wrapper`: PostHog's own wrapper captures "
             "the call too.",
             limit=100,
-            most=20,
+            most=30,
         ),
     ),
     *group(

@@ -16,9 +16,9 @@ from proxy.domain.analytics_headers import Headers, Reason, Sent
 from proxy.domain.chat import ModelCall
 from proxy.domain.double_capture import REASON, SOURCE, is_wrapped_by_posthog
 from proxy.domain.event_properties import MAX_FLAGS, OWN_PROPERTY_LIMIT_CHARS
+from proxy.domain.fingerprints import PromptHashMode
 from proxy.domain.outcome_properties import RESERVED_NAMES
 from proxy.domain.privacy import (
-    PromptHashMode,
     hash_identity,
     is_safe_text,
     looks_like_email,
@@ -94,6 +94,7 @@ class IdentityPolicy:
     secret: bytes = field(repr=False)
     salt: bytes | None = field(default=None, repr=False)
     prompt_hash_mode: PromptHashMode = "hmac-sha256"
+    prompt_hash_ignores_numbers: bool = False
     allowed_properties: frozenset[str] = frozenset()
     environment: str = "production"
     allow_environment_header: bool = False

@@ -96,6 +96,12 @@ TABLE: tuple[Property, ...] = (
         integer("$feature_flag_version", "The version of its definition."),
         boolean("$feature_flag_has_experiment", "The flag belongs to an experiment."),
     ),
+    *group(
+        "drift",
+        (PROMPT_DRIFTED,),
+        text("first_prompt_hash", "The hash of the text that the version ran with first.", 200),
+        boolean("prompt_is_volatile", "True on the day's last event of this version: it may change at every call."),
+    ),
 )
 
 RESERVED_NAMES = event_properties.RESERVED_NAMES | {row.name for row in TABLE}

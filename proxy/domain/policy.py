@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from proxy.domain.fingerprints import PromptHashMode
 from proxy.domain.identity import IdentityPolicy
-from proxy.domain.privacy import PromptHashMode
+from proxy.domain.prompt_versions import NO_DEMAND, VersionPolicy
 
 _GIB = 1024**3
 _DAY_S = 86_400.0
@@ -90,6 +91,8 @@ class AnalyticsPolicy:
     identity_mode: Literal["as_given", "hash", "none"] = "as_given"
     identity_salt: bytes | None = field(default=None, repr=False)
     prompt_hash: PromptHashMode = "hmac-sha256"
+    prompt_hash_ignores_numbers: bool = False
+    versions: VersionPolicy = NO_DEMAND
     allowed_properties: frozenset[str] = frozenset()
     flags: FlagPolicy = FlagPolicy()
     trace_url: str | None = None
@@ -104,6 +107,7 @@ class AnalyticsPolicy:
             secret=secret,
             salt=self.identity_salt,
             prompt_hash_mode=self.prompt_hash,
+            prompt_hash_ignores_numbers=self.prompt_hash_ignores_numbers,
             allowed_properties=self.allowed_properties,
             environment=self.environment,
             allow_environment_header=self.environment_header,

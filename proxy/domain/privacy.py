@@ -4,42 +4,11 @@ Every hash is keyed by default: a plain digest of a short prompt or of an e-mail
 secret serves several purposes, so each purpose gets its own key, and a value hashed for one is no help with another.
 """
 
-import hashlib
 import hmac
 import re
 from functools import lru_cache
-from typing import Literal
-
-PromptHashMode = Literal["hmac-sha256", "sha256"]
-
-_NORMALISED_LIMIT_CHARS = 262_144
-"""Longer instructions are hashed as they are: normalising costs milliseconds on the way to the provider."""
-_REMEMBERED_PROMPTS = 1_024
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_NUMERIC = re.compile(
-    rf"""
-    [0-9](?<![A-Za-z0-9_][0-9]) (?:                                                  # at the start of a number:
-      [0-9]{{3}}-\d\d?-\d\d?(?:[T\ ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|\ ?[+-]\d\d:?\d\d)?  # ISO date, with a time
-    | [0-9]?:\d\d(?::\d\d(?:\.\d+)?)?(?:\ ?[AaPp]\.?[Mm]\b)?                         # time of day
-    | [0-9]?(?:st|nd|rd|th)?\ (?:of\ )?(?:{"|".join(_MONTHS)})[a-z]*\.?,?\ \d{{4}}\b # 4 June 2026
-    | [0-9]{{7,}}\b                                                                  # epoch seconds, ticket numbers
-    )
-    """,
-    re.VERBOSE | re.ASCII,
-)
-_NAMED_DAYS = re.compile(
-    "|".join(rf"{month}[a-z]*\.? \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}\b" for month in _MONTHS)  # June 4, 2026
-    + "|"
-    + "|".join(
-        rf"{day[:3]}(?:{day[3:]}|,? (?=\d))"
-        for day in ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-    ),
-    re.ASCII,
-)
-_IDENTIFIER = re.compile(r"[0-9a-fA-F]{8}(?:[0-9a-fA-F]{8,}|(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})", re.ASCII)
-"""Each pattern begins with what the engine can skip to: instructions are long, and most of them is none of this."""
 _SECRET = re.compile(
     r"""
     (?<![A-Za-z0-9]) (?:
@@ -83,38 +52,3 @@ def purpose_key(secret: bytes, purpose: str) -> bytes:
 def hash_identity(value: str, key: bytes) -> str:
     """HMAC-SHA256 in hex, so that an app which holds the same key can compute the same id."""
     return hmac.new(key, value.encode(), "sha256").hexdigest()
-
-
-def normalise_instructions(text: str) -> str:
-    """The text with what changes from call to call made constant: dates, times, ids, long numbers, white space."""
-    text = " ".join(text.split())
-    for pattern in (_IDENTIFIER, _NAMED_DAYS, _NUMERIC):
-        text = pattern.sub("<volatile>", text)
-    return text
-
-
-_prompt_hashes: dict[bytes, str] = {}
-"""Finished hashes by keyed digest of the text, oldest first; holds no text. A race costs one repeated computation."""
-
-
-def prompt_hash(instructions: str, mode: PromptHashMode, secret: bytes) -> str | None:
-    """`hmac-sha256:` or `sha256:` and the hex digest of the normalised instructions; None where there are none."""
-    if not instructions or instructions.isspace():
-        return None
-    seen = _digest(instructions, mode, secret)
-    found = _prompt_hashes.get(seen)
-    if found is None:
-        is_short = len(instructions) <= _NORMALISED_LIMIT_CHARS
-        digest = _digest(normalise_instructions(instructions), mode, secret) if is_short else seen
-        found = f"{mode}:{digest.hex()}"
-        if len(_prompt_hashes) >= _REMEMBERED_PROMPTS:
-            _prompt_hashes.pop(next(iter(_prompt_hashes)), None)
-        _prompt_hashes[seen] = found
-    return found
-
-
-def _digest(text: str, mode: PromptHashMode, secret: bytes) -> bytes:
-    data = text.encode()
-    if mode == "sha256":
-        return hashlib.sha256(data).digest()
-    return hmac.new(purpose_key(secret, "prompt hash"), data, "sha256").digest()

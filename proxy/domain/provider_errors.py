@@ -141,7 +141,8 @@ PROXY_CODES = frozenset(
         "alias_needs_json", "ambiguous_credentials", "bad_framing", "bad_header", "bad_host", "bad_path", "bad_query",
         "bad_target", "body_too_large", "duplicate_model", "headers_too_large", "invalid_json",
         "malformed_request", "method_not_allowed", "missing_v1", "model_malformed", "model_not_a_string",
-        "model_not_allowed", "model_required", "not_an_object", "not_found", "proxy_key_required",
+        "model_not_allowed", "model_required", "not_an_object", "not_found",
+        "prompt_version_required", "proxy_key_required",
         "token_required", "too_deep", "too_many_members", "unknown_proxy_key", "unsupported_encoding",
         "upgrade_refused",
     }

@@ -7,8 +7,8 @@ from typing import Any
 from proxy.domain import chat
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import BadRequest
+from proxy.domain.fingerprints import PromptHashMode, prompt_hash
 from proxy.domain.json_members import Member, duplicate_keys, top_level_members
-from proxy.domain.privacy import PromptHashMode, prompt_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,8 @@ class PromptHashing:
 
     mode: PromptHashMode
     secret: bytes = field(repr=False)
+    ignores_numbers: bool = False
+    """Where templates fill in counts and amounts too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,9 @@ def read_facts(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> Reque
     call = chat.admit(parsed, endpoint)
     return RequestFacts(
         call=call,
-        prompt_hash=prompt_hash(call.instructions, hashing.mode, hashing.secret),
+        prompt_hash=prompt_hash(
+            call.instructions, hashing.mode, hashing.secret, ignores_numbers=hashing.ignores_numbers
+        ),
         options={name: parsed[name] for name in ("stream_options",) if name in parsed},
     )
 

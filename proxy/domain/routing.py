@@ -12,6 +12,7 @@ from typing import Literal
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import UnknownModel
 from proxy.domain.globs import matches
+from proxy.domain.prompt_versions import Demand
 from proxy.domain.rollout import Decision, Rollout
 
 
@@ -91,6 +92,8 @@ class Route:
     fallback: tuple[Target, ...] = ()
     retries: RetryPolicy = RetryPolicy()
     rollout: TargetRollout | None = None
+    demand: Demand | None = None
+    """Of a prompt version; None: as for all calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +111,7 @@ class Plan:
 
     targets: tuple[Target, ...]
     retries: RetryPolicy = RetryPolicy()
+    demand: Demand | None = None
 
 
 def plan(
@@ -129,7 +133,7 @@ def plan(
     choice = route.rollout
     drawn = _drawn(route.targets, draw) if choice is None else choice.target_of(decide(choice.rollout))
     fallback = tuple(target for target in route.fallback if target.label != drawn.label)
-    return Plan(targets=(drawn, *fallback), retries=route.retries)
+    return Plan(targets=(drawn, *fallback), retries=route.retries, demand=route.demand)
 
 
 def _route(table: RoutingTable, model: str) -> Route | None:

@@ -57,7 +57,11 @@ async def _whole_body(
     decoded = data
     if encoding != "identity":
         decoded = await asyncio.to_thread(services.decode_copy, data, encoding, snapshot.limits.body_bytes)
-    hashing = PromptHashing(mode=snapshot.identity.prompt_hash_mode, secret=snapshot.secret)
+    hashing = PromptHashing(
+        mode=snapshot.identity.prompt_hash_mode,
+        secret=snapshot.secret,
+        ignores_numbers=snapshot.identity.prompt_hash_ignores_numbers,
+    )
     if len(decoded) > LARGE_BODY_BYTES:
         facts = await services.read_elsewhere(decoded, exchange.endpoint, hashing)
     else:

@@ -10,6 +10,7 @@ from proxy.domain.errors import Forbidden, Unauthenticated
 from proxy.domain.exchange import Exchange
 from proxy.domain.limits import narrowed_retries
 from proxy.domain.paths import query_names
+from proxy.domain.prompt_versions import with_version
 from proxy.domain.routing import Plan, plan
 from proxy.pipeline.admit import admit
 from proxy.pipeline.call import Call
@@ -33,6 +34,8 @@ async def handle(raw: RawRequest, services: Services) -> AsyncIterator[Reply]:
         _refuse_keyless(exchange.endpoint, credentials, snapshot)
         body = await admit(raw, exchange, credentials.key, snapshot, services)
         route = _route(raw, exchange, credentials, snapshot, services)
+        if exchange.caller is not None:
+            exchange.caller = with_version(exchange.caller, exchange.endpoint, snapshot.versions, route.demand)
         begin(exchange, snapshot, services, route.targets[0])
         call = Call(
             raw=raw, body=body, credentials=credentials, exchange=exchange, snapshot=snapshot, services=services

@@ -4,6 +4,9 @@ from proxy.domain.context_token import sign_context
 from proxy.domain.exchange import Attempt
 from proxy.domain.flag_properties import shown_to_client
 from proxy.domain.headers import downstream_headers, header
+from proxy.domain.identity import Caller
+from proxy.domain.prompt_versions import INFERRED
+from proxy.domain.prompt_versions import WARNING as PROMPT_VERSION_MISSING
 from proxy.pipeline.call import Call
 from proxy.pipeline.ports import UpstreamReply
 from proxy.pipeline.pump import Pump
@@ -62,11 +65,19 @@ def _own_headers(reply: UpstreamReply, attempt: Attempt, call: Call) -> list[tup
     model = (attempt.reading.model if attempt.reading else None) or attempt.target.model or _requested_model(call)
     if model is not None and model.isascii() and model.isprintable():
         own.append(("X-LLM-Model", model))
-    if caller.prompt_version_id is not None and caller.prompt_version_id.isascii():
-        own.append(("X-Prompt-Version", caller.prompt_version_id))
+    own += _of_version(caller)
     own += [("X-Feature-Flag", value) for value in shown_to_client(exchange.decisions, caller.flags)]
     if attempt.cost is not None and attempt.cost.total_usd is not None:
         own.append(("X-LLM-Cost-Usd", f"{attempt.cost.total_usd:f}"))
+    return own
+
+
+def _of_version(caller: Caller) -> list[tuple[str, str]]:
+    """An inferred version is no name that an app could send back, so it is not told here."""
+    version, source = caller.prompt_version_id, caller.prompt_version_source
+    own = [("X-LLM-Warning", PROMPT_VERSION_MISSING)] if PROMPT_VERSION_MISSING in caller.warnings else []
+    if version is not None and source != INFERRED and version.isascii():
+        own.append(("X-Prompt-Version", version))
     return own
 
 

@@ -12,6 +12,7 @@ from proxy.domain.limits import Limits
 from proxy.domain.overrides import NO_OVERRIDES, Overrides
 from proxy.domain.paths import RequestTarget
 from proxy.domain.price_book import PriceBook
+from proxy.domain.prompt_versions import NO_DEMAND, VersionPolicy
 from proxy.domain.request_facts import PromptHashing, RequestFacts
 from proxy.domain.routing import RoutingTable
 from proxy.pipeline.ports import (
@@ -37,6 +38,7 @@ class Snapshot:
     events: EventPolicy
     prices: PriceBook
     limits: Limits
+    versions: VersionPolicy = NO_DEMAND
     secret: bytes = field(repr=False)
     digest: str = ""
 

@@ -22,6 +22,7 @@ from proxy.domain.pricing import NOTHING_COUNTED, Cost, CostStatus, is_counted
 from proxy.domain.routing import Target
 from proxy.domain.usage import UsageSource
 from proxy.pipeline.client_body import WholeBody
+from proxy.pipeline.drift import watch_drift
 from proxy.pipeline.services import Services, Snapshot
 
 log = logging.getLogger(__name__)
@@ -141,6 +142,7 @@ def _conclude(exchange: Exchange, snapshot: Snapshot, services: Services) -> Non
         for attempt in exchange.attempts:
             price(attempt, exchange, snapshot)
             _mark_estimated_cost(attempt, exchange)
+        watch_drift(exchange, snapshot, services)
         services.journal.close(events.closing(exchange, snapshot.events))
         services.observe(exchange)
     except Exception:

@@ -4,6 +4,7 @@ from proxy.config.analytics import AnalyticsFile, PosthogSection, compile_destin
 from proxy.config.document import Document, parse_document
 from proxy.config.schema import check_document
 from proxy.domain.policy import AnalyticsPolicy, Destination, Families, OutboxBounds, StoreBounds, Volume
+from proxy.domain.prompt_versions import VersionPolicy
 
 
 def compiled(text: str, **env: str) -> tuple[AnalyticsPolicy, list[str]]:
@@ -20,6 +21,7 @@ def test_every_value_arrives() -> None:
     policy, problems = compiled(
         "environment: staging\nenvironment_header: true\nfamilies: {product: false, ai: true}\n"
         "identity: {mode: hash, salt_env: SALT}\nproperties: {allow: [plan, feature.x]}\nprompt_hash: sha256\n"
+        "require_prompt_version: warn\nfingerprint: {infer_version: false, ignore_numbers: true}\n"
         'trace_url: "${PUBLIC_URL:-http://127.0.0.1:4000}/ui/traces/{trace_id}"\n'
         "events: {started: false, attempt_failed: false, sample: 0.25}\n"
         "outbox: {max_bytes: 2MiB, max_age_days: 0.5, commit_ms: 20}\nstore: {max_bytes: 3MiB, max_age_days: 2}\n",
@@ -34,6 +36,8 @@ def test_every_value_arrives() -> None:
         identity_mode="hash",
         identity_salt=b"pepper",
         prompt_hash="sha256",
+        prompt_hash_ignores_numbers=True,
+        versions=VersionPolicy(demand="warn", infers=False),
         allowed_properties=frozenset({"plan", "feature.x"}),
         trace_url="http://127.0.0.1:4000/ui/traces/{trace_id}",
         outbox=OutboxBounds(max_bytes=2 * 2**20, max_age_s=43_200, commit_ms=20),
@@ -48,8 +52,6 @@ def test_events_may_turn_off_the_ai_family_too() -> None:
 @pytest.mark.parametrize(
     ("text", "place", "problem"),
     [
-        ("require_prompt_version: warn", "require_prompt_version", "only `observe`"),
-        ("require_prompt_version: enforce", "require_prompt_version", "only `observe`"),
         ("capture: {content: tools}", "capture.content", "captures no content"),
         ("capture: {content: full}", "capture.content", "captures no content"),
         ("identity: {mode: hash, salt_env: GONE}", "identity.salt_env", "GONE is not set"),

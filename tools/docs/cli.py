@@ -18,6 +18,7 @@ PLACES = {
     "meter": "[recorded replies](#promptlane-meter)",
     "outbox": "[journal and outbox](operations.md#journal-and-outbox)",
     "calls": "[watching it](operations.md#watching-it)",
+    "prompts": "[prompt versions](prompt-versions.md)",
     "top": "[watching it](operations.md#watching-it)",
     "dashboards": "[dashboards in PostHog](dashboards.md)",
 }

@@ -1,0 +1,42 @@
+"""Drift: a prompt version that runs with another text than before is told, once for each text."""
+
+from proxy.domain.exchange import Exchange
+from proxy.domain.prompt_drift import TELLINGS_A_DAY, drifted, may_drift, telling_key, text_key, version_key
+from proxy.pipeline.ports import SharedMemory
+from proxy.pipeline.services import Services, Snapshot
+
+_REMEMBERED_BYTES = 80
+
+
+def watch_drift(exchange: Exchange, snapshot: Snapshot, services: Services) -> None:
+    """Remember which text the call's version ran with, and note it where that is new.
+
+    A version that is seen for the first time has not drifted, and neither has one whose first text was forgotten.
+    """
+    caller, shared = exchange.caller, services.shared
+    if caller is None or not exchange.attempts or not may_drift(caller) or not snapshot.events.product:
+        return
+    assert caller.prompt_hash is not None
+    text_hash = caller.prompt_hash.encode()[:_REMEMBERED_BYTES]
+    version = version_key(caller, snapshot.identity)
+    first = shared.recall(version)
+    if first is None:
+        shared.remember(version, text_hash)
+        return
+    text = text_key(version, caller.prompt_hash)
+    if first == text_hash or shared.recall(text) is not None:
+        return
+    ordinal = _next_telling(shared, version, exchange.received_unix_us)
+    if ordinal is None:
+        return  # and the text is not remembered: texts without end would push out what others remember
+    shared.remember(text, b"")
+    first_hash = first.decode(errors="replace")
+    services.journal.note(drifted(exchange, snapshot.events, text=text, first_hash=first_hash, ordinal=ordinal))
+
+
+def _next_telling(shared: SharedMemory, version: bytes, unix_us: int) -> int | None:
+    """The ordinal of the next telling of the day; None where all were used up."""
+    keys = [telling_key(version, unix_us, ordinal) for ordinal in range(1, TELLINGS_A_DAY + 1)]
+    if shared.recall(keys[-1]) is not None:
+        return None
+    return next((ordinal for ordinal, key in enumerate(keys, 1) if shared.remember(key, b"")), None)

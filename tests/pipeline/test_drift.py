@@ -1,0 +1,85 @@
+"""One prompt version with changing texts, through the whole pipeline."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from proxy.domain.prompt_drift import TELLINGS_A_DAY
+from tests.pipeline.fakes import CHAT, World, call, plain, request, world
+
+AUTH = ("Authorization", "Bearer sk-theirs")
+DAY_US = 86_400_000_000
+
+
+async def ask(made: World, system: str, *headers: tuple[str, str], day: int = 0) -> None:
+    messages = [{"role": "system", "content": system}, *CHAT["messages"]]
+    asked = request({**CHAT, "messages": messages}, headers=(AUTH, *headers))
+    await call(made, replace(asked, received_unix_us=asked.received_unix_us + day * DAY_US))
+
+
+def a_world(count: int) -> World:
+    return world(*(plain() for _ in range(count)))
+
+
+def told(made: World) -> Sequence[tuple[str, str]]:
+    """(version, mark) of each drift that was told."""
+    return [
+        (event["properties"]["prompt_version_id"], "volatile" if event["properties"].get("prompt_is_volatile") else "")
+        for event in made.journal.events("llm_prompt_drifted")
+    ]
+
+
+V1, V2, NAME = ("X-Prompt-Version", "pv_1"), ("X-Prompt-Version", "pv_2"), ("X-Prompt-Name", "support")
+
+
+async def test_another_text_under_the_same_version_is_told_once() -> None:
+    made = a_world(5)
+    for system in ("Be kind. Today is 2026-06-04.", "Be kind. Today is 2026-06-05."):
+        await ask(made, system, V1)
+    assert told(made) == []
+    for system in ("Be terse.", "Be terse.", "Be kind. Today is 2026-06-06."):
+        await ask(made, system, V1)
+    assert told(made) == [("pv_1", "")]
+    (event,) = made.journal.events("llm_prompt_drifted")
+    first, second = (made.journal.events("llm_request_started")[n]["properties"] for n in (0, 2))
+    assert event["properties"]["first_prompt_hash"] == first["prompt_hash"]
+    assert event["properties"]["prompt_hash"] == second["prompt_hash"]
+    assert event["properties"]["exchange_id"] == second["exchange_id"]
+
+
+async def test_another_version_or_another_prompt_begins_anew() -> None:
+    made = a_world(3)
+    await ask(made, "One.", V1)
+    await ask(made, "Two.", V2)
+    await ask(made, "Three.", V1, NAME)
+    assert told(made) == []
+
+
+async def test_calls_that_name_no_version_do_not_drift() -> None:
+    made = a_world(2)
+    await ask(made, "One.")
+    await ask(made, "Two.")
+    assert told(made) == []
+
+
+async def test_a_text_that_changes_at_every_call_is_told_a_few_times_a_day_and_is_not_remembered() -> None:
+    count = 3 * TELLINGS_A_DAY
+    made = a_world(2 * count)
+    for number in range(count):
+        await ask(made, f"You serve {'x' * number}.", V1)
+    assert told(made) == [("pv_1", "")] * (TELLINGS_A_DAY - 1) + [("pv_1", "volatile")]
+    shared = made.services.shared
+    assert isinstance(shared, dict)
+    known = len(shared)
+    await ask(made, "One more.", V1)
+    assert len(shared) == known
+    await ask(made, "And tomorrow another.", V1, day=1)
+    assert len(told(made)) == TELLINGS_A_DAY + 1
+
+
+async def test_what_was_forgotten_is_no_drift() -> None:
+    made = a_world(2)
+    await ask(made, "One.", V1)
+    assert isinstance(made.services.shared, dict)
+    made.services.shared.clear()
+    await ask(made, "Two.", V1)
+    assert told(made) == []
