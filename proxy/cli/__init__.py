@@ -9,9 +9,23 @@ from importlib import import_module
 from proxy import __version__
 
 VERBS = (
-    "init", "import", "serve", "demo", "check", "schema", "price", "doctor", "keys", "meter", "outbox", "calls", "top",
-    "dashboards", "prompts",
-)  # fmt: skip
+    "init",
+    "import",
+    "serve",
+    "demo",
+    "check",
+    "schema",
+    "price",
+    "doctor",
+    "keys",
+    "meter",
+    "outbox",
+    "calls",
+    "top",
+    "report",
+    "prompts",
+    "dashboards",
+)
 """Each has a module of this package, which offers `add_parser(subparsers)` and sets `run` on its parser."""
 _MODULES = {"import": "importing"}
 """Where Python forbids a module of the verb's name."""

@@ -20,6 +20,7 @@ PLACES = {
     "calls": "[watching it](operations.md#watching-it)",
     "prompts": "[prompt versions](prompt-versions.md)",
     "top": "[watching it](operations.md#watching-it)",
+    "report": "[what changed](operations.md#what-changed)",
     "dashboards": "[dashboards in PostHog](dashboards.md)",
 }
 """Where each verb is told of in its context."""
