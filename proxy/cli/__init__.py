@@ -23,6 +23,7 @@ VERBS = (
     "calls",
     "top",
     "report",
+    "reconcile",
     "prompts",
     "dashboards",
 )

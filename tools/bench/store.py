@@ -133,7 +133,8 @@ def _record(number: int, at_us: int, rng: Random) -> dict[str, Any]:
     }
     if is_error:
         properties["error_type"] = rng.choice(ERRORS)
-    attempt = {name: properties[name] for name in ("provider", "model", "target", "attempt", "latency_ms")}
+    copied = ("provider", "model", "target", "attempt", "latency_ms", "input_tokens", "output_tokens")
+    attempt = {name: properties[name] for name in copied}
     return {
         "v": 1,
         "exchange_id": exchange_id,

@@ -21,6 +21,7 @@ PLACES = {
     "prompts": "[prompt versions](prompt-versions.md)",
     "top": "[watching it](operations.md#watching-it)",
     "report": "[what changed](operations.md#what-changed)",
+    "reconcile": "[what changed](operations.md#what-changed)",
     "dashboards": "[dashboards in PostHog](dashboards.md)",
 }
 """Where each verb is told of in its context."""
