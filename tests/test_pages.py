@@ -13,6 +13,7 @@ from proxy.app.settings import snapshot_of
 from proxy.cli import VERBS
 from proxy.cli.call_rows import HEADING
 from proxy.config import load
+from proxy.config.json_schema import FILES
 from proxy.config.variables import VARIABLES
 from proxy.domain import analytics_headers
 from proxy.domain.event_properties import check
@@ -92,13 +93,14 @@ def test_every_header_that_is_ours_is_documented() -> None:
 
 
 def test_the_example_configuration_loads(tmp_path: Path) -> None:
-    routing, analytics, pricing = texts(ROOT / "docs" / "configuration.md", "yaml")
-    (tmp_path / "routing.yaml").write_text(routing)
-    (tmp_path / "analytics.yaml").write_text(analytics)
-    (tmp_path / "pricing.yaml").write_text(pricing)
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "support_v1.md").write_text("Help {{customer}}.")
+    for name, text in zip(FILES, texts(ROOT / "docs" / "configuration.md", "yaml"), strict=True):
+        (tmp_path / f"{name}.yaml").write_text(text)
     configuration = load(tmp_path, tmp_path / "pricing.yaml", ENVIRONMENT)
     assert {route.pattern for route in configuration.routing.routes} == {"gpt-4.1-mini", "fast", "claude-*"}
     assert configuration.analytics.allowed_properties == {"plan", "feature"}
+    assert set(configuration.prompts.prompts) == {"support_answer"}
 
 
 def test_the_problems_that_the_guide_shows_are_told_so() -> None:

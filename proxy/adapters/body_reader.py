@@ -1,30 +1,52 @@
 """Reads large request bodies for the proxy, in a process of its own: see `adapters.large_bodies`, which starts it.
 
 As a program (`python -m proxy.adapters.body_reader`) it answers on standard output what it is given on standard
-input, until that ends. Both ways a frame is four bytes with its length, big-endian, and a pickle: of the endpoint, of
-how to hash, and of the length of the body, which follows as it is; of the facts, or of what the body is refused with.
+input, until that ends. Both ways a frame is four bytes with its length, big-endian, and a pickle: of the question and
+the length of the body, which follows as it is; of the facts, of the edited body with its facts, or of why there is
+none.
 """
 
 import os
 import pickle
 import sys
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import BadRequest
+from proxy.domain.prompt_edit import NoPlaceError, PromptEdit, edited
 from proxy.domain.request_facts import PromptHashing, RequestFacts, read_all_facts
 
-Refusal = tuple[str, str]
-"""What a BadRequest says, and its code."""
-Outcome = RequestFacts | Refusal
+
+class Question(NamedTuple):
+    """What to do with a body: edit it first, if there is an edit, and read it."""
+
+    endpoint: Endpoint
+    hashing: PromptHashing
+    edit: PromptEdit | None = None
 
 
-def outcome_of(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> Outcome:
-    """Read one body."""
+class Refusal(NamedTuple):
+    """What a BadRequest says, and its code."""
+
+    message: str
+    code: str
+
+
+Outcome = RequestFacts | tuple[bytes, RequestFacts] | Refusal | NoPlaceError
+
+
+def outcome_of(body: bytes, question: Question) -> Outcome:
+    """Read one body, or edit it and read what it became."""
+    endpoint, hashing, edit = question
     try:
-        return read_all_facts(body, endpoint, hashing)
+        if edit is None:
+            return read_all_facts(body, endpoint, hashing)
+        changed = edited(body, endpoint.name, edit)
+        return changed, read_all_facts(changed, endpoint, hashing)
+    except NoPlaceError as error:
+        return error
     except BadRequest as error:
-        return error.public_message, error.code
+        return Refusal(error.public_message, error.code)
 
 
 def framed(value: object) -> bytes:
@@ -41,9 +63,9 @@ def read_frame(stream: BinaryIO) -> Any:  # noqa: ANN401
 
 def answer(questions: BinaryIO, answers: BinaryIO) -> None:
     """Answer until there are no more questions."""
-    while (question := read_frame(questions)) is not None:
-        endpoint, hashing, size_bytes = question
-        answers.write(framed(outcome_of(questions.read(size_bytes), endpoint, hashing)))
+    while (frame := read_frame(questions)) is not None:
+        question, size_bytes = frame
+        answers.write(framed(outcome_of(questions.read(size_bytes), question)))
         answers.flush()
 
 

@@ -1,4 +1,4 @@
-"""Large request bodies, read in a child process.
+"""Large request bodies, read and edited in a child process.
 
 A JSON parser holds the interpreter from a body's first byte to its last, in whatever thread it runs: 50 ms for 20 MB,
 in which no other call would go on. So bodies over `pipeline.admit.LARGE_BODY_BYTES` are read by a child, one after the
@@ -11,10 +11,11 @@ import pickle
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 
-from proxy.adapters.body_reader import Outcome, framed, outcome_of
+from proxy.adapters.body_reader import Outcome, Question, Refusal, framed, outcome_of
 from proxy.adapters.children import environment, python_module
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import BadRequest
+from proxy.domain.prompt_edit import NoPlaceError, PromptEdit
 from proxy.domain.request_facts import PromptHashing, RequestFacts
 
 PATIENCE_S = 10.0
@@ -38,12 +39,26 @@ class LargeBodies:
 
         Who is cancelled while waiting for the turn gives up the body too; after that, the child is left in order.
         """
+        facts = await self._answer(body, Question(endpoint, hashing))
+        assert isinstance(facts, RequestFacts)
+        return facts
+
+    async def edit(
+        self, body: bytes, endpoint: Endpoint, hashing: PromptHashing, edit: PromptEdit
+    ) -> tuple[bytes, RequestFacts]:
+        """The body after the edit and what it says then, in the same way. Raises BadRequest and NoPlaceError."""
+        changed = await self._answer(body, Question(endpoint, hashing, edit))
+        assert isinstance(changed, tuple)
+        return changed
+
+    async def _answer(self, body: bytes, question: Question) -> RequestFacts | tuple[bytes, RequestFacts]:
         await self._turn.acquire()
-        outcome = await asyncio.shield(self._outcome(body, endpoint, hashing))
-        if isinstance(outcome, RequestFacts):
-            return outcome
-        message, code = outcome
-        raise BadRequest(message, code=code)
+        outcome = await asyncio.shield(self._outcome(body, question))
+        if isinstance(outcome, Refusal):
+            raise BadRequest(outcome.message, code=outcome.code)
+        if isinstance(outcome, NoPlaceError):
+            raise outcome
+        return outcome
 
     async def close(self) -> None:
         """End the child."""
@@ -60,23 +75,23 @@ class LargeBodies:
                 child.kill()
             await child.wait()
 
-    async def _outcome(self, body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> Outcome:
+    async def _outcome(self, body: bytes, question: Question) -> Outcome:
         """With the turn, which it gives back."""
         try:
             async with asyncio.timeout(PATIENCE_S):
-                return await self._ask(body, endpoint, hashing)
+                return await self._ask(body, question)
         except Exception:  # noqa: BLE001 - whatever a child that is dying, or another one, may answer
             await self.close()
         finally:
             self._turn.release()
         _log.error("no process reads large bodies: this one is read here, while other calls wait")
-        return await asyncio.to_thread(outcome_of, body, endpoint, hashing)
+        return await asyncio.to_thread(outcome_of, body, question)
 
-    async def _ask(self, body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> Outcome:
+    async def _ask(self, body: bytes, question: Question) -> Outcome:
         child = self._child = self._child or await self._started()
         assert child.stdin is not None
         assert child.stdout is not None
-        child.stdin.write(framed((endpoint, hashing, len(body))))
+        child.stdin.write(framed((question, len(body))))
         child.stdin.write(body)
         await child.stdin.drain()
         size_bytes = int.from_bytes(await child.stdout.readexactly(4))

@@ -68,6 +68,7 @@ def snapshot_of(configuration: Configuration, secret: bytes, address: str) -> Sn
         prices=configuration.prices,
         limits=configuration.limits,
         versions=analytics.versions,
+        prompts=configuration.prompts,
         secret=secret,
         digest=configuration.digest,
     )

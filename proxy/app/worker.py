@@ -173,6 +173,7 @@ class App:
             random_bytes=RandomBytes(),
             decode_copy=decode_copy,
             read_elsewhere=self._large_bodies.read,
+            edit_elsewhere=self._large_bodies.edit,
             side_decompressor=lambda encoding: StreamDecompressor(encoding, SIDE_COPY_LIMIT_BYTES),
             observe=self._observer(),
         )

@@ -12,6 +12,7 @@ from proxy.config import ConfigError, Configuration, Problem, find_places, load
 from proxy.config.advice import advise
 from proxy.domain.price_book import PriceRule
 from proxy.domain.pricing import cost_of
+from proxy.domain.prompts import ManagedPrompt
 from proxy.domain.routing import Route, TargetRollout
 from proxy.domain.usage import Usage
 
@@ -71,6 +72,7 @@ def summary(configuration: Configuration) -> Iterator[str]:
     """What would run, one fact to a line; no secret in any."""
     yield f"configuration {configuration.digest} is valid"
     yield from _routing(configuration)
+    yield from map(_prompt, configuration.prompts.prompts.values())
     destination, analytics = configuration.destination, configuration.analytics
     yield f"events        {destination.host if destination.api_key else 'stay local: POSTHOG_API_KEY is not set'}"
     yield f"environment   {analytics.environment}"
@@ -93,6 +95,23 @@ def _routing(configuration: Configuration) -> Iterator[str]:
     for dialect, default in configuration.routing.defaults.items():
         yield f"other models  {dialect.value} → {default.name if default else 'refused'}"
     yield f"proxy keys    {', '.join(entry.key.alias for entry in configuration.keys) or 'none'}"
+
+
+def _prompt(prompt: ManagedPrompt) -> str:
+    """Who gets which version; a version that nobody gets is not among them."""
+    split = prompt.rollout.split if prompt.rollout else None
+    if prompt.rollout is None:
+        return f"prompt        {prompt.name} → {prompt.default} ({prompt.mode})"
+    shares = {variant: f"{share:g} %" for variant, share in split.shares} if split else {}
+    versions = ", ".join(
+        f"{shares.get(variant, variant)}: {version}"
+        for variant, version in prompt.variants.items()
+        if not split or variant in shares
+    )
+    by = "split" if split else "flag"
+    return (
+        f"prompt        {prompt.name} → {versions} by {by} {prompt.rollout.flag}, else {prompt.default} ({prompt.mode})"
+    )
 
 
 def _drawn(route: Route) -> str:

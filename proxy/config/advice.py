@@ -5,15 +5,17 @@ from datetime import date
 from itertools import chain
 from urllib.parse import urlsplit
 
-from proxy.config.document import Document, parse_document
-from proxy.config.load import Configuration
+from proxy.config.document import Document
+from proxy.config.load import Configuration, parse_files
 from proxy.config.presets import PRESETS
 from proxy.config.problems import Path, Problem
+from proxy.config.prompt_lock import unlocked
 from proxy.config.routing_table import preset_of_host
 from proxy.config.variables import OURS, VARIABLES
 from proxy.config.wording import nearest
 from proxy.domain.globs import is_glob, matches
 from proxy.domain.price_doubts import doubts
+from proxy.domain.prompts import PromptVersion, odd_braces, variables_in
 from proxy.domain.routing import Provider, Route, Timeouts
 
 Said = Iterator[tuple[Path, str]]
@@ -23,7 +25,7 @@ _TELL_THEIR_COST = frozenset({"openrouter", "perplexity", "xai", "deepinfra"})
 
 def advise(configuration: Configuration, env: Mapping[str, str], today: date) -> list[Problem]:
     """Everything to look at again, in the order of the files. `today` tells which days of prices are far ahead."""
-    routing, analytics, pricing = (parse_document(str(path), raw, env) for path, raw in configuration.files.items())
+    routing, analytics, pricing, prompts = parse_files(configuration.files, env)
     return sorted(
         [
             *_placed(
@@ -31,6 +33,7 @@ def advise(configuration: Configuration, env: Mapping[str, str], today: date) ->
             ),
             *_placed(analytics, _analytics(configuration, analytics)),
             *_placed(pricing, _prices(configuration)),
+            *_placed(prompts, _prompts(configuration)),
             *_placed(Document(file="environment"), _environment(configuration, env)),
             *_doubts(configuration, today),
         ]
@@ -141,6 +144,34 @@ def _prices(configuration: Configuration) -> Said:
             near = nearest(rule.provider, known)
             hint = f"; did you mean `{near}`?" if near else ""
             yield ("models", index, "match"), f"no provider of routing.yaml and no vendor has this name{hint}"
+
+
+def _prompts(configuration: Configuration) -> Said:
+    book, locked = configuration.prompts, configuration.locked
+    if book and not locked:
+        yield (
+            ("prompts",),
+            "nothing keeps versions as they are; run `promptlane prompts lock`, and commit prompts.lock",
+        )
+    for prompt, version_id in unlocked(book, locked) if locked else ():
+        yield (
+            ("prompts", prompt, "versions", version_id),
+            "it is not in prompts.lock yet; run `promptlane prompts lock`",
+        )
+    for name, each in book.prompts.items():
+        used = {variable for version in each.versions.values() for variable in variables_in(version.text or "")}
+        for variable in each.variables.keys() - used:
+            yield ("prompts", name, "variables", variable), "no version's text uses it"
+        for version_id, version in each.versions.items():
+            yield from _version(("prompts", name, "versions", version_id), version, configuration)
+
+
+def _version(path: Path, version: PromptVersion, configuration: Configuration) -> Said:
+    table, model = configuration.routing, version.model
+    if odd := odd_braces(version.text or ""):
+        yield (*path, version.role), f"this is text and no variable: {', '.join(odd[:3])}; a variable is {{{{name}}}}"
+    if model and not any(table.defaults.values()) and not any(matches(each.pattern, model) for each in table.routes):
+        yield (*path, "model"), "calls for it are refused: no model of routing.yaml matches, and there is no default"
 
 
 def _doubts(configuration: Configuration, today: date) -> Iterator[Problem]:

@@ -7,10 +7,11 @@ no configuration: nobody means to open the proxy, or to take its keys away, by a
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.config.load import Configuration, Places, load
+from proxy.config.load import Configuration, Places, load, read_files
 from proxy.config.problems import ConfigError, Problem
 
 Mark = tuple[int, int, int, int, int] | None
@@ -32,6 +33,7 @@ class Changes:
         self._places = places
         self._env = env
         self._running = running
+        self._watched: Sequence[Path] = tuple(running.files)
         self._is_refused = False
         self._last: Sequence[Mark] = ()
         self._told: Sequence[Mark] = ()
@@ -41,15 +43,25 @@ class Changes:
 
         `is_asked`: somebody said that now is the time, so the files are read whether or not they seem to be at rest.
         """
-        marks = [_mark(path) for path in self._running.files]
+        marks = self._marks()
         is_at_rest, self._last = marks == self._last, marks
         if not is_asked and (not is_at_rest or marks == self._told):
             return None
+        self._watch()
+        marks = self._last = self._marks()
         found = self._read()
-        if marks != [_mark(path) for path in self._running.files]:
+        if marks != self._marks():
             return None  # it changed while it was read
         self._told = marks
         return self._news(found)
+
+    def _watch(self) -> None:
+        """Look at what the files refer to now: a text may still be to come."""
+        with suppress(ConfigError):
+            self._watched = tuple(read_files(self._places.config_dir, self._places.pricing_file, self._env))
+
+    def _marks(self) -> Sequence[Mark]:
+        return [_mark(path) for path in self._watched]
 
     def _read(self) -> Configuration | Refused:
         try:
@@ -73,7 +85,7 @@ def lost_files(found: Configuration, running: Configuration) -> Sequence[Problem
     return [
         Problem(file=str(path), message="this file is gone or empty; put it back, or restart to run without it")
         for path, raw in found.files.items()
-        if not raw.strip() and running.files[path].strip()
+        if not raw.strip() and running.files.get(path, b"").strip()
     ]
 
 

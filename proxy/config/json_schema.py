@@ -18,14 +18,21 @@ from pydantic_core import core_schema
 from proxy.config.analytics import AnalyticsFile
 from proxy.config.fields import SIZE, Section, size_text
 from proxy.config.prices import PricingFile
+from proxy.config.prompts import PromptsFile
 from proxy.config.routing import RoutingFile
 
-FILES: Mapping[str, type[Section]] = {"routing": RoutingFile, "analytics": AnalyticsFile, "pricing": PricingFile}
+FILES: Mapping[str, type[Section]] = {
+    "routing": RoutingFile,
+    "analytics": AnalyticsFile,
+    "prompts": PromptsFile,
+    "pricing": PricingFile,
+}
 """The models by the name of their file."""
 
 _VARIABLE = r"\$\{"
 _NUMBER = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
 _LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+_COUNTS = {"min_length": "minProperties", "max_length": "maxProperties"}
 _SCALARS = {"integer", "number", "boolean"}
 
 
@@ -79,6 +86,8 @@ class _Generator(GenerateJsonSchema):
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         made = self.generate_inner(schema["schema"])
+        if "$ref" in made:
+            return {"anyOf": [made, {"type": "null"}]}
         if "enum" in made:
             made["enum"] = [*made["enum"], None]
         if "const" in made:
@@ -92,6 +101,7 @@ class _Generator(GenerateJsonSchema):
             "type": "object",
             "additionalProperties": self.generate_inner(schema["values_schema"]),
             **({"propertyNames": keys} if len(keys) > 1 else {}),
+            **{keyword: schema[limit] for limit, keyword in _COUNTS.items() if limit in schema},  # type: ignore[literal-required]
         }
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
@@ -119,7 +129,7 @@ def _with_variables(node: JsonSchemaValue) -> JsonSchemaValue:
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if "pattern" in node:
         made["pattern"] = f"{node['pattern']}|{_VARIABLE}"
-    elif _SCALARS & set(kinds):
+    elif _SCALARS & set(kinds) and "string" not in kinds:
         made |= {"type": [*kinds, "string"], "pattern": _VARIABLE}
     return made
 

@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,9 @@ from proxy.config.base_table import BaseTable, load_base_table
 from proxy.config.document import MAX_FILE_BYTES, Document, parse_document
 from proxy.config.prices import PricingFile, compile_rules
 from proxy.config.problems import ConfigError, Problem
+from proxy.config.prompt_book import compile_prompts, referred_files
+from proxy.config.prompt_lock import LOCK, Locked, read_lock, report_changed
+from proxy.config.prompts import PromptsFile
 from proxy.config.routing import RoutingFile
 from proxy.config.routing_table import compile_keys, compile_limits, compile_routing
 from proxy.config.schema import check_document
@@ -20,9 +24,12 @@ from proxy.domain.keys import HashedKey
 from proxy.domain.limits import Limits
 from proxy.domain.policy import AnalyticsPolicy, Destination
 from proxy.domain.price_book import PriceBook
+from proxy.domain.prompts import PromptBook
 from proxy.domain.routing import RoutingTable
 
 ROUTING, ANALYTICS, PROMPTS = "routing.yaml", "analytics.yaml", "prompts.yaml"
+_DOCUMENTS = 4
+"""So many of the files are YAML: routing, analytics, prices and prompts. Then come prompts.lock, and texts."""
 DEFAULT_CONFIG_DIR, DEFAULT_PRICING_FILE, DEFAULT_DATA_DIR = Path("config"), Path("pricing.yaml"), Path("data")
 
 
@@ -40,6 +47,9 @@ class Configuration:
     analytics: AnalyticsPolicy
     destination: Destination
     prices: PriceBook
+    prompts: PromptBook
+    locked: Locked = field(repr=False)
+    """The versions of prompts whose content is recorded."""
     digest: str
 
 
@@ -79,7 +89,7 @@ def load(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> Config
     """Read and check everything. Files may be absent. Raises ConfigError with all problems."""
     misplaced = _misplaced(config_dir)
     try:
-        configuration = compile_files(read_files(config_dir, pricing_file), env)
+        configuration = compile_files(read_files(config_dir, pricing_file, env), env)
     except ConfigError as error:
         raise ConfigError([*error.problems, *misplaced]) from None
     if misplaced:
@@ -87,19 +97,27 @@ def load(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> Config
     return configuration
 
 
-def read_files(config_dir: Path, pricing_file: Path) -> dict[Path, bytes]:
-    """The bytes of routing, analytics and prices, in this order. Raises ConfigError for one that cannot be read."""
-    return {path: _read(path) for path in (config_dir / ROUTING, config_dir / ANALYTICS, pricing_file)}
+def read_files(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> dict[Path, bytes]:
+    """The bytes of routing, analytics, prices, prompts and their lock, in this order, then of the texts that prompts
+    refer to. Raises ConfigError for one that cannot be read.
+    """
+    names = (config_dir / ROUTING, config_dir / ANALYTICS, pricing_file, config_dir / PROMPTS, config_dir / LOCK)
+    files = {path: _read(path) for path in names}
+    prompts = parse_document(str(config_dir / PROMPTS), files[config_dir / PROMPTS], env)
+    return files | {config_dir / name: _read(config_dir / name) for name in referred_files(prompts)}
 
 
 def compile_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> Configuration:
     """Check what `read_files` gave, without looking at the disk. Raises ConfigError with all problems."""
-    routing_doc, analytics_doc, pricing_doc = (parse_document(str(path), raw, env) for path, raw in files.items())
-    *_, pricing_bytes = files.values()
+    documents = parse_files(files, env)
+    routing_doc, analytics_doc, pricing_doc, prompts_doc = documents
+    _, _, pricing_bytes, _, lock_bytes, *_ = files.values()
     environment = Document(file="environment")
     routing = check_document(routing_doc, RoutingFile) or RoutingFile(version=1)
     analytics = check_document(analytics_doc, AnalyticsFile) or AnalyticsFile(version=1)
     pricing = check_document(pricing_doc, PricingFile) or PricingFile(version=1)
+    prompts = check_document(prompts_doc, PromptsFile) or PromptsFile(version=1)
+    locked, lock_problems = read_lock(str(_path_of(files, _DOCUMENTS)), lock_bytes)
     configuration = Configuration(
         files=files,
         routing=compile_routing(routing_doc, routing, env),
@@ -110,12 +128,24 @@ def compile_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> Config
         analytics=compile_policy(analytics_doc, analytics, env),
         destination=compile_destination(analytics.posthog, environment, env),
         prices=_price_book(pricing_doc, pricing, pricing_bytes),
+        prompts=compile_prompts(prompts_doc, prompts, dict(list(files.items())[_DOCUMENTS + 1 :])),
+        locked=locked,
         digest=_digest(files.values()),
     )
-    documents = (routing_doc, analytics_doc, pricing_doc, environment)
-    if problems := [problem for document in documents for problem in document.problems]:
+    report_changed(prompts_doc, configuration.prompts, locked)
+    problems = [problem for document in (*documents, environment) for problem in document.problems]
+    if problems := [*problems, *lock_problems]:
         raise ConfigError(problems)
     return configuration
+
+
+def parse_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> list[Document]:
+    """Of what `read_files` gave, routing, analytics, prices and prompts, in this order."""
+    return [parse_document(str(path), raw, env) for path, raw in islice(files.items(), _DOCUMENTS)]
+
+
+def _path_of(files: Mapping[Path, bytes], position: int) -> Path:
+    return list(files)[position]
 
 
 def load_prices(pricing_file: Path, env: Mapping[str, str]) -> PriceBook:
@@ -161,15 +191,11 @@ def _mode(path: Path) -> int:
 
 def _misplaced(config_dir: Path) -> list[Problem]:
     """Files that somebody would expect to be read."""
-    problems = [
+    return [
         Problem(file=str(config_dir / name), message=f"this file is not read; call it {name.replace('.yml', '.yaml')}")
-        for name in ("routing.yml", "analytics.yml")
+        for name in ("routing.yml", "analytics.yml", "prompts.yml")
         if _mode(config_dir / name)
     ]
-    if _mode(config_dir / PROMPTS):
-        message = "this version cannot roll out prompts yet; remove the file, or it would be silently without effect"
-        problems.append(Problem(file=str(config_dir / PROMPTS), message=message))
-    return problems
 
 
 def _digest(contents: Iterable[bytes]) -> str:

@@ -148,7 +148,10 @@ def _fields(annotation: object) -> dict[str, object]:
 
 
 def _look_through(annotation: object) -> object:
-    """What stands in `X | None` beside None, without its annotations."""
-    if get_origin(annotation) in (Union, types.UnionType):
-        annotation = next((part for part in get_args(annotation) if part is not type(None)), None)
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    """What stands in `X | None` beside None, without its annotations; of several, the section."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return annotation
+    parts = [_look_through(part) for part in get_args(annotation) if part is not type(None)]
+    return next((part for part in parts if _fields(part)), parts[0])

@@ -69,6 +69,7 @@ def starter_files(found: Sequence[Found], *, key_hash: str | None) -> dict[str, 
     return {
         "config/routing.yaml": _lines(_routing(found or usual, key_hash)),
         "config/analytics.yaml": (data / "starter_analytics.yaml").read_text("utf-8"),
+        "config/prompts.yaml": (data / "starter_prompts.yaml").read_text("utf-8"),
         "pricing.yaml": (data / "starter_pricing.yaml").read_text("utf-8"),
         ".env.example": _lines(_environment(found or usual, spends_ours=key_hash is not None)),
     }

@@ -106,7 +106,7 @@ def misfit(details: ErrorDetails, value: Value, key: str, keys: Iterable[str]) -
 def _wrong_type(wanted: str, value: Value, key: str, keys: Iterable[str]) -> str:
     if "number" in wanted and isinstance(value, str):
         wanted += _unit(key, " (of {}, without the unit)")
-    if 0 < len(names := list(keys)) <= _LISTED:
+    if "mapping" in wanted and 0 < len(names := list(keys)) <= _LISTED:
         wanted += f" (known: {', '.join(names)})"
     return f"this must be {wanted}, not {_kind(value)}{_remedy(wanted, value)}"
 
@@ -135,7 +135,7 @@ def _wrong_size(kind: str, context: Mapping[str, object]) -> str:
         case "string_too_long":
             return f"this must have at most {context['max_length']} characters"
         case "too_short":
-            return "this list must not be empty"
+            return f"this {'mapping' if context.get('field_type') == 'Dictionary' else 'list'} must not be empty"
         case "too_long":
             return f"this list may have at most {context['max_length']} entries"
     return ""

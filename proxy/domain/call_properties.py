@@ -82,10 +82,10 @@ def _asked(exchange: Exchange) -> Properties:
 
 def _planned(exchange: Exchange, target: Target | None) -> Properties:
     """Who is to answer; None where the call was refused before that was known."""
-    requested = (exchange.call or NO_CALL).requested_model
+    asked = exchange.asked_model
     if target is None:
-        return {"model": requested}
-    return {"provider": target.provider.label, "model": target.model or requested, "target": target.label}
+        return {"model": asked}
+    return {"provider": target.provider.label, "model": target.model or asked, "target": target.label}
 
 
 def of_attempt(exchange: Exchange, attempt: Attempt | None) -> Properties:

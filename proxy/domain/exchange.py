@@ -14,6 +14,7 @@ from proxy.domain.errors import ErrorType, FailedPhase, Status
 from proxy.domain.identity import Caller
 from proxy.domain.meter import Reading
 from proxy.domain.pricing import Cost
+from proxy.domain.prompts import Assignment
 from proxy.domain.rollout import Decision
 from proxy.domain.routing import Target
 
@@ -69,6 +70,8 @@ class Exchange:
     call: ModelCall | None = None
     decisions: tuple[Decision, ...] = ()
     """What was rolled out to this call, one for each flag that was asked."""
+    assignment: Assignment | None = None
+    """The version of a managed prompt that runs; `caller` and `call` are restated then, to say what ran."""
     attempts: list[Attempt] = field(default_factory=list)
     committed_ns: int | None = None
     ended_ns: int | None = None
@@ -77,6 +80,13 @@ class Exchange:
     """True once `llm_request_started` is journalled; only then is an end owed."""
     common_members: bytes | None = field(default=None, repr=False)
     """What every event says of the call, made with the first of them; see `domain.events`."""
+
+    @property
+    def asked_model(self) -> str | None:
+        """The model that routes are looked up by: that of the prompt's version, else the caller's."""
+        if self.assignment is not None and self.assignment.model is not None:
+            return self.assignment.model
+        return self.call.requested_model if self.call is not None else None
 
     @property
     def final_attempt(self) -> Attempt | None:

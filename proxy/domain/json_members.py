@@ -6,7 +6,8 @@ byte more than a few times however the input nests.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import orjson
@@ -30,6 +31,8 @@ _OPEN = re.compile(rb"\s*\{\s*")
 _NAME = re.compile(rb"\s*(" + _STRING + rb")\s*:\s*")
 _SCALAR = re.compile(_STRING + rb'|[^\s,{}\[\]"]++')
 _NEXT = re.compile(rb"\s*([,}])")
+_OPEN_ARRAY = re.compile(rb"\s*\[\s*")
+_NEXT_ITEM = re.compile(rb"\s*([,\]])\s*")
 
 
 class Member(NamedTuple):
@@ -79,6 +82,24 @@ def duplicate_keys(body: bytes) -> set[str]:
     return duplicates
 
 
+def array_items(array: bytes) -> Iterator[tuple[int, int]]:
+    """Where each item of the array starts and ends, one after the other. Raises ValueError if it is no JSON array."""
+    masked = _without_escapes(array)
+    opening = _OPEN_ARRAY.match(masked)
+    if opening is None:
+        raise ValueError("not a JSON array")
+    position = opening.end()
+    while masked[position : position + 1] != b"]":
+        end = _end_of_value(masked, position)
+        yield position, end
+        separator = _NEXT_ITEM.match(masked, end)
+        if separator is None:
+            raise ValueError("a comma or the end of the array was expected")
+        if separator[1] == b"]":
+            return
+        position = separator.end()
+
+
 class Edit(NamedTuple):
     """Bytes from `start` up to `end` that give way to `new`."""
 
@@ -87,11 +108,32 @@ class Edit(NamedTuple):
     new: bytes
 
 
-def new_values(members: Iterable[Member], key: str, new_json: bytes) -> list[Edit]:
-    """The value of every member named `key` replaced. Raises KeyError if there is none."""
-    edits = [Edit(member.value_start, member.value_end, new_json) for member in members if member.name == key]
-    if not edits:
-        raise KeyError(key)
+def changed_members(
+    body: bytes, members: Sequence[Member], put: Mapping[str, bytes], drop: Collection[str] = ()
+) -> list[Edit]:
+    """What gives the object `body`, whose `members` these are, the values of `put`, and takes the names in `drop` out.
+
+    A name that stands there more than once gets the value each time, so that all parsers read the same; one that is
+    missing comes last. All else, white space too, stays as it is.
+    """
+    edits = [
+        Edit(member.value_start, member.value_end, put[member.name])
+        for member in members
+        if member.name in put and member.name not in drop
+    ]
+    kept = [member for member in members if member.name not in drop]
+    edits += [
+        Edit(member.start, following.start, b"")
+        for member, following in pairwise(members)
+        if member.name in drop and kept and member.start < kept[-1].start
+    ]
+    end = members[-1].value_end if members else body.index(b"{") + 1
+    if members and (not kept or kept[-1] != members[-1]):
+        edits.append(Edit(kept[-1].value_end if kept else members[0].start, end, b""))
+    present = {member.name for member in kept}
+    added = [b"%b:%b" % (orjson.dumps(name), value) for name, value in put.items() if name not in present]
+    if added:
+        edits.append(Edit(end, end, b",".join(([b""] if kept else []) + added)))
     return edits
 
 

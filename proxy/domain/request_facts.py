@@ -9,6 +9,9 @@ from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import BadRequest
 from proxy.domain.fingerprints import PromptHashMode, prompt_hash
 from proxy.domain.json_members import Member, duplicate_keys, top_level_members
+from proxy.domain.prompts import VARIABLES
+
+_OPTIONS = ("stream_options", VARIABLES, "prompt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,8 @@ class PromptHashing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFacts:
-    """What a body says. `options` is what an edit has to know of it: `stream_options`, where the client sent that."""
+    """What a body says. `options` is what an edit has to know of it: `stream_options`, the values for a managed prompt
+    and a reference to one, where the client sent them."""
 
     call: chat.ModelCall
     prompt_hash: str | None
@@ -43,8 +47,13 @@ def read_facts(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> Reque
         prompt_hash=prompt_hash(
             call.instructions, hashing.mode, hashing.secret, ignores_numbers=hashing.ignores_numbers
         ),
-        options={name: parsed[name] for name in ("stream_options",) if name in parsed},
+        options={name: parsed[name] for name in _OPTIONS if name in parsed and _is_option(name, parsed[name])},
     )
+
+
+def _is_option(name: str, value: object) -> bool:
+    """A `prompt` that is an object is a reference to one; else it is content."""
+    return name != "prompt" or isinstance(value, dict)
 
 
 def read_all_facts(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> RequestFacts:

@@ -57,16 +57,21 @@ async def _whole_body(
     decoded = data
     if encoding != "identity":
         decoded = await asyncio.to_thread(services.decode_copy, data, encoding, snapshot.limits.body_bytes)
-    hashing = PromptHashing(
-        mode=snapshot.identity.prompt_hash_mode,
-        secret=snapshot.secret,
-        ignores_numbers=snapshot.identity.prompt_hash_ignores_numbers,
-    )
+    hashing = hashing_of(snapshot)
     if len(decoded) > LARGE_BODY_BYTES:
         facts = await services.read_elsewhere(decoded, exchange.endpoint, hashing)
     else:
         facts = read_facts(decoded, exchange.endpoint, hashing)
     return WholeBody(raw=data, decoded=decoded, facts=facts), facts
+
+
+def hashing_of(snapshot: Snapshot) -> PromptHashing:
+    """How this configuration hashes instructions."""
+    return PromptHashing(
+        mode=snapshot.identity.prompt_hash_mode,
+        secret=snapshot.secret,
+        ignores_numbers=snapshot.identity.prompt_hash_ignores_numbers,
+    )
 
 
 def _with_path_facts(call: chat.ModelCall, raw: RawRequest, exchange: Exchange) -> chat.ModelCall:

@@ -19,6 +19,8 @@ class WholeBody:
     raw: bytes = field(repr=False)
     decoded: bytes = field(repr=False)
     facts: RequestFacts
+    is_edited: bool = False
+    """A rollout has changed it: `raw` is `decoded`, whatever the client's Content-Encoding was."""
 
     def members(self) -> Sequence[Member]:
         """Where the members of the decoded body stand."""

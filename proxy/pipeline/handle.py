@@ -15,6 +15,7 @@ from proxy.domain.routing import Plan, plan
 from proxy.pipeline.admit import admit
 from proxy.pipeline.call import Call
 from proxy.pipeline.client_body import WholeBody
+from proxy.pipeline.prompts import roll_out
 from proxy.pipeline.relay import relay
 from proxy.pipeline.rollouts import assign
 from proxy.pipeline.services import RawRequest, Reply, Services, Snapshot
@@ -33,6 +34,7 @@ async def handle(raw: RawRequest, services: Services) -> AsyncIterator[Reply]:
         credentials = authenticate(raw.headers, raw.target.raw_query, snapshot.keyring)
         _refuse_keyless(exchange.endpoint, credentials, snapshot)
         body = await admit(raw, exchange, credentials.key, snapshot, services)
+        body = await roll_out(body, exchange, snapshot, services)
         route = _route(raw, exchange, credentials, snapshot, services)
         if exchange.caller is not None:
             exchange.caller = with_version(exchange.caller, exchange.endpoint, snapshot.versions, route.demand)
@@ -90,7 +92,8 @@ def _route(
     endpoint, model = exchange.endpoint, exchange.call.requested_model if exchange.call else None
     dialect = endpoint.host or endpoint.dialect
     draw = int.from_bytes(services.random_bytes(4)) / 2**32
-    chosen = plan(snapshot.routing, model, dialect, draw, lambda rollout: assign(rollout, exchange, services))
+    asked = exchange.asked_model
+    chosen = plan(snapshot.routing, asked, dialect, draw, lambda rollout: assign(rollout, exchange, services))
     if credentials.key is None and any(target.provider.api_key is not None for target in chosen.targets):
         raise _no_proxy_key()
     if credentials.key is not None and raw.method not in _SPENDING_NOTHING and not may_use(credentials.key, model):

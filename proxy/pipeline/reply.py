@@ -62,7 +62,7 @@ def _own_headers(reply: UpstreamReply, attempt: Attempt, call: Call) -> list[tup
         ("X-LLM-Context", sign_context(exchange, call.snapshot.secret)),
         ("Server-Timing", _server_timing(attempt, call)),
     ]
-    model = (attempt.reading.model if attempt.reading else None) or attempt.target.model or _requested_model(call)
+    model = (attempt.reading.model if attempt.reading else None) or attempt.target.model or exchange.asked_model
     if model is not None and model.isascii() and model.isprintable():
         own.append(("X-LLM-Model", model))
     own += _of_version(caller)
@@ -79,10 +79,6 @@ def _of_version(caller: Caller) -> list[tuple[str, str]]:
     if version is not None and source != INFERRED and version.isascii():
         own.append(("X-Prompt-Version", version))
     return own
-
-
-def _requested_model(call: Call) -> str | None:
-    return call.exchange.call.requested_model if call.exchange.call else None
 
 
 def _server_timing(attempt: Attempt, call: Call) -> str:

@@ -12,7 +12,9 @@ from proxy.domain.limits import Limits
 from proxy.domain.overrides import NO_OVERRIDES, Overrides
 from proxy.domain.paths import RequestTarget
 from proxy.domain.price_book import PriceBook
+from proxy.domain.prompt_edit import PromptEdit
 from proxy.domain.prompt_versions import NO_DEMAND, VersionPolicy
+from proxy.domain.prompts import NO_PROMPTS, PromptBook
 from proxy.domain.request_facts import PromptHashing, RequestFacts
 from proxy.domain.routing import RoutingTable
 from proxy.pipeline.ports import (
@@ -39,6 +41,7 @@ class Snapshot:
     prices: PriceBook
     limits: Limits
     versions: VersionPolicy = NO_DEMAND
+    prompts: PromptBook = NO_PROMPTS
     secret: bytes = field(repr=False)
     digest: str = ""
 
@@ -60,6 +63,8 @@ class Services:
     """(body, Content-Encoding, limit in bytes) → the decoded body; raises RequestError."""
     read_elsewhere: Callable[[bytes, Endpoint, PromptHashing], Awaitable[RequestFacts]]
     """`domain.request_facts.read_all_facts` without holding up the event loop; raises BadRequest."""
+    edit_elsewhere: Callable[[bytes, Endpoint, PromptHashing, PromptEdit], Awaitable[tuple[bytes, RequestFacts]]]
+    """`domain.prompt_edit.edited` in the same way, and what is read out of the body then; raises NoPlaceError, too."""
     side_decompressor: Callable[[str], SideDecompressor]
     observe: Callable[[Exchange], None]
     """Called once for each settled exchange, on the event loop; must not raise."""

@@ -72,8 +72,7 @@ def price(attempt: Attempt, exchange: Exchange, snapshot: Snapshot) -> None:
     if attempt.cost is not None or attempt.reading is None:
         return
     reading, target = attempt.reading, attempt.target
-    requested = exchange.call.requested_model if exchange.call else None
-    model = reading.model or target.model or requested
+    model = reading.model or target.model or exchange.asked_model
     if model is None or _is_refusal(reading):
         attempt.cost = NOTHING_COUNTED
         return

@@ -9,7 +9,7 @@ from proxy.domain.endpoints import Dialect, with_gemini_model
 from proxy.domain.errors import BadRequest
 from proxy.domain.exchange import Attempt
 from proxy.domain.headers import upstream_headers, without_key_query
-from proxy.domain.json_members import Edit, new_values, spliced
+from proxy.domain.json_members import Edit, changed_members, spliced
 from proxy.domain.limits import narrowed_timeouts
 from proxy.domain.routing import Target
 from proxy.pipeline.call import Call
@@ -78,16 +78,17 @@ def _body(call: Call, target: Target, *, with_usage: bool) -> tuple[bytes | Asyn
         return (aiter(body) if call.raw.has_body else None), False
     edits: list[Edit] = []
     if new_name is not None and call.exchange.endpoint.dialect is not Dialect.GEMINI:
-        edits += new_values(body.members(), "model", orjson.dumps(new_name))
+        edits += changed_members(body.decoded, body.members(), {"model": orjson.dumps(new_name)})
     if with_usage:
         edits += injection(body.decoded, body.members(), body.facts.options)
-    return (spliced(body.decoded, edits), True) if edits else (body.raw, False)
+    return (spliced(body.decoded, edits), True) if edits else (body.raw, body.is_edited)
 
 
 def _new_name(call: Call, target: Target) -> str | None:
-    """What the target calls the model, where that is not what the client called it."""
+    """What to call the model, where that is not what the client called it."""
     requested = call.exchange.call.requested_model if call.exchange.call else None
-    return target.model if target.model != requested else None
+    wanted = target.model or call.exchange.asked_model
+    return wanted if wanted != requested else None
 
 
 def _url(call: Call, target: Target) -> str:

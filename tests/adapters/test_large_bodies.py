@@ -10,10 +10,11 @@ import pytest
 import pytest_asyncio
 
 from proxy.adapters import large_bodies
-from proxy.adapters.body_reader import Outcome
+from proxy.adapters.body_reader import Outcome, Question
 from proxy.adapters.large_bodies import LargeBodies
-from proxy.domain.endpoints import Dialect, Endpoint, classify
+from proxy.domain.endpoints import Dialect, classify
 from proxy.domain.errors import BadRequest
+from proxy.domain.prompt_edit import NoPlaceError, PromptEdit, edited
 from proxy.domain.request_facts import PromptHashing, read_all_facts
 
 CHAT = classify("POST", "/v1/chat/completions", Dialect.OPENAI)
@@ -45,6 +46,15 @@ async def test_a_refusal_is_the_callers(bodies: LargeBodies) -> None:
     assert refused.value.code == "duplicate_model"
 
 
+async def test_a_body_of_megabytes_is_edited_as_it_would_be_here(bodies: LargeBodies) -> None:
+    edit = PromptEdit(mode="replace", text="Be kind.", parameters={"temperature": 0})
+    body, facts = await bodies.edit(BODY, CHAT, HASHING, edit)
+    assert body == edited(BODY, "chat", edit)
+    assert facts == read_all_facts(body, CHAT, HASHING)
+    with pytest.raises(NoPlaceError):
+        await bodies.edit(b'{"model":"m","messages":"?"}', CHAT, HASHING, edit)
+
+
 async def test_who_is_cancelled_leaves_the_child_in_order(bodies: LargeBodies) -> None:
     leaving = asyncio.ensure_future(bodies.read(BODY, CHAT, HASHING))
     await asyncio.sleep(0)
@@ -58,9 +68,9 @@ async def test_who_is_cancelled_while_waiting_is_not_read(bodies: LargeBodies, m
     asked: list[bytes] = []
     whole = bodies._ask
 
-    async def ask(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> Outcome:
+    async def ask(body: bytes, question: Question) -> Outcome:
         asked.append(body)
-        return await whole(body, endpoint, hashing)
+        return await whole(body, question)
 
     monkeypatch.setattr(bodies, "_ask", ask)
     first = asyncio.ensure_future(bodies.read(BODY, CHAT, HASHING))

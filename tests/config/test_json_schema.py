@@ -17,7 +17,12 @@ from proxy.config.schema import check_document
 from tests.config.broken import Case, read_cases
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = {"routing": "config/routing.yaml", "analytics": "config/analytics.yaml", "pricing": "pricing.yaml"}
+SHIPPED = {
+    "routing": "config/routing.yaml",
+    "analytics": "config/analytics.yaml",
+    "pricing": "pricing.yaml",
+    "prompts": "config/prompts.yaml",
+}
 GUIDE = (ROOT / "docs" / "configuration.md").read_text()
 EXAMPLES = dict(zip(FILES, re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL), strict=True))
 VALIDATORS = {name: Draft202012Validator(json_schema(name)) for name in FILES}

@@ -106,15 +106,10 @@ def test_prices_of_ones_own_show_in_the_version(tmp_path: Path) -> None:
     assert cost.pricing_version == prices.version
 
 
-@pytest.mark.parametrize("name", ["routing.yml", "analytics.yml"])
+@pytest.mark.parametrize("name", ["routing.yml", "analytics.yml", "prompts.yml"])
 def test_a_file_that_would_not_be_read_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("version: 1\n")
     assert refused(tmp_path) == [f"{name}: this file is not read; call it {name.replace('yml', 'yaml')}"]
-
-
-def test_prompts_are_refused_rather_than_ignored(tmp_path: Path) -> None:
-    write(tmp_path, prompts="version: 1\n")
-    assert refused(tmp_path)[0].startswith("prompts.yaml: this version cannot roll out prompts")
 
 
 def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:

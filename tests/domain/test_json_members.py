@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.domain.json_members import MEMBERS_LIMIT, Edit, duplicate_keys, new_values, spliced, top_level_members
+from proxy.domain.json_members import (
+    MEMBERS_LIMIT,
+    Edit,
+    array_items,
+    changed_members,
+    duplicate_keys,
+    spliced,
+    top_level_members,
+)
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
     ['"', "\\", '\\"', "{", "}", "[", "],", '":', "a\\\\", "\u2028", ""]
@@ -34,7 +42,7 @@ def written(pairs: list[tuple[str, Any]], layout: tuple[str, str, str], *, ascii
 
 
 def replace_value(body: bytes, key: str, new_json: bytes) -> bytes:
-    return spliced(body, new_values(top_level_members(body), key, new_json))
+    return spliced(body, changed_members(body, top_level_members(body), {key: new_json}))
 
 
 @given(PAIRS, LAYOUTS, st.booleans())
@@ -56,6 +64,38 @@ def test_only_the_value_is_replaced(pairs: list[tuple[str, Any]], layout: tuple[
     )
 
 
+@given(PAIRS, LAYOUTS, st.dictionaries(TEXTS, VALUES, max_size=4), st.sets(TEXTS, max_size=4))
+def test_members_are_set_and_taken_out(
+    pairs: list[tuple[str, Any]], layout: tuple[str, str, str], put: dict[str, Any], drop: set[str]
+) -> None:
+    body = written(pairs, layout, ascii_only=False)
+    drop = {name for position, (name, _) in enumerate(pairs) if position % 2} | drop - put.keys()
+    put = {name: value for name, value in put.items() if name not in drop}
+    edits = changed_members(body, top_level_members(body), {name: orjson.dumps(put[name]) for name in put}, drop)
+    kept = [(name, put.get(name, value)) for name, value in pairs if name not in drop]
+    names = [name for name, _ in kept]
+    after = spliced(body, edits)
+    members = top_level_members(after)
+    assert [(m.name, json.loads(after[m.value_start : m.value_end])) for m in members] == [
+        *kept, *((name, value) for name, value in put.items() if name not in names)
+    ]  # fmt: skip
+    assert after == body or edits
+
+
+@given(st.lists(VALUES, max_size=5), LAYOUTS)
+def test_items_are_those_of_a_parser(items: list[Any], layout: tuple[str, str, str]) -> None:
+    comma, colon, edge = layout
+    inner = comma.join(json.dumps(item, separators=(comma, colon)) for item in items)
+    array = f"{edge}[{edge}{inner}{edge}]{edge}".encode()
+    assert [json.loads(array[start:end]) for start, end in array_items(array)] == items
+
+
+@pytest.mark.parametrize("broken", [b"", b"{}", b"[1 2]", b"[1,", b"[[1]"])
+def test_what_is_no_array_is_told(broken: bytes) -> None:
+    with pytest.raises(ValueError, match=r"expected|closed|array"):
+        list(array_items(broken))
+
+
 @given(PAIRS)
 def test_duplicates_are_told(pairs: list[tuple[str, Any]]) -> None:
     names = [name for name, _ in pairs]
@@ -71,8 +111,7 @@ def test_names_are_compared_as_they_read() -> None:
 def test_nested_members_are_nobodys_business() -> None:
     body = b'{"a":{"model":1,"model":2},"b":[{"model":3}],"c":"\\"model\\":4"}'
     assert duplicate_keys(body) == set()
-    with pytest.raises(KeyError):
-        replace_value(body, "model", b"5")
+    assert replace_value(body, "model", b"5") == body[:-1] + b',"model":5}'
 
 
 def test_edits_are_made_in_the_order_of_their_places() -> None:

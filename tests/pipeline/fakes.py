@@ -18,6 +18,7 @@ from proxy.domain.journal_rows import Closing, Opening, Outcome
 from proxy.domain.limits import Limits
 from proxy.domain.paths import parse_target
 from proxy.domain.price_book import PriceBook
+from proxy.domain.prompt_edit import PromptEdit, edited
 from proxy.domain.rates import Price, RateCard, Rates
 from proxy.domain.request_facts import PromptHashing, RequestFacts, read_all_facts
 from proxy.domain.routing import Provider, Route, RoutingTable, Timeouts
@@ -262,6 +263,14 @@ async def elsewhere(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> 
     return read_all_facts(body, endpoint, hashing)
 
 
+async def edited_elsewhere(
+    body: bytes, endpoint: Endpoint, hashing: PromptHashing, edit: PromptEdit
+) -> tuple[bytes, RequestFacts]:
+    """Edits a large body right here."""
+    changed = edited(body, endpoint.name, edit)
+    return changed, read_all_facts(changed, endpoint, hashing)
+
+
 def world(*replies: ScriptedReply, configured: Snapshot | None = None) -> World:
     """Build one."""
     upstream, journal, estimator = FakeUpstream(list(replies)), FakeJournal(), FakeEstimator()
@@ -278,6 +287,7 @@ def world(*replies: ScriptedReply, configured: Snapshot | None = None) -> World:
         random_bytes=lambda count: next(seed).to_bytes(4) * (count // 4) + bytes(count % 4),
         decode_copy=lambda body, encoding, limit: body.removeprefix(encoding.encode()),
         read_elsewhere=elsewhere,
+        edit_elsewhere=edited_elsewhere,
         side_decompressor=lambda encoding: PlainSide(),
         observe=observed.append,
     )

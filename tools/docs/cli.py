@@ -18,7 +18,7 @@ PLACES = {
     "meter": "[recorded replies](#promptlane-meter)",
     "outbox": "[journal and outbox](operations.md#journal-and-outbox)",
     "calls": "[watching it](operations.md#watching-it)",
-    "prompts": "[prompt versions](prompt-versions.md)",
+    "prompts": "[rollouts](rollouts.md), [prompt versions](prompt-versions.md)",
     "top": "[watching it](operations.md#watching-it)",
     "report": "[what changed](operations.md#what-changed)",
     "reconcile": "[what changed](operations.md#what-changed)",

@@ -7,14 +7,19 @@ from proxy.config.json_schema import FILES, json_schema
 from proxy.config.presets import PRESETS
 from proxy.config.variables import VARIABLES
 
-PLACES = {"routing": "config/routing.yaml", "analytics": "config/analytics.yaml", "pricing": "pricing.yaml"}
+PLACES = {
+    "routing": "config/routing.yaml",
+    "analytics": "config/analytics.yaml",
+    "pricing": "pricing.yaml",
+    "prompts": "config/prompts.yaml",
+}
 SHARED_FROM = 5
 """So many keys that a section shares with an earlier one are named and not told again."""
 
 _HEAD = """<!-- Made by `make docs` from proxy/config; edit that. -->
 # Configuration reference
 
-Every key of the three files, and every environment variable. How they are used, with examples: see
+Every key of the four files, and every environment variable. How they are used, with examples: see
 [configuration](configuration.md). An editor with a YAML language server shows the same texts: see `promptlane schema`.
 
 `NAME` stands for a name that you choose, `[]` for each entry of a list. `${NAME}` and `${NAME:-default}` read the
@@ -116,7 +121,11 @@ class _File:
 
 
 def _inner(entry: Schema) -> tuple[Schema, str]:
-    """What a list or a mapping of names holds, and how a path shows that; else the entry itself."""
+    """What a list or a mapping of names holds, and how a path shows that; else the entry itself, or what it is if not
+    null."""
+    reference = next((choice for choice in entry.get("anyOf", ()) if "$ref" in choice), None)
+    if reference is not None:
+        return reference, ""
     if "items" in entry:
         return entry["items"], "[]"
     if isinstance(entry.get("additionalProperties"), dict):

@@ -94,7 +94,7 @@ def of_call(exchange: Exchange) -> Attributes:
 def of_attempt(exchange: Exchange, attempt: Attempt) -> Attributes:
     """The span of one request to a provider."""
     call, reading, cost = exchange.call or NO_CALL, attempt.reading, attempt.cost
-    asked = check(COMPLETED, {"model": attempt.target.model or call.requested_model})
+    asked = check(COMPLETED, {"model": attempt.target.model or exchange.asked_model})
     answered = check(COMPLETED, {"model": reading.model if reading else None})
     counted = check(COMPLETED, of_usage(attempt))
     reason = finish_reason(reading.finish_reason) if reading else None

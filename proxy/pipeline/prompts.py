@@ -1,0 +1,176 @@
+"""Rolling out: a call that asks for a managed prompt gets a version of it, and says which on all that is told of it.
+
+The version is the one that the call itself names, else that of the flag's or the split's variant, else the default.
+Where a version cannot run here, the call goes on as the client sent it, its labels stay the client's own, and a
+warning says why: only a call that is nothing without its prompt is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from proxy.domain.chat import ModelCall
+from proxy.domain.errors import BadRequest
+from proxy.domain.exchange import Exchange
+from proxy.domain.identity import Caller
+from proxy.domain.prompt_edit import NoPlaceError, PromptEdit, edited, takes_instructions
+from proxy.domain.prompts import (
+    VARIABLES,
+    Assignment,
+    ManagedPrompt,
+    PromptVersion,
+    name_in_model,
+    rendered,
+    values_for,
+)
+from proxy.domain.request_facts import RequestFacts, read_facts
+from proxy.pipeline.admit import LARGE_BODY_BYTES, hashing_of
+from proxy.pipeline.call import Body
+from proxy.pipeline.client_body import WholeBody
+from proxy.pipeline.rollouts import assign
+from proxy.pipeline.services import Services, Snapshot
+
+Source = Literal["rollout", "header", "body"]
+_NO_PLACE, _UNKNOWN_VERSION = "prompt:no_place", "prompt_version:unknown"
+"""Warnings, as events name them."""
+
+
+async def roll_out(body: Body, exchange: Exchange, snapshot: Snapshot, services: Services) -> Body:
+    """The body as the version has it, or the same; fills `exchange.assignment`.
+
+    Raises UnknownModel for a model that is no prompt, and BadRequest where a variable is missing.
+    """
+    caller, call = exchange.caller, exchange.call
+    if not snapshot.prompts or caller is None or call is None:
+        return body
+    prompt = snapshot.prompts.asked_for(call.requested_model, caller.prompt_name)
+    if prompt is None:
+        return body
+    if prompt.mode != "label" and not (isinstance(body, WholeBody) and takes_instructions(exchange.endpoint.name)):
+        return _unchanged(body, exchange, _NO_PLACE)
+    chosen = _choose(prompt, exchange, services)
+    if chosen is None:
+        return _unchanged(body, exchange, _UNKNOWN_VERSION)
+    version, source = chosen
+    assignment = Assignment(prompt=prompt.name, version=version, model=_model(prompt, version, call))
+    warnings: tuple[str, ...] = ()
+    if isinstance(body, WholeBody):
+        try:
+            body, warnings = await _rewritten(body, prompt, version, exchange, snapshot, services)
+        except NoPlaceError:
+            return _unchanged(body, exchange, _NO_PLACE)
+        _restate_call(exchange, call, body.facts)
+    exchange.caller = _restated(caller, prompt, version, source, body, warnings)
+    exchange.assignment = assignment
+    return body
+
+
+def _unchanged(body: Body, exchange: Exchange, warning: str) -> Body:
+    """The call goes on as it came, unless its model asks for the prompt, so that nothing could run without it."""
+    assert exchange.caller is not None
+    if exchange.call is not None and name_in_model(exchange.call.requested_model) is not None:
+        raise _refusal(warning)
+    exchange.caller = replace(exchange.caller, warnings=(*exchange.caller.warnings, warning))
+    return body
+
+
+def _refusal(warning: str) -> BadRequest:
+    if warning == _UNKNOWN_VERSION:
+        return BadRequest(
+            "The prompt has no version of this name in config/prompts.yaml.", code="prompt_version_unknown"
+        )
+    return BadRequest(
+        "This prompt has instructions, and the call has no place for them. Send it to the chat, responses or messages "
+        "endpoint, with a list of messages.",
+        code="prompt_no_place",
+    )
+
+
+def _choose(prompt: ManagedPrompt, exchange: Exchange, services: Services) -> tuple[PromptVersion, Source] | None:
+    """The version and who says so; None where the call names one that the configuration does not know."""
+    caller = exchange.caller
+    assert caller is not None
+    if caller.prompt_version_id is not None:
+        named = prompt.versions.get(caller.prompt_version_id)
+        return None if named is None else (named, "body" if caller.prompt_version_source == "body" else "header")
+    if prompt.rollout is None:
+        return prompt.versions[prompt.default], "rollout"
+    return prompt.version_of(assign(prompt.rollout, exchange, services).variant), "rollout"
+
+
+def _model(prompt: ManagedPrompt, version: PromptVersion, call: ModelCall) -> str | None:
+    """The model to ask for; None: the caller's. Raises BadRequest where neither names one."""
+    if name_in_model(call.requested_model) is not None:
+        if version.model is None:
+            raise BadRequest(
+                "The model asks for a prompt whose version names no model; add one in config/prompts.yaml, or name "
+                "the model in the call and the prompt in X-Prompt-Name.",
+                code="prompt_has_no_model",
+            )
+        return version.model
+    if prompt.mode == "label" or (prompt.mode == "fill" and call.requested_model is not None):
+        return None
+    return version.model
+
+
+async def _rewritten(
+    body: WholeBody,
+    prompt: ManagedPrompt,
+    version: PromptVersion,
+    exchange: Exchange,
+    snapshot: Snapshot,
+    services: Services,
+) -> tuple[WholeBody, tuple[str, ...]]:
+    """The body after the edit, read anew. Raises NoPlaceError, and BadRequest where a variable is missing."""
+    drop, sent = _own_members(prompt, exchange, body.facts.options)
+    values = values_for(prompt, sent)
+    is_label = prompt.mode == "label"
+    edit = PromptEdit(
+        mode=prompt.mode,
+        text=None if is_label or version.text is None else rendered(prompt, version.text, values.values),
+        role=version.role,
+        parameters={} if is_label else version.parameters,
+        drop=drop,
+    )
+    if edit.text is None and not edit.parameters and not drop:
+        return body, values.warnings
+    hashing = hashing_of(snapshot)
+    if len(body.decoded) > LARGE_BODY_BYTES:
+        data, facts = await services.edit_elsewhere(body.decoded, exchange.endpoint, hashing, edit)
+    else:
+        data = edited(body.decoded, exchange.endpoint.name, edit)
+        facts = read_facts(data, exchange.endpoint, hashing)
+    return WholeBody(raw=data, decoded=data, facts=facts, is_edited=True), values.warnings
+
+
+def _own_members(
+    prompt: ManagedPrompt, exchange: Exchange, options: Mapping[str, Any]
+) -> tuple[tuple[str, ...], object]:
+    """Members that are for the proxy alone, and the values for the prompt's variables.
+
+    A Responses call may say both in OpenAI's own `prompt`, whose id then is the prompt's name here.
+    """
+    drop = [VARIABLES] if VARIABLES in options else []
+    reference = options.get("prompt")
+    if exchange.endpoint.name != "responses" or reference is None or reference.get("id") != prompt.name:
+        return tuple(drop), options.get(VARIABLES)
+    return (*drop, "prompt"), options.get(VARIABLES, reference.get("variables"))
+
+
+def _restate_call(exchange: Exchange, call: ModelCall, facts: RequestFacts) -> None:
+    """What the body says now; which model the caller named, and whether it streams, no version changes."""
+    exchange.call = replace(facts.call, requested_model=call.requested_model, stream=call.stream)
+
+
+def _restated(
+    caller: Caller, prompt: ManagedPrompt, version: PromptVersion, source: Source, body: Body, warnings: tuple[str, ...]
+) -> Caller:
+    is_edited = isinstance(body, WholeBody) and body.is_edited and prompt.mode != "label"
+    return replace(
+        caller,
+        prompt_name=prompt.name,
+        prompt_version_id=version.id,
+        prompt_version_source=source,
+        prompt_hash=body.facts.prompt_hash if is_edited and isinstance(body, WholeBody) else caller.prompt_hash,
+        warnings=(*caller.warnings, *warnings),
+    )
