@@ -9,6 +9,7 @@ from proxy.adapters.journal.tally import Drop
 from proxy.adapters.metrics import PARTS
 from proxy.cli.doctor.reach import _FAILURES
 from proxy.domain.errors import ErrorType, ProxyError
+from proxy.domain.outcomes import BadOutcome
 from tests.harness.pages import ROOT
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
@@ -59,7 +60,8 @@ def answered_codes() -> set[tuple[str, str]]:
                 code = made.error_type.value if given is None else str(given.value)
                 found.add((code, str(made.http_status)))
     by_patience = import_module("proxy.pipeline.patience")._MESSAGES
-    return found | {(made.error_type.value, str(made.http_status)) for made in by_patience}
+    by_field = (BadOutcome([]).code, str(BadOutcome.http_status))
+    return found | {by_field} | {(made.error_type.value, str(made.http_status)) for made in by_patience}
 
 
 def errors(of: type[ProxyError]) -> Iterator[type[ProxyError]]:

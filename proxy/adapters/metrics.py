@@ -86,6 +86,9 @@ class CallMetrics:
             "value",
             "reason",
         )
+        self._outcomes = self._counter(
+            "promptlane_outcomes", "Outcomes by what became of them; of a refused call, one.", "verb", "result"
+        )
         self._commits = self._seconds(
             "promptlane_journal_commit_seconds", "Time of one commit of the journal.", _COMMIT_BUCKETS_S
         )
@@ -123,6 +126,10 @@ class CallMetrics:
     def observe_commit(self, duration_s: float) -> None:
         """Note one commit of the journal."""
         self._commits.observe(duration_s)
+
+    def count_outcome(self, verb: str, result: str) -> None:
+        """Count one outcome, or one call that was refused."""
+        self._one(self._outcomes, verb, result).inc()
 
     def observe(self, exchange: Exchange) -> None:
         """Count one settled exchange."""

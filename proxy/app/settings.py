@@ -34,6 +34,11 @@ class Settings:
     metrics_dir: Path | None = None
     """Where the workers count together; None with one alone."""
 
+    @property
+    def is_loopback(self) -> bool:
+        """Nobody on another machine can connect."""
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
 
 def listen(settings: Settings) -> socket.socket:
     """Bind before anything else is made, so that the address is known and a taken port is told at once."""
@@ -71,6 +76,8 @@ def snapshot_of(configuration: Configuration, secret: bytes, address: str) -> Sn
         prompts=configuration.prompts,
         secret=secret,
         digest=configuration.digest,
+        has_keys=bool(configuration.keys),
+        outcomes=analytics.outcomes,
     )
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from aiohttp import web
 
 from proxy import __version__
+from proxy.adapters.call_finder import CallFinder
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.decompress import StreamDecompressor, decode_copy
 from proxy.adapters.estimator import AnswersOnLoop, CountingProcess, Estimator
@@ -32,6 +33,7 @@ from proxy.app.stores import records_of_trace, stats_of_others
 from proxy.config import Changes, Configuration, Refused
 from proxy.domain import events
 from proxy.domain.exchange import Exchange
+from proxy.pipeline.outcome import OutcomeServices
 from proxy.pipeline.services import Services
 from proxy.web.edge import Edge
 from proxy.web.ops import Operations
@@ -98,6 +100,8 @@ class App:
             self._counting = CountingProcess()
             self._estimator = Estimator(self._counting.count)
             leaving.push_async_callback(self._end_estimates)
+            self._finder = CallFinder(self._settings.data_dir)
+            leaving.callback(self._finder.close)
             await self._accept()
             leaving.push_async_callback(self._end_calls)
             self._house = asyncio.ensure_future(self._keep_house())
@@ -177,7 +181,7 @@ class App:
             side_decompressor=lambda encoding: StreamDecompressor(encoding, SIDE_COPY_LIMIT_BYTES),
             observe=self._observer(),
         )
-        self._edge = Edge(self._services, self._operations())
+        self._edge = Edge(self._services, self._outcome_services(), self._operations())
         self._server = HardenedServer(self._edge)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -208,6 +212,15 @@ class App:
 
         return observe
 
+    def _outcome_services(self) -> OutcomeServices:
+        return OutcomeServices(
+            services=self._services,
+            finder=self._finder,
+            count=self._metrics.count_outcome,
+            admin_token=self._settings.admin_token,
+            is_loopback=self._settings.is_loopback,
+        )
+
     def _operations(self) -> Operations:
         return Operations(
             version=__version__,
@@ -217,7 +230,7 @@ class App:
             records_of_trace=partial(records_of_trace, self._settings.data_dir),
             keyring=lambda: self._snapshot.keyring,
             admin_token=self._settings.admin_token,
-            is_loopback=self._settings.host in ("127.0.0.1", "::1", "localhost"),
+            is_loopback=self._settings.is_loopback,
         )
 
     async def _keep_house(self) -> None:

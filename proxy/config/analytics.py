@@ -9,6 +9,7 @@ from pydantic import Field
 from proxy.config.addresses import posthog_address
 from proxy.config.document import Document
 from proxy.config.fields import Bytes, EnvName, Matching, Name, Section
+from proxy.config.outcomes import OutcomesSection, compile_outcomes
 from proxy.config.problems import is_secret, shown_variable
 from proxy.config.telemetry import OtelSection, compile_telemetry
 from proxy.domain.outcome_properties import RESERVED_NAMES
@@ -172,6 +173,8 @@ class AnalyticsFile(Section):
     """Events that wait for PostHog."""
     store: StoreSection = StoreSection()
     """Past calls."""
+    outcomes: OutcomesSection = OutcomesSection()
+    """Feedback from pages."""
     otel: OtelSection = OtelSection()
     """What goes to an OpenTelemetry collector too."""
 
@@ -209,6 +212,7 @@ def compile_policy(document: Document, file: AnalyticsFile, env: Mapping[str, st
             commit_ms=file.outbox.commit_ms,
         ),
         store=StoreBounds(max_bytes=file.store.max_bytes, max_age_s=float(file.store.max_age_days * _DAY_S)),
+        outcomes=compile_outcomes(document, file.outcomes),
         telemetry=compile_telemetry(document, file.otel, env),
     )
 

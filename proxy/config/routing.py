@@ -185,13 +185,18 @@ def _zero_configuration() -> dict[str, ProviderSection]:
     return {name: ProviderSection(preset=name) for name in ZERO_CONFIGURATION}
 
 
+_OF_ANALYTICS = (
+    "environment", "families", "identity", "properties", "trace_url", "posthog", "events", "outbox", "store",
+    "outcomes",
+)  # fmt: skip
+
+
 class RoutingFile(Section):
     """Which provider a call goes to, and with whose key."""
 
-    elsewhere = dict.fromkeys(
-        ("environment", "families", "identity", "properties", "trace_url", "posthog", "events", "outbox", "store"),
-        "analytics.yaml",
-    ) | {"require_prompt_version": "analytics.yaml, or under a model"}
+    elsewhere = dict.fromkeys(_OF_ANALYTICS, "analytics.yaml") | {
+        "require_prompt_version": "analytics.yaml, or under a model"
+    }
 
     version: Literal[1]
     """Of the file's format."""

@@ -30,7 +30,7 @@ def of_generation(exchange: Exchange, attempt: Attempt, caller: Caller, uuid: st
     tools = tool_names(reading)
     return {
         **target,
-        "$ai_trace_id": _NOT_IN_TRACE_ID.sub("_", caller.trace_id),
+        "$ai_trace_id": ai_trace_id(caller.trace_id),
         "$ai_session_id": caller.session_id,
         "$ai_span_id": uuid,
         "$ai_span_name": caller.agent_step_name or caller.prompt_name,
@@ -54,6 +54,11 @@ def of_generation(exchange: Exchange, attempt: Attempt, caller: Caller, uuid: st
         "$ai_tools_called": ",".join(tools) or None,
         "$ai_tool_call_count": reading.tool_call_count if reading else None,
     }
+
+
+def ai_trace_id(trace_id: str) -> str:
+    """The trace id with characters outside PostHog's set replaced by `_`."""
+    return _NOT_IN_TRACE_ID.sub("_", trace_id)
 
 
 def error_of(exchange: Exchange, attempt: Attempt) -> tuple[ErrorType | None, str | None]:

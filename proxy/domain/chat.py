@@ -51,14 +51,19 @@ class ModelCall:
     """System and developer text and tool schemas, for the prompt hash alone; never emitted."""
 
 
-def parse(body: bytes) -> dict[str, Any]:
-    """The body as a JSON object. Raises BadRequest, which never quotes the body."""
+def parse_json(body: bytes) -> object:
+    """The body's JSON value. Raises BadRequest, which never quotes the body."""
     try:
-        parsed = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         if error.msg.startswith("depth limit"):
             raise BadRequest("The request body is nested more than 1,024 levels deep.", code="too_deep") from None
         raise BadRequest("The request body is not valid JSON.", code="invalid_json") from None
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The body as a JSON object. Raises BadRequest, which never quotes the body."""
+    parsed = parse_json(body)
     if not isinstance(parsed, dict):
         raise BadRequest("The request body must be a JSON object.", code="not_an_object")
     return parsed

@@ -14,13 +14,16 @@ import orjson
 
 from proxy.domain.call_properties import of_attempt
 from proxy.domain.exchange import Exchange
-from proxy.domain.flag_properties import first_flag
+from proxy.domain.flag_properties import of_flags
 from proxy.domain.privacy import purpose_key
 
 LIMIT_BYTES = 1_024
 _VERSION = "v1"
-_KEPT = {"exchange_id", "distinct_id", "received_unix_us"}
-Claims = Mapping[str, str | int]
+_KEPT = {"exchange_id", "distinct_id", "received_unix_us", "key_alias", "$process_person_profile"}
+_LEFT_OUT = {"$active_feature_flags"}
+"""The `$feature/…` say it."""
+Claims = Mapping[str, object]
+"""Texts, numbers, booleans, and `$groups` as a map of texts."""
 
 
 def sign_context(exchange: Exchange, secret: bytes) -> str:
@@ -35,7 +38,6 @@ def claims_of(exchange: Exchange) -> Claims:
     """What the token says of a call, under the names of event properties; cost is text."""
     caller, attempt = exchange.caller, exchange.final_attempt
     assert caller is not None
-    flag, variant = first_flag(exchange.decisions, caller.flags)
     cost_usd = attempt.cost.total_usd if attempt and attempt.cost else None
     claims = {
         "exchange_id": exchange.exchange_id,
@@ -46,19 +48,23 @@ def claims_of(exchange: Exchange) -> Claims:
         **of_attempt(exchange, attempt),
         "prompt_name": caller.prompt_name,
         "prompt_version_id": caller.prompt_version_id,
-        "posthog_flag": flag,
-        "posthog_flag_variant": variant,
+        "prompt_version_source": caller.prompt_version_source if caller.prompt_version_id else None,
+        "prompt_hash": caller.prompt_hash,
+        **of_flags(exchange.decisions, caller.flags),
         "environment": caller.environment,
         "key_alias": caller.key_alias,
         "request_id": caller.request_id,
         "task_id": caller.task_id,
+        "task_type": caller.task_type,
         "$session_id": caller.session_id,
+        "$groups": dict(caller.groups) or None,
+        "$process_person_profile": False if caller.is_anonymous else None,
     }
-    return {name: value for name, value in claims.items() if isinstance(value, str | int)}
+    return {name: value for name, value in claims.items() if value is not None and name not in _LEFT_OUT}
 
 
 def sign(claims: Claims, secret: bytes) -> str:
-    """Make the token. Where it would be too long, the longest values are left out, but for the call and the person."""
+    """Make the token. Where it would be too long, the longest values are left out, but for call, person and key."""
     kept = dict(claims)
     while True:
         head = f"{_VERSION}.{_encode(orjson.dumps(kept))}"

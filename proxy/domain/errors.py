@@ -136,6 +136,12 @@ class PromptVersionRequired(Forbidden):
     http_status = 400
 
 
+class Conflict(RequestError):
+    """The same name was given to something else."""
+
+    http_status = 409
+
+
 class UnknownModel(RequestError):
     """The configuration names no target for the model."""
 

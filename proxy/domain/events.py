@@ -37,6 +37,7 @@ from proxy.domain.event_properties import (
 )
 from proxy.domain.exchange import Attempt, Exchange
 from proxy.domain.identity import Caller
+from proxy.domain.ids import request_id_of
 from proxy.domain.journal_rows import Closing, JournalEvent, Opening
 from proxy.domain.outcome_properties import RESERVED_NAMES
 from proxy.domain.routing import Target
@@ -113,6 +114,7 @@ def closing(exchange: Exchange, policy: EventPolicy) -> Closing:
     return Closing(
         exchange_id=exchange.exchange_id,
         trace_id=caller.trace_id,
+        request_id="" if caller.request_id == request_id_of(exchange.exchange_id) else caller.request_id,
         ended_unix_us=ended_us,
         events=tuple(made),
         record=_record(exchange, name, said, ended_us),
@@ -246,8 +248,8 @@ def _event(name: str, exchange: Exchange, said: bytes, *, at_us: int, ordinal: i
 def encoded(name: str, uuid: str, *, distinct_id: str, at_us: int, said: bytes) -> JournalEvent:
     """A finished event. `at_us` is microseconds since 1970 UTC, `said` the members of its properties."""
     timestamp = (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")
-    body = b'{"event":"%b","distinct_id":%b,"uuid":"%b","timestamp":"%b","properties":{%b}}' % (
-        name.encode(),
+    body = b'{"event":%b,"distinct_id":%b,"uuid":"%b","timestamp":"%b","properties":{%b}}' % (
+        orjson.dumps(name),
         orjson.dumps(distinct_id),
         uuid.encode(),
         timestamp.encode(),

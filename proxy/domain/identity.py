@@ -103,6 +103,14 @@ class IdentityPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """A distinct id as it may leave."""
+
+    distinct_id: str
+    is_hashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ParentSpan:
     """The caller's own span, by its W3C `traceparent`: 32 and 16 hex digits, neither of them all zeros."""
 
@@ -168,7 +176,7 @@ def identify(
         if name in sent.values:
             sent.matching((name,), _NUMBER)
     return Caller(
-        distinct_id=distinct_id or _id_of_trace(trace_id, policy.secret),
+        distinct_id=distinct_id or id_of_trace(trace_id, policy.secret),
         is_anonymous=distinct_id is None,
         distinct_id_hashed=is_hashed,
         trace_id=trace_id,
@@ -225,16 +233,23 @@ def _distinct_id(sent: Sent, policy: IdentityPolicy) -> tuple[str | None, bool]:
             given = raw.strip()
             if not given:
                 continue
-            reason = _reason_to_refuse_id(given)
-            if reason is not None:
-                sent.warn(source, reason)
-            elif policy.mode == "hash":
-                return hash_identity(given, policy.salt or purpose_key(policy.secret, "identity")), True
-            elif looks_like_email(given) or looks_like_secret(given):
-                return hash_identity(given, purpose_key(policy.secret, "identity")), True
-            else:
-                return given, False
+            taken = person_of(given, policy)
+            if isinstance(taken, Person):
+                return taken.distinct_id, taken.is_hashed
+            sent.warn(source, taken)
     return None, False
+
+
+def person_of(given: str, policy: IdentityPolicy) -> Person | Reason:
+    """The identity rule, for an id that was given, trimmed and not empty; else why it is refused."""
+    reason = _reason_to_refuse_id(given)
+    if reason is not None:
+        return reason
+    if policy.mode == "hash":
+        return Person(hash_identity(given, policy.salt or purpose_key(policy.secret, "identity")), is_hashed=True)
+    if looks_like_email(given) or looks_like_secret(given):
+        return Person(hash_identity(given, purpose_key(policy.secret, "identity")), is_hashed=True)
+    return Person(given)
 
 
 def _reason_to_refuse_id(given: str) -> Reason | None:
@@ -245,7 +260,7 @@ def _reason_to_refuse_id(given: str) -> Reason | None:
     return "illegal_id" if given.lower() in ILLEGAL_IDS else None
 
 
-def _id_of_trace(trace_id: str, secret: bytes) -> str:
+def id_of_trace(trace_id: str, secret: bytes) -> str:
     """One id for all anonymous calls of a trace, which says nothing and joins nothing else."""
     return f"anon_{hash_identity(trace_id, purpose_key(secret, 'anonymous id'))[:32]}"
 

@@ -31,6 +31,8 @@ class Closing:
 
     exchange_id: str
     trace_id: str
+    request_id: str = ""
+    """The client's own name for it; "" where it gave none."""
     ended_unix_us: int
     events: tuple[JournalEvent, ...]
     record: bytes = field(repr=False)

@@ -12,6 +12,7 @@ import orjson
 from proxy.domain import event_properties
 from proxy.domain.event_properties import FLAG_PROPERTY
 from proxy.domain.overrides import ChangedBy
+from proxy.domain.pricing import CostStatus
 from proxy.domain.property_rows import Kind, Property, boolean, check_of, group, integer, many, number, one_of, text
 
 OUTPUT_RATED = "llm_output_rated"
@@ -55,6 +56,7 @@ TABLE: tuple[Property, ...] = (
         boolean("context_found", "The call that this is about is known here."),
         integer("request_count", "Calls of the trace so far."),
         number("estimated_cost_usd", "Cost of the trace's calls so far, in USD.", 1_000_000),
+        one_of("cost_status", CostStatus, "Of these calls' costs: `partial` where they differ in it."),
         number("latency_ms", "Sum of the durations of the trace's calls so far."),
         integer("input_tokens", "Sum over the trace's calls so far."),
         integer("output_tokens", "Sum over the trace's calls so far."),
@@ -101,6 +103,35 @@ TABLE: tuple[Property, ...] = (
         (PROMPT_DRIFTED,),
         text("first_prompt_hash", "The hash of the text that the version ran with first.", 200),
         boolean("prompt_is_volatile", "True on the day's last event of this version: it may change at every call."),
+    ),
+    *group(
+        "AI family",
+        (AI_FEEDBACK, AI_METRIC, AI_EVALUATION, AI_SPAN),
+        text("$ai_trace_id", "The trace id with characters outside PostHog's set replaced by `_`."),
+        text("$ai_session_id", "The session."),
+    ),
+    *group("AI family", (AI_FEEDBACK,), text("$ai_feedback_text", "As `user_feedback`: never a user's own words.", 64)),
+    *group(
+        "AI family",
+        (AI_METRIC,),
+        text("$ai_metric_name", "`task_completed`, or the `eval_name` of a score.", 200),
+        number("$ai_metric_value", "1 or 0 for a task, or the score.", 1_000_000),
+    ),
+    *group(
+        "AI family",
+        (AI_EVALUATION,),
+        text("$ai_evaluation_name", "As `eval_name`.", 200),
+        boolean("$ai_evaluation_result", "As `eval_passed`."),
+        text("$ai_target_event_id", "The uuid of the generation that was evaluated.", 36),
+    ),
+    *group(
+        "AI family",
+        (AI_SPAN,),
+        text("$ai_span_id", "The event's own uuid.", 36),
+        text("$ai_parent_id", "The trace, or the span that it is part of."),
+        text("$ai_span_name", "The tool, or the agent's step."),
+        number("$ai_latency", "Duration of the step, in seconds.", 10_000_000),
+        boolean("$ai_is_error", "The step failed."),
     ),
 )
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from proxy.domain.errors import BadRequest
 
 _HOST = re.compile(r"^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$")
+_LOCAL_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?", re.IGNORECASE)
 _SAFE_PATH = re.compile(r"^(?:/[A-Za-z0-9\-._~!$&'()*+,=:@%]+)*/?$")
 _ENCODED_TRAP = re.compile(r"%(?![0-9A-Fa-f]{2})|%(?:2[eEfF]|5[cC]|00|0[dDaA]|25|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA])")
 """What no client needs to encode: separators of paths, a second encoding, and letters and digits, which would let
@@ -50,6 +51,11 @@ def check_host(host: str | None) -> None:
     """Refuse a Host header that is missing or not a plain authority."""
     if host is None or not _HOST.match(host):
         raise BadRequest("The Host header must be a host name with an optional port.", code="bad_host")
+
+
+def is_local_host(host: str) -> bool:
+    """True for a Host header that names this machine: a page that bound its own name to loopback sends that name."""
+    return _LOCAL_HOST.fullmatch(host) is not None
 
 
 def query_name(raw_name: str) -> str:

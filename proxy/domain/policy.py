@@ -79,6 +79,25 @@ class Telemetry:
         return self.traces or self.metrics
 
 
+@dataclass(frozen=True, slots=True)
+class PublishableKey:
+    """A key that may stand in a page for all to see: it sends feedback, about calls of `alias` or of no key."""
+
+    key: str
+    alias: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomePolicy:
+    """Who may tell outcomes besides those who have a proxy key."""
+
+    feedback_token_s: int | None = None
+    """How long the token on a reply lets its holder rate the call; None: replies carry none."""
+    publishable_keys: tuple[PublishableKey, ...] = ()
+    origins: frozenset[str] = frozenset()
+    """Web origins whose pages may send feedback."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyticsPolicy:
     """Everything that analytics.yaml says. `trace_url` None: the page on the bound address."""
@@ -99,6 +118,7 @@ class AnalyticsPolicy:
     outbox: OutboxBounds = OutboxBounds()
     store: StoreBounds = StoreBounds()
     telemetry: Telemetry = Telemetry()
+    outcomes: OutcomePolicy = OutcomePolicy()
 
     def identity(self, secret: bytes) -> IdentityPolicy:
         """The rules by which callers are told apart, under the installation's secret."""

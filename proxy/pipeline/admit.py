@@ -8,6 +8,7 @@ from proxy.domain.errors import UnsupportedEncoding
 from proxy.domain.exchange import Exchange
 from proxy.domain.headers import header
 from proxy.domain.identity import Caller, VirtualKey, identify
+from proxy.domain.ids import request_id_of
 from proxy.domain.request_facts import PromptHashing, RequestFacts, read_facts
 from proxy.pipeline.call import Body
 from proxy.pipeline.client_body import StreamedBody, WholeBody, read_whole
@@ -89,13 +90,12 @@ def _identify(
     services: Services,
 ) -> Caller:
     call = exchange.call or chat.ModelCall()
-    token = services.random_bytes(32).hex()
     return identify(
         raw.headers,
         call,
         key,
         snapshot.identity,
-        new_trace_id=token[:32],
-        new_request_id=f"req_{token[32:]}",
+        new_trace_id=services.random_bytes(16).hex(),
+        new_request_id=request_id_of(exchange.exchange_id),
         prompt_hash=prompt_hash,
     )

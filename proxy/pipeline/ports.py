@@ -13,6 +13,8 @@ from proxy.domain.journal_rows import Closing as Closing
 from proxy.domain.journal_rows import JournalEvent as JournalEvent
 from proxy.domain.journal_rows import Opening as Opening
 from proxy.domain.journal_rows import Outcome as Outcome
+from proxy.domain.outcome_context import Found, Sees
+from proxy.domain.outcomes import Reference
 from proxy.domain.rollout import Decision, Rollout
 from proxy.domain.routing import Timeouts
 
@@ -139,6 +141,13 @@ class SharedMemory(Protocol):
 
         Two workers that do so at the same moment may both be told True.
         """
+
+
+class CallFinder(Protocol):
+    """Finds calls in what is kept of them, by all workers."""
+
+    async def find(self, about: Reference, sees: Sees) -> Found:
+        """Look once, as of now, off the event loop."""
 
 
 class Clock(Protocol):

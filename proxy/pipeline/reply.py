@@ -2,6 +2,7 @@
 
 from proxy.domain.context_token import sign_context
 from proxy.domain.exchange import Attempt
+from proxy.domain.feedback_token import sign_feedback
 from proxy.domain.flag_properties import shown_to_client
 from proxy.domain.headers import downstream_headers, header
 from proxy.domain.identity import Caller
@@ -67,6 +68,10 @@ def _own_headers(reply: UpstreamReply, attempt: Attempt, call: Call) -> list[tup
         own.append(("X-LLM-Model", model))
     own += _of_version(caller)
     own += [("X-Feature-Flag", value) for value in shown_to_client(exchange.decisions, caller.flags)]
+    if (life_s := call.snapshot.outcomes.feedback_token_s) is not None:
+        expires_unix_s = exchange.received_unix_us // 1_000_000 + life_s
+        token = sign_feedback(exchange.exchange_id, expires_unix_s, call.snapshot.secret)
+        own.append(("X-LLM-Feedback-Token", token))
     if attempt.cost is not None and attempt.cost.total_usd is not None:
         own.append(("X-LLM-Cost-Usd", f"{attempt.cost.total_usd:f}"))
     return own

@@ -11,6 +11,7 @@ from proxy.domain.identity import IdentityPolicy
 from proxy.domain.limits import Limits
 from proxy.domain.overrides import NO_OVERRIDES, Overrides
 from proxy.domain.paths import RequestTarget
+from proxy.domain.policy import OutcomePolicy
 from proxy.domain.price_book import PriceBook
 from proxy.domain.prompt_edit import PromptEdit
 from proxy.domain.prompt_versions import NO_DEMAND, VersionPolicy
@@ -44,6 +45,9 @@ class Snapshot:
     prompts: PromptBook = NO_PROMPTS
     secret: bytes = field(repr=False)
     digest: str = ""
+    has_keys: bool = False
+    """The configuration lists proxy keys."""
+    outcomes: OutcomePolicy = field(default_factory=OutcomePolicy)
 
 
 @dataclass(slots=True, kw_only=True)

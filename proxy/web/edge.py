@@ -1,7 +1,8 @@
 """The URL table, and the one request handler behind it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -9,9 +10,10 @@ from aiohttp import web
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import BadRequest, ProxyError
 from proxy.domain.paths import RequestTarget, check_host, parse_target
+from proxy.pipeline.outcome import OutcomeServices
 from proxy.pipeline.services import Services
-from proxy.web import ops
-from proxy.web.errors import error_response
+from proxy.web import ops, outcomes
+from proxy.web.errors import MethodRefused, error_response
 from proxy.web.gateway import not_found, relay_call
 from proxy.web.server import HEADER_BLOCK_BYTES, HeadersTooLarge
 
@@ -21,14 +23,10 @@ OPERATIONS: dict[str, Callable[[web.BaseRequest, ops.Operations], Awaitable[web.
     "/metrics": ops.metrics,
     "/version": ops.version,
 }
-"""GET and HEAD, as are pages of traces. All below /v1/ and /v1beta/ goes to `gateway`; the rest is 404."""
+"""GET and HEAD, as are pages of traces. All below /v1/ and /v1beta/ goes to `gateway`, below /analytics/v1/ to
+`outcomes`; the rest is 404."""
 TRACE_PAGES = "/ui/traces/"
-
-
-class MethodRefused(BadRequest):
-    """A method that a reverse proxy does not serve."""
-
-    http_status = 405
+T = TypeVar("T")
 
 
 class UpgradeRefused(BadRequest):
@@ -43,10 +41,11 @@ class UpgradeRefused(BadRequest):
 class Edge:
     """The one request handler of the server."""
 
-    def __init__(self, services: Services, operations: ops.Operations) -> None:
+    def __init__(self, services: Services, outcome_services: OutcomeServices, operations: ops.Operations) -> None:
         self._services = services
+        self._outcome_services = outcome_services
         self._operations = operations
-        self._running: set[asyncio.Task[object]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -78,6 +77,8 @@ class Edge:
             target = parse_target(request.raw_path)
             if target.is_gateway:
                 return await self._relay(request, target)
+            if target.raw_path.startswith(outcomes.PATH):
+                return await outcomes.take(request, target, self._outcome_services, self._go_on)
             if target.raw_path.startswith(TRACE_PAGES) and request.method in ("GET", "HEAD"):
                 trace_id = unquote(target.raw_path.removeprefix(TRACE_PAGES))
                 return await ops.trace(request, self._operations, trace_id)
@@ -92,6 +93,19 @@ class Edge:
             response.force_close()
             return response
 
+    def _go_on(self, work: Coroutine[Any, Any, T]) -> "asyncio.Future[T]":
+        """What is to be finished when its client leaves; the proxy stops after it."""
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        self._idle.clear()
+        task.add_done_callback(self._done)
+        return asyncio.shield(task)
+
+    def _done(self, task: "asyncio.Task[Any]") -> None:
+        self._running.discard(task)
+        if not self._running:
+            self._idle.set()
+
     async def _relay(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         task = asyncio.current_task()
         assert task is not None
@@ -100,9 +114,7 @@ class Edge:
         try:
             return await relay_call(request, target, self._services)
         finally:
-            self._running.discard(task)
-            if not self._running:
-                self._idle.set()
+            self._done(task)
 
 
 def _check_head(request: web.BaseRequest) -> None:

@@ -5,13 +5,15 @@ Each envelope carries a fixed code, a text of ours and an incident id that also 
 
 import logging
 import secrets
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 from aiohttp import web
 
 from proxy.domain.endpoints import Dialect
-from proxy.domain.errors import ProxyError, Unauthenticated
+from proxy.domain.errors import BadRequest, ProxyError, Unauthenticated
+from proxy.domain.outcomes import BadOutcome
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,12 @@ _GEMINI_STATUS = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+
+
+class MethodRefused(BadRequest):
+    """A method that is not served here."""
+
+    http_status = 405
 
 
 def new_incident_id() -> str:
@@ -47,7 +55,10 @@ def envelope(error: ProxyError, dialect: Dialect, incident_id: str) -> dict[str,
         name = _GEMINI_STATUS.get(status, "INVALID_ARGUMENT")
         return {"error": {"code": status, "message": message, "status": name, "details": [info]}}
     kind = _OPENAI_TYPE.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return {"error": {"message": message, "type": kind, "param": None, "code": error.code, "incident_id": incident_id}}
+    told = {"message": message, "type": kind, "param": None, "code": error.code, "incident_id": incident_id}
+    if isinstance(error, BadOutcome):
+        return {"error": {**told, "fields": [asdict(problem) for problem in error.problems]}}
+    return {"error": told}
 
 
 def error_response(error: ProxyError, dialect: Dialect, incident_id: str | None = None) -> web.Response:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 async def relay_call(request: web.BaseRequest, target: RequestTarget, services: Services) -> web.StreamResponse:
     """Carry one call to its provider and back."""
-    raw = _raw_request(request, target, services)
+    raw = raw_request(request, target, services)
     writer = ReplyWriter(request)
     try:
         async with handle(raw, services) as reply:
@@ -35,7 +35,8 @@ async def relay_call(request: web.BaseRequest, target: RequestTarget, services: 
     return writer.end()
 
 
-def _raw_request(request: web.BaseRequest, target: RequestTarget, services: Services) -> RawRequest:
+def raw_request(request: web.BaseRequest, target: RequestTarget, services: Services) -> RawRequest:
+    """The request as the pipeline takes it, its body not yet read."""
     headers = tuple(request.headers.items())
     received_unix_us = services.clock.unix_us()
     arrived = _arrived(request)

@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,11 +11,9 @@ from proxy.domain.credentials import Keyring, authenticate
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ProxyError, Unauthenticated
 from proxy.domain.identity import VirtualKey
+from proxy.domain.paths import is_local_host
 from proxy.web.errors import error_response
 from proxy.web.trace_page import PAGE_HEADERS, alias_of, render
-
-_LOCAL_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?", re.IGNORECASE)
-"""A page that bound its own name to loopback sends that name, and is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +74,7 @@ async def trace(request: web.BaseRequest, ops: Operations, trace_id: str) -> web
 
 def _authorize(request: web.BaseRequest, ops: Operations) -> VirtualKey | None:
     """The proxy key that let the request in; None where it is the operator's. Raises Unauthenticated."""
-    if ops.is_loopback and _LOCAL_HOST.fullmatch(request.headers.get("Host", "")):
+    if ops.is_loopback and is_local_host(request.headers.get("Host", "")):
         return None
     token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
     if ops.admin_token and hmac.compare_digest(_raw(token), _raw(ops.admin_token)):

@@ -141,6 +141,13 @@ def test_vital_signs_are_those_of_the_last_time_and_resends_add_up() -> None:
     assert samples(metrics, "promptlane_workers") == {(): 1}
 
 
+def test_outcomes_are_counted_by_verb_and_result() -> None:
+    metrics = metrics_of()
+    for verb, result in (("feedback", "found"), ("feedback", "found"), ("tasks", "refused")):
+        metrics.count_outcome(verb, result)
+    assert samples(metrics, "promptlane_outcomes_total") == {("found", "feedback"): 2, ("refused", "tasks"): 1}
+
+
 def test_commits_of_the_journal_are_timed() -> None:
     metrics = metrics_of()
     metrics.observe_commit(0.004)

@@ -3,7 +3,7 @@ import pytest
 from proxy.config.analytics import AnalyticsFile, PosthogSection, compile_destination, compile_policy
 from proxy.config.document import Document, parse_document
 from proxy.config.schema import check_document
-from proxy.domain.policy import AnalyticsPolicy, Destination, Families, OutboxBounds, StoreBounds, Volume
+from proxy.domain.policy import AnalyticsPolicy, Destination, Families, OutboxBounds, OutcomePolicy, StoreBounds, Volume
 from proxy.domain.prompt_versions import VersionPolicy
 
 
@@ -24,7 +24,8 @@ def test_every_value_arrives() -> None:
         "require_prompt_version: warn\nfingerprint: {infer_version: false, ignore_numbers: true}\n"
         'trace_url: "${PUBLIC_URL:-http://127.0.0.1:4000}/ui/traces/{trace_id}"\n'
         "events: {started: false, attempt_failed: false, sample: 0.25}\n"
-        "outbox: {max_bytes: 2MiB, max_age_days: 0.5, commit_ms: 20}\nstore: {max_bytes: 3MiB, max_age_days: 2}\n",
+        "outbox: {max_bytes: 2MiB, max_age_days: 0.5, commit_ms: 20}\nstore: {max_bytes: 3MiB, max_age_days: 2}\n"
+        'outcomes: {feedback_token_hours: 0.5, origins: ["https://app.example.com"]}\n',
         SALT="pepper",
     )
     assert problems == []
@@ -42,6 +43,7 @@ def test_every_value_arrives() -> None:
         trace_url="http://127.0.0.1:4000/ui/traces/{trace_id}",
         outbox=OutboxBounds(max_bytes=2 * 2**20, max_age_s=43_200, commit_ms=20),
         store=StoreBounds(max_bytes=3 * 2**20, max_age_s=172_800),
+        outcomes=OutcomePolicy(feedback_token_s=1_800, origins=frozenset({"https://app.example.com"})),
     )
 
 

@@ -12,7 +12,9 @@ FLAGS = (("support-answer", "treatment"), ("other", "x"))
 
 
 def test_a_token_says_what_the_call_was() -> None:
-    call = finished(caller=caller(prompt_name="p", prompt_version_id="v", flags=FLAGS, key_alias="web", task_id="t"))
+    labels = {"prompt_name": "p", "prompt_version_id": "v", "prompt_version_source": "header", "task_id": "t"}
+    sender = caller(**labels, prompt_hash="hmac-sha256:ab", flags=FLAGS, key_alias="web", groups={"company": "acme"})
+    call = finished(caller=sender)
     claims = verify(sign_context(call, SECRET), SECRET)
     assert claims == {
         "exchange_id": EXCHANGE_ID,
@@ -26,12 +28,18 @@ def test_a_token_says_what_the_call_was() -> None:
         "attempt": 1,
         "prompt_name": "p",
         "prompt_version_id": "v",
+        "prompt_version_source": "header",
+        "prompt_hash": "hmac-sha256:ab",
         "posthog_flag": "support-answer",
         "posthog_flag_variant": "treatment",
+        "posthog_flag_source": "asserted",
         "environment": "production",
         "key_alias": "web",
         "request_id": "req_1",
         "task_id": "t",
+        "$groups": {"company": "acme"},
+        "$feature/support-answer": "treatment",
+        "$feature/other": "x",
     }
 
 

@@ -3,7 +3,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.domain.ids import new_exchange_id
+from proxy.domain.ids import exchange_of, new_exchange_id, request_id_of
 
 
 @given(st.integers(min_value=0, max_value=(1 << 48) * 1000 - 1), st.binary(min_size=10, max_size=10))
@@ -21,3 +21,11 @@ def test_a_later_millisecond_sorts_later(unix_us: int, random: bytes) -> None:
 
 def test_other_random_bytes_give_another_id() -> None:
     assert new_exchange_id(0, b"a" * 10) != new_exchange_id(0, b"b" * 10)
+
+
+def test_a_request_id_of_ours_says_which_call_it_is_and_no_other_does() -> None:
+    made = new_exchange_id(1_795_000_000_000_000, b"0123456789")
+    assert exchange_of(request_id_of(made)) == made
+    assert [exchange_of(other) for other in ("", "req_1", made, request_id_of(made) + "0", "req_" + "g" * 32)] == [
+        None
+    ] * 5

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.domain.errors import BadRequest
-from proxy.domain.paths import check_host, parse_target, query_names
+from proxy.domain.paths import check_host, is_local_host, parse_target, query_names
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,13 @@ def test_plain_hosts_pass(host: str) -> None:
 def test_odd_hosts_are_refused(host: str | None) -> None:
     with pytest.raises(BadRequest):
         check_host(host)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:4000", "LOCALHOST", "[::1]"])
+def test_this_machine_is_known_by_its_names_alone(host: str) -> None:
+    assert is_local_host(host)
+    assert not is_local_host(f"{host}.evil.example")
+    assert not is_local_host("")
 
 
 def test_query_names_are_what_they_decode_to_in_lower_case() -> None:

@@ -1,9 +1,13 @@
 """The head that the client gets, and which bodies are held for their cost."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
 from proxy.domain.context_token import verify
+from proxy.domain.feedback_token import FeedbackToken, verify_feedback
+from proxy.domain.policy import OutcomePolicy
 from proxy.pipeline.handle import handle
 from proxy.pipeline.reply import HELD_LIMIT_BYTES
 from tests.pipeline.fakes import (
@@ -14,6 +18,7 @@ from tests.pipeline.fakes import (
     call,
     plain,
     request,
+    snapshot,
     streamed,
     world,
 )
@@ -98,3 +103,12 @@ async def test_an_unpriced_reply_has_no_cost_header() -> None:
     end = made.journal.end()
     assert end["cost_status"] == "unpriced"
     assert "estimated_cost_usd" not in end
+
+
+async def test_a_feedback_token_comes_where_it_was_asked_for() -> None:
+    assert "x-llm-feedback-token" not in (await call(world(plain()))).headers
+    asked = replace(snapshot(), outcomes=OutcomePolicy(feedback_token_s=3_600))
+    made = world(plain(), configured=asked)
+    answer = await call(made)
+    token = verify_feedback(answer.headers["x-llm-feedback-token"], SECRET)
+    assert token == FeedbackToken(made.observed[0].exchange_id, 1_795_000_000 + 3_600)

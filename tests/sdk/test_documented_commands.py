@@ -30,6 +30,7 @@ BESIDE_A_PROXY = (
     "docs/deploy.md",
     "docs/migrating-from-posthog-wrappers.md",
     "docs/operations.md",
+    "docs/outcomes.md",
     "docs/prompt-versions.md",
     "docs/troubleshooting.md",
 )

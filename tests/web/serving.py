@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from proxy.pipeline.outcome import OutcomeServices
 from proxy.pipeline.services import Services
 from proxy.web.edge import Edge
 from proxy.web.ops import Operations
 from proxy.web.server import HardenedServer
 from tests.pipeline.fakes import Keys
+from tests.pipeline.outcome_fakes import outcome_services
 
 OPERATIONS = Operations(
     version="1.2.3",
@@ -33,8 +35,8 @@ class Listening:
 
 
 @asynccontextmanager
-async def listening(services: Services) -> AsyncIterator[Listening]:
-    edge = Edge(services, OPERATIONS)
+async def listening(services: Services, outcomes: OutcomeServices | None = None) -> AsyncIterator[Listening]:
+    edge = Edge(services, outcomes or outcome_services(services), OPERATIONS)
     runner = web.ServerRunner(HardenedServer(edge), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -38,6 +38,11 @@ _KEPT_AMONG = "SELECT json_group_array(uuid) FROM outcome WHERE uuid IN (SELECT 
 _FORGET = "DELETE FROM open_exchange WHERE exchange_id IN (SELECT value FROM json_each(?))"
 _INSERT_OPEN = "INSERT OR REPLACE INTO open_exchange(exchange_id, trace_id, facts) VALUES"
 _INSERT_END = "INSERT INTO exchange(exchange_id, trace_id, ended_unix_us, record) VALUES"
+_NAME_ENDS = (
+    "INSERT INTO request(seq, request_id) SELECT seq, named.value ->> 1 FROM json_each(?) AS named"
+    " JOIN exchange ON exchange_id = named.value ->> 0"
+)
+_FORGET_NAMES = "DELETE FROM request WHERE seq < coalesce((SELECT min(seq) FROM exchange), 9223372036854775807)"
 _INSERT_OUTCOME = "INSERT INTO outcome(uuid, exchange_id, trace_id, name, at_unix_us, body) VALUES"
 
 Interrupted = Callable[[bytes], Sequence[JournalEvent]]
@@ -142,6 +147,8 @@ class JournalFile:
         over_bytes = self.tally.get(Count.STORE_BYTES) - self._settings.store_max_bytes
         ends, evicted_us = self._evict("exchange", _OLDEST_ENDS, over_bytes, expired_us)
         self.tally.add(Count.EXCHANGES, -ends)
+        if ends:
+            self._connection.execute(_FORGET_NAMES)
         outcomes, _ = self._evict("outcome", _OLDEST_OUTCOMES, 0, max(expired_us, evicted_us))
         return ends + outcomes + self.outbox.sweep()
 
@@ -170,6 +177,8 @@ class JournalFile:
             _INSERT_END,
             [(row.exchange_id, row.trace_id, row.ended_unix_us, row.record) for row in closings],
         )
+        if named := [(row.exchange_id, row.request_id) for row in closings if row.request_id]:
+            self._connection.execute(_NAME_ENDS, (listed(named),))
         self.tally.add(Count.EXCHANGES, len(closings))
         self.tally.add(Count.STORE_BYTES, sum(len(row.record) + RECORD_OVERHEAD_BYTES for row in closings))
 

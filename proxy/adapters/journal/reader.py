@@ -49,6 +49,15 @@ class StoredExchange:
     record: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class RunningCall:
+    """A call that has not ended. `facts` is what `domain.events.opening` made of it."""
+
+    exchange_id: str
+    trace_id: str
+    facts: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredOutcome:
     """One event of an outcome, as it was sent; `seq` grows with each that is written and is never used again."""
@@ -75,6 +84,7 @@ class Rate:
 _PENDING = "SELECT uuid, name, exchange_id, created_unix_us, attempts, NULL, body FROM outbox"
 _DEAD = "SELECT uuid, name, exchange_id, created_unix_us, attempts, reason, body FROM dead"
 _EXCHANGE = "SELECT seq, exchange_id, trace_id, ended_unix_us, record FROM exchange"
+_RUNNING = "SELECT exchange_id, trace_id, facts FROM open_exchange"
 _OUTCOME = "SELECT seq, uuid, exchange_id, trace_id, name, at_unix_us, body FROM outcome"
 
 
@@ -83,7 +93,7 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         self._connection = connect_reader(path)
-        self._has_outcomes = bool(fetch(self._connection, "SELECT 1 FROM sqlite_schema WHERE name = 'outcome'"))
+        self._tables = {name for (name,) in fetch(self._connection, "SELECT name FROM sqlite_schema")}
 
     def __enter__(self) -> Self:
         return self
@@ -144,13 +154,30 @@ class JournalReader:
         """The newest first, of those that were written before the one with that `seq`."""
         return self._exchanges(f"{_EXCHANGE} WHERE seq < ? ORDER BY seq DESC LIMIT ?", (before_seq, limit))
 
-    def by_trace(self, trace_id: str) -> list[StoredExchange]:
-        """The calls of a trace that have ended, in order."""
-        return self._exchanges(f"{_EXCHANGE} WHERE trace_id = ? ORDER BY seq", (trace_id,))
+    def by_trace(self, trace_id: str, limit: int = -1) -> list[StoredExchange]:
+        """The calls of a trace that have ended, in order; of too many the first. A negative limit is none."""
+        return self._exchanges(f"{_EXCHANGE} WHERE trace_id = ? ORDER BY seq LIMIT ?", (trace_id, limit))
+
+    def by_request(self, request_id: str, limit: int) -> list[StoredExchange]:
+        """The calls that have ended under a client's own id, the newest first: apps reuse them."""
+        if "request" not in self._tables:
+            return []
+        named = "SELECT seq FROM request WHERE request_id = ? ORDER BY seq DESC LIMIT ?"
+        return self._exchanges(f"{_EXCHANGE} WHERE seq IN ({named}) ORDER BY seq DESC", (request_id, limit))
 
     def by_exchange(self, exchange_id: str) -> StoredExchange | None:
         """One call, if it has ended."""
         return next(iter(self._exchanges(f"{_EXCHANGE} WHERE exchange_id = ?", (exchange_id,))), None)
+
+    def running(self, *, exchange_id: str = "", trace_id: str = "") -> list[RunningCall]:
+        """The calls of that id or that trace that run."""
+        query = f"{_RUNNING} WHERE exchange_id = ? OR trace_id = ? ORDER BY rowid"
+        return [RunningCall(*row) for row in fetch(self._connection, query, (exchange_id, trace_id))]
+
+    def running_with(self, said: bytes) -> list[RunningCall]:
+        """The calls that run and whose facts hold these bytes."""
+        query = f"{_RUNNING} WHERE instr(facts, ?) ORDER BY rowid"
+        return [RunningCall(*row) for row in fetch(self._connection, query, (said,))]
 
     def outcomes(self, after_seq: int = 0, limit: int = 100) -> list[StoredOutcome]:
         """Events of outcomes that were written after the one with that `seq`, in this order."""
@@ -161,7 +188,7 @@ class JournalReader:
         return self._outcomes(f"{_OUTCOME} WHERE trace_id = ? ORDER BY seq", (trace_id,))
 
     def _outcomes(self, query: str, bindings: tuple[str | int, ...]) -> list[StoredOutcome]:
-        if not self._has_outcomes:
+        if "outcome" not in self._tables:
             return []
         return [
             StoredOutcome(

@@ -29,8 +29,14 @@ CREATE TABLE IF NOT EXISTS outcome(
 ) STRICT;
 CREATE INDEX IF NOT EXISTS outcome_trace ON outcome(trace_id);
 """
-"""Came with 0.2.0: a file of an older release gets it from its next owner, and its readers do without."""
-_TABLES = f"""{_OUTBOX}{_OUTCOMES}
+_REQUESTS = """
+CREATE TABLE IF NOT EXISTS request(seq INTEGER PRIMARY KEY, request_id TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS request_id ON request(request_id);
+"""
+"""The ids that clients gave their requests, for ended calls; `seq` is that of the call."""
+_ADDED = _OUTCOMES + _REQUESTS
+"""Came with 0.2.0: a file of an older release gets them from its next owner, and its readers do without."""
+_TABLES = f"""{_OUTBOX}{_ADDED}
 CREATE TABLE open_exchange(
     exchange_id TEXT PRIMARY KEY, trace_id TEXT NOT NULL, facts BLOB NOT NULL
 ) STRICT;
@@ -138,7 +144,7 @@ def _prepare(connection: apsw.Connection, *, is_new: bool) -> None:
         _check_pages(connection)
         _renew_outbox(connection)
         with connection:
-            connection.execute(_OUTCOMES)
+            connection.execute(_ADDED)
 
 
 def _renew_outbox(connection: apsw.Connection) -> None:

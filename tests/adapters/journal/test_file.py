@@ -1,5 +1,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,20 @@ def test_the_store_keeps_within_its_bytes() -> None:
         assert file.sweep() == 2
     assert rows(file, "exchange") == ["2", "3", "4"]
     assert file.tally.stats(oldest_pending_unix_us=None).store_bytes == 3 * record_bytes
+    file.abandon()
+
+
+def test_the_name_of_a_call_goes_with_it() -> None:
+    record_bytes = len(closing("0").record) + RECORD_OVERHEAD_BYTES
+    file = make(store_max_bytes=2 * record_bytes)
+    with file.transaction():
+        file.write([replace(closing(str(number), ended_unix_us=NOW_US), request_id="r") for number in range(4)])
+        file.sweep()
+    assert file._connection.execute("SELECT seq, request_id FROM request").fetchall() == [(3, "r"), (4, "r")]
+    file._settings.keep_within(replace(file._settings, store_max_bytes=0))
+    with file.transaction():
+        file.sweep()
+    assert file._connection.execute("SELECT * FROM request").fetchall() == []
     file.abandon()
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,25 @@ def test_ended_calls_by_order_trace_and_id(journal: SqliteJournal, reader: Journ
     assert reader.by_exchange("call-9") is None
 
 
+def test_calls_by_the_name_that_their_clients_gave_them(journal: SqliteJournal, reader: JournalReader) -> None:
+    for name in ("a", "b", "c"):
+        journal.close(replace(closing(name), request_id="" if name == "b" else "mine"))
+    journal.flush(5)
+    assert [call.exchange_id for call in reader.by_request("mine", 5)] == ["c", "a"]
+    assert [call.exchange_id for call in reader.by_request("mine", 1)] == ["c"]
+    assert reader.by_request("", 5) == []
+
+
+def test_calls_that_run(journal: SqliteJournal, reader: JournalReader) -> None:
+    for name in ("a", "b"):
+        journal.open(opening(name))
+    journal.close(closing("b"))
+    journal.flush(5)
+    (found,) = reader.running(exchange_id="a")
+    assert reader.running(trace_id=found.trace_id) == reader.running_with(found.facts[2:9]) == [found]
+    assert reader.running(exchange_id="b") == reader.running_with(b"nowhere") == []
+
+
 def test_outcomes_by_order_and_trace(journal: SqliteJournal, reader: JournalReader) -> None:
     journal.note(outcome([event("a", "rated"), event("a", "edited")], "a"))
     journal.note(outcome([event("b", "rated")], "b"))
@@ -77,13 +97,13 @@ def test_outcomes_by_order_and_trace(journal: SqliteJournal, reader: JournalRead
 def test_a_file_of_the_first_release_has_no_outcomes(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     connection = connect(path)
-    connection.execute("DROP TABLE outcome")
+    connection.execute("DROP TABLE outcome; DROP TABLE request")
     connection.close()
     with JournalReader(path) as reader:
-        assert (reader.outcomes(), reader.outcomes_of_trace("t")) == ([], [])
+        assert (reader.outcomes(), reader.outcomes_of_trace("t"), reader.by_request("r", 1)) == ([], [], [])
     connect(path).close()
     with JournalReader(path) as reader:
-        assert reader._has_outcomes
+        assert {"outcome", "request"} <= reader._tables
 
 
 def test_rows_show_no_content(journal: SqliteJournal, reader: JournalReader) -> None:
