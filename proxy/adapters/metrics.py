@@ -29,8 +29,10 @@ _OVERHEAD_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5
 _COMMIT_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 M = TypeVar("M", bound=MetricWrapperBase)
 
-PARTS = ("memory", "disk_full", "delivery")
-"""What may be degraded: the journal has no file, the journal has no room, events cannot be delivered."""
+PARTS = ("memory", "disk_full", "delivery", "flags")
+"""What may be degraded: the journal has no file, the journal has no room, events cannot be delivered, definitions of
+feature flags cannot be fetched.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,9 @@ class CallMetrics:
         self._outcomes = self._counter(
             "promptlane_outcomes", "Outcomes by what became of them; of a refused call, one.", "verb", "result"
         )
+        self._decisions = self._counter(
+            "promptlane_flag_decisions", "Variants served by rollouts, and why.", "flag", "variant", "reason"
+        )
         self._commits = self._seconds(
             "promptlane_journal_commit_seconds", "Time of one commit of the journal.", _COMMIT_BUCKETS_S
         )
@@ -140,6 +145,8 @@ class CallMetrics:
         self._one(self._calls, exchange.endpoint.name, target, status, error_type).inc()
         for warning in exchange.caller.warnings if exchange.caller else ():
             self._one(self._warnings, *warning.split(":", 1)).inc()
+        for made in exchange.decisions:
+            self._one(self._decisions, made.flag, made.variant, made.reason).inc()
         if not exchange.endpoint.is_model_call or exchange.ended_ns is None:
             return
         self._one(self._latency, target).observe((exchange.ended_ns - exchange.received_ns) / 1e9)

@@ -28,6 +28,7 @@ from proxy.adapters.randomness import RandomBytes
 from proxy.adapters.shared_memory import open_shared_memory
 from proxy.adapters.telemetry import TelemetrySwitch
 from proxy.adapters.upstream import AiohttpUpstream, NativeUpstream
+from proxy.app.flags import FlagSwitch
 from proxy.app.settings import Settings, journal_settings, listen, posthog_settings, snapshot_of
 from proxy.app.stores import records_of_trace, stats_of_others
 from proxy.config import Changes, Configuration, Refused
@@ -93,6 +94,9 @@ class App:
             self._telemetry = TelemetrySwitch(self._settings.worker, self._settings.worker_count)
             await asyncio.to_thread(self._telemetry.take_up, self._configuration.analytics)
             leaving.push_async_callback(asyncio.to_thread, self._telemetry.stop)
+            self._flags = FlagSwitch(self._settings.data_dir, self._settings.worker)
+            leaving.push_async_callback(self._flags.stop)
+            await self._flags.take_up(self._configuration)
             self._large_bodies = LargeBodies()
             leaving.push_async_callback(self._large_bodies.close)
             self._later = Later(asyncio.get_running_loop())
@@ -180,6 +184,7 @@ class App:
             edit_elsewhere=self._large_bodies.edit,
             side_decompressor=lambda encoding: StreamDecompressor(encoding, SIDE_COPY_LIMIT_BYTES),
             observe=self._observer(),
+            flags=self._flags.service,
         )
         self._edge = Edge(self._services, self._outcome_services(), self._operations())
         self._server = HardenedServer(self._edge)
@@ -257,6 +262,7 @@ class App:
             return
         news = await asyncio.to_thread(self._changes.look, is_asked=is_asked)
         if isinstance(news, Configuration):
+            await self._flags.take_up(news)
             self._take_up(news)
             await asyncio.to_thread(self._telemetry.take_up, news.analytics)
         elif isinstance(news, Refused):
@@ -275,6 +281,7 @@ class App:
         before, self._configuration = self._snapshot.digest, configuration
         self._snapshot = snapshot_of(configuration, self._settings.secret, self.address)
         self._services.upstream = self._upstream()
+        self._services.flags = self._flags.service
         self._journal.keep_within(journal_settings(configuration, self._settings))
         if self._sink is not None and (settings := posthog_settings(configuration)) is not None:
             self._sink.take_up(settings)
@@ -297,7 +304,7 @@ class App:
             queued_bytes=stats.queued_bytes,
             retried_events=delivery.retried_events if delivery is not None else 0,
             lost_spans=self._telemetry.lost_spans,
-            degraded=(*alarming, *stats.degraded),
+            degraded=(*alarming, *(("flags",) if self._flags.is_alarming else ()), *stats.degraded),
         )
 
     def _stats(self) -> list[JournalStats]:

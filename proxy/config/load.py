@@ -52,6 +52,12 @@ class Configuration:
     """The versions of prompts whose content is recorded."""
     digest: str
 
+    @property
+    def flags(self) -> frozenset[str]:
+        """The keys of PostHog's flags that rollouts ask for."""
+        asked = [route.rollout.rollout for route in self.routing.routes if route.rollout]
+        return frozenset(rollout.flag for rollout in asked if rollout.split is None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:

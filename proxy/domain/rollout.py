@@ -74,7 +74,9 @@ def variant_problem(variant: str) -> str | None:
 
 
 class Reason(StrEnum):
-    """Why a variant was served. The first three are assignments; with all others one variant runs for everybody."""
+    """Why a variant was served, as docs/rollouts.md explains. The first three are assignments; with all others, one
+    variant runs for everybody.
+    """
 
     MATCHED = "matched"
     SPLIT = "split"
@@ -88,23 +90,6 @@ class Reason(StrEnum):
     UNSUPPORTED = "unsupported_definition"
     TOO_COSTLY = "too_costly"
     FAILED = "evaluation_failed"
-
-
-MEANINGS: Mapping[Reason, str] = {
-    Reason.MATCHED: "PostHog's flag was evaluated, also where its answer is `false`",
-    Reason.SPLIT: "the split of the configuration decided",
-    Reason.OVERRIDE: "shares that an operator set by hand decided",
-    Reason.STOPPED: "a guardrail or an operator gave everybody this variant",
-    Reason.NOT_CONFIGURED: "POSTHOG_API_KEY or POSTHOG_SECRET_KEY is not set",
-    Reason.NO_DEFINITIONS: "PostHog has not been reached since the data folder was made",
-    Reason.UNKNOWN_FLAG: "the project has no flag of this key",
-    Reason.INACTIVE: "the flag is switched off in PostHog",
-    Reason.MISSING_PROPERTY: "the flag asks for a property or a group that the call did not bring",
-    Reason.UNSUPPORTED: "the flag needs PostHog's server: a static cohort, experience continuity, an unknown operator",
-    Reason.TOO_COSTLY: "the flag's conditions could take too long: too many, or an expression that may backtrack",
-    Reason.FAILED: "the flag's definition is malformed",
-}
-"""What the documentation says of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

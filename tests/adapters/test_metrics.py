@@ -12,6 +12,7 @@ from proxy.domain.endpoints import Dialect, classify
 from proxy.domain.errors import ErrorType, Status
 from proxy.domain.exchange import Exchange, Fate
 from proxy.domain.pricing import Cost, CostStatus
+from proxy.domain.rollout import Decision, Reason
 from proxy.domain.usage import Usage
 from tests.harness.exchanges import MS, READING, SPARE, START_NS, attempt, caller, finished, running
 
@@ -57,6 +58,12 @@ def test_a_failed_call_is_counted_by_its_error_and_target() -> None:
     metrics = metrics_of(failed)
     assert samples(metrics, "promptlane_calls_total") == {("chat", "timeout_idle", "timeout", "spare/qwen3"): 1}
     assert samples(metrics, "promptlane_tokens_total") == {}
+
+
+def test_what_rollouts_decided_is_counted() -> None:
+    decided = finished()
+    decided.decisions = (Decision(flag="answers", variant="control", reason=Reason.SPLIT),)
+    assert samples(metrics_of(decided), "promptlane_flag_decisions_total") == {("answers", "split", "control"): 1}
 
 
 def test_the_overhead_is_up_to_the_first_attempt() -> None:
@@ -137,7 +144,12 @@ def test_vital_signs_are_those_of_the_last_time_and_resends_add_up() -> None:
     assert samples(metrics, "promptlane_journal_queued_bytes") == {(): 0}
     assert samples(metrics, "promptlane_outbox_retried_total") == {(): 7}
     assert samples(metrics, "promptlane_telemetry_lost_spans_total") == {(): 4}
-    assert samples(metrics, "promptlane_degraded") == {("memory",): 0, ("disk_full",): 0, ("delivery",): 1}
+    assert samples(metrics, "promptlane_degraded") == {
+        ("memory",): 0,
+        ("disk_full",): 0,
+        ("delivery",): 1,
+        ("flags",): 0,
+    }
     assert samples(metrics, "promptlane_workers") == {(): 1}
 
 

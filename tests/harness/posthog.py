@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -124,6 +125,11 @@ class ScriptedPostHog:
         self.scripts: deque[Answer] = deque()
         self.default: Script = default or always(Answer())
         self.flags: dict[str, Any] = {"flags": [], "group_type_mapping": {}, "cohorts": {}}
+        self.flags_answer: Answer | None = None
+        """What requests for definitions get in place of `flags`."""
+        self.flags_requests: list[Head] = []
+        self.strangers: list[str] = []
+        """Start lines of requests that are neither for capture nor for definitions."""
         self.posts: list[Post] = []
         self.deliveries: list[Delivery] = []
         self.port = 0
@@ -216,14 +222,32 @@ class ScriptedPostHog:
         body = gzip.decompress(wire) if head.get("content-encoding") == "gzip" else wire
         post = Post(head, body, len(wire))
         if post.path == FLAGS_PATH:
-            await _write(writer, Answer(body=json.dumps(self.flags).encode()))
-            return True
+            self.flags_requests.append(head)
+            answer = self.flags_answer or self._definitions(head)
+            self._changed.set()
+            return await self._reply(answer, post, reader, writer)
+        if post.path not in (*V0_PATHS, V1_PATH):
+            self.strangers.append(head.start_line)
         self.posts.append(post)
         answer = self.scripts.popleft() if self.scripts else self._default_answer(post)
         is_kept = answer.keeps if answer.keeps is not None else 200 <= answer.status < 300
         if is_kept:
             self._keep(post, answer)
         self._changed.set()
+        return await self._reply(answer, post, reader, writer)
+
+    def _definitions(self, head: Head) -> Answer:
+        """As PostHog gives them, with a weak tag; nothing where the caller has that tag."""
+        body = json.dumps(self.flags).encode()
+        etag = f'W/"{sha256(body).hexdigest()[:16]}"'
+        if head.get("if-none-match") == etag:
+            return Answer(status=304, body=b"", headers={"ETag": etag})
+        return Answer(body=body, headers={"ETag": etag})
+
+    async def _reply(
+        self, answer: Answer, post: Post, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """False when the connection is of no more use."""
         if answer.gate is not None:
             await answer.gate.wait()
         if answer.is_lost:

@@ -19,6 +19,7 @@ _DEGRADED = {
     " folder.",
     "disk_full": "The disk is full: new events are dropped and counted. Calls go on.",
     "delivery": "PostHog refuses what it is sent, or cannot be reached. Events wait; the log says why.",
+    "flags": "Flag definitions cannot be fetched: rollouts go by the last good ones, or run their defaults.",
 }
 
 
