@@ -158,6 +158,9 @@ FlagKey = Annotated[
     str, Matching("flag", r"[A-Za-z0-9._-]{1,200}", "write the flag's key as PostHog shows it: letters, digits, . _ -")
 ]
 """The key of a feature flag, or what a split is called like one."""
+Variant = Annotated[
+    str, Matching("variant", r"[^\s,;=\"'\\]{1,200}", "a variant has no spaces, quotes, commas, semicolons or =")
+]
 ModelName = Annotated[str, Field(min_length=1, max_length=200, title="model")]
 ModelPattern = Annotated[
     str,

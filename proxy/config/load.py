@@ -55,8 +55,9 @@ class Configuration:
     @property
     def flags(self) -> frozenset[str]:
         """The keys of PostHog's flags that rollouts ask for."""
-        asked = [route.rollout.rollout for route in self.routing.routes if route.rollout]
-        return frozenset(rollout.flag for rollout in asked if rollout.split is None)
+        of_models = [route.rollout.rollout for route in self.routing.routes if route.rollout]
+        of_prompts = [prompt.rollout for prompt in self.prompts.prompts.values() if prompt.rollout]
+        return frozenset(rollout.flag for rollout in (*of_models, *of_prompts) if rollout.split is None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, WithJsonSchema
 
-from proxy.config.fields import Matching, ModelName, Name, Section
+from proxy.config.fields import FlagKey, Matching, ModelName, Name, Section, Variant
 from proxy.domain.prompts import Mode
 
 FileName = Annotated[
@@ -23,12 +23,6 @@ VariableName = Annotated[
 ParameterName = Annotated[
     str,
     Matching("parameter", r"[A-Za-z][A-Za-z0-9_.-]{0,63}", "write the name as the provider has it"),
-]
-FlagKey = Annotated[
-    str, Matching("flag", r"[A-Za-z0-9._-]{1,200}", "write the flag's key as PostHog shows it: letters, digits, . _ -")
-]
-Variant = Annotated[
-    str, Matching("variant", r"[^\s,;=\"'\\]{1,200}", "a variant has no spaces, quotes, commas, semicolons or =")
 ]
 
 

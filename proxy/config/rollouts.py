@@ -4,7 +4,7 @@ from proxy.config.document import Document
 from proxy.config.problems import Path
 from proxy.config.routing import RolloutSection
 from proxy.config.wording import unknown
-from proxy.domain.rollout import Rollout, Split, variant_problem
+from proxy.domain.rollout import Rollout, Split
 
 _KEY_PREFIX = "model-"
 """A prompt and a model of one name are two splits, which draw independently."""
@@ -12,9 +12,6 @@ _KEY_PREFIX = "model-"
 
 def compile_rollout(document: Document, path: Path, model: str, section: RolloutSection) -> Rollout | None:
     """The question that the rollout asks, or None with its problems reported."""
-    for variant in section.variants:
-        if (problem := variant_problem(variant)) is not None:
-            document.report((*path, "variants", variant), problem)
     default = next(iter(section.variants)) if section.default is None else section.default
     if default not in section.variants:
         document.report((*path, "default"), unknown("variant", default, section.variants))

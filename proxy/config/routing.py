@@ -16,12 +16,12 @@ from proxy.config.fields import (
     Name,
     Seconds,
     Section,
+    Variant,
 )
 from proxy.config.presets import PRESETS, ZERO_CONFIGURATION, IncludeUsage
 from proxy.config.wording import unknown
 from proxy.domain.limits import Limits
 from proxy.domain.prompt_versions import Demand
-from proxy.domain.rollout import VARIANT_LIMIT_CHARS
 
 _CAUSE = Matching("cause", "connect|5xx|[45][0-9][0-9]", "use connect, 5xx, or a status such as 429")
 RetryCause = Annotated[
@@ -43,7 +43,6 @@ Reference = Annotated[str, Field(title="`provider` or `provider/model`")]
 ProviderName = Annotated[str, Field(title="provider")]
 
 
-Variant = Annotated[str, Field(min_length=1, max_length=VARIANT_LIMIT_CHARS, title="variant")]
 Percent = Annotated[Decimal, Field(ge=0, le=100, title="percent")]
 
 

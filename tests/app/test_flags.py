@@ -220,6 +220,34 @@ async def test_callers_without_an_id_get_one_variant_for_each_trace(
     assert all(event["properties"]["$process_person_profile"] is False for event in exposures(posthog))
 
 
+PROMPTS = """version: 1
+prompts:
+  support:
+    flag: answers
+    default: pv_1
+    versions:
+      pv_1: {variant: control, system: be short}
+      pv_2: {variant: treatment, system: be kind}
+"""
+
+
+async def test_one_flag_may_decide_on_prompt_and_model_together(
+    tmp_path: Path, provider: ScriptedProvider, posthog: ScriptedPostHog
+) -> None:
+    (tmp_path / "prompts.yaml").write_text(PROMPTS)
+    async with started(tmp_path, provider, posthog) as made:
+        reply = await ask(made, "req-1", X_Prompt_Name="support")
+        assert shown(reply) == ["answers=treatment"]
+        assert reply.head.get("X-Prompt-Version") == "pv_2"
+        assert asked_model(provider) == "gpt-5"
+        assert b"be kind" in provider.ledger[-1].body
+        told = await posthog.wait_for_end("req-1")
+    for event in told:
+        properties = event["properties"]
+        assert (properties["prompt_version_id"], properties["$feature/answers"]) == ("pv_2", "treatment")
+    assert len(exposures(posthog)) == 1
+
+
 async def test_five_percent_of_users_are_five_percent_within_chance(
     tmp_path: Path, provider: ScriptedProvider, posthog: ScriptedPostHog
 ) -> None:
@@ -257,3 +285,8 @@ def test_posthogs_definitions_are_fetched_only_where_a_rollout_asks_for_a_flag(
     if settings is not None:
         assert settings.wanted == {"answers"}
         assert "phs_hidden" not in repr(settings)
+
+
+def test_prompts_ask_for_flags_too(tmp_path: Path) -> None:
+    (tmp_path / "prompts.yaml").write_text(PROMPTS.replace("flag: answers", "flag: of-the-prompt"))
+    assert configured(tmp_path, {}).flags == {"answers", "of-the-prompt"}
