@@ -71,6 +71,8 @@ class CountingProcess:
         except (subprocess.TimeoutExpired, OSError, ValueError):
             child.kill()
             child.wait()
+            for pipe in filter(None, (child.stdin, child.stdout)):
+                pipe.close()
 
     def _has_loaded(self, timeout_s: float = 0.0) -> bool:
         """Start the child where there is none; True once it has said that it is ready. Raises OSError, ValueError."""
