@@ -11,6 +11,7 @@ from typing import Protocol
 
 import orjson
 
+from proxy.domain.tool_calls import ToolCall
 from proxy.domain.usage import Usage, UsageSource
 
 OUTPUT_TEXT_LIMIT_CHARS = 32_768
@@ -63,6 +64,8 @@ class Reading:
     """Distinct names of the client's tools that were called, in order; at most 100 of at most 200 characters."""
     tool_call_count: int = 0
     """Calls of the client's tools; what a provider runs by itself is not among them."""
+    tool_calls: tuple[ToolCall, ...] = field(default=(), repr=False)
+    """The first 64 of them, in order; see `domain.agent_steps`."""
     stream_end: StreamEnd = StreamEnd.TRUNCATED
     first_token_ns: int | None = None
     """Arrival of the first output of a streamed reply; None for a reply that came as one document."""

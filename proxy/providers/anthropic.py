@@ -9,6 +9,7 @@ zeros at one end or the other.
 
 import orjson
 
+from proxy.domain.tool_calls import ToolCallDraft
 from proxy.domain.usage import Usage
 from proxy.providers.draft import TRACKED_LIMIT, Draft
 from proxy.providers.untrusted import Json, count, label, mapping, objects, text
@@ -24,13 +25,14 @@ class MessagesCodec:
         self._draft = draft
         draft.text_key = b'"text":"'
         self._tally = UsageTally()
-        self._blocks: set[object] = set()
+        self._calls: dict[int, ToolCallDraft] = {}
+        """By position of their block."""
 
     def on_event(self, name: str, body: Json) -> None:
         """One event; unknown kinds say nothing."""
         kind = body.get("type") or name
         if kind == "content_block_delta":
-            self._read_delta(mapping(body.get("delta")))
+            self._read_delta(mapping(body.get("delta")), body.get("index"))
         elif kind == "content_block_start":
             self._start_block(body.get("index"), mapping(body.get("content_block")))
         elif kind == "message_start":
@@ -49,7 +51,7 @@ class MessagesCodec:
         for position, block in enumerate(objects(body.get("content"))):
             self._start_block(position, block)
             if given := block.get("input"):
-                self._draft.add_text(orjson.dumps(given).decode())
+                self._add_arguments(orjson.dumps(given).decode(), position)
         self._stop(body)
         self._tally.take(mapping(body.get("usage")))
         self._draft.is_terminal = True
@@ -58,13 +60,13 @@ class MessagesCodec:
         """Add up the usage."""
         self._draft.usage = self._tally.total()
 
-    def _read_delta(self, delta: Json) -> None:
+    def _read_delta(self, delta: Json, position: object) -> None:
         kind = delta.get("type")
         if kind == "text_delta":
             self._draft.only_text = text(delta.get("text"))
             self._draft.add_answer(self._draft.only_text)
         elif kind == "input_json_delta":
-            self._draft.add_text(text(delta.get("partial_json")))
+            self._add_arguments(text(delta.get("partial_json")), position)
         elif kind == "thinking_delta":
             self._draft.add_text(text(delta.get("thinking")))
         elif kind == "citations_delta":
@@ -73,9 +75,8 @@ class MessagesCodec:
     def _start_block(self, position: object, block: Json) -> None:
         kind = block.get("type")
         if kind == "tool_use" and isinstance(position, int):
-            if position not in self._blocks and len(self._blocks) < TRACKED_LIMIT:
-                self._blocks.add(position)
-                self._draft.add_tool_call(label(block.get("name")))
+            if position not in self._calls and len(self._calls) < TRACKED_LIMIT:
+                self._calls[position] = self._draft.add_tool_call(label(block.get("name")), text(block.get("id")))
             return
         if kind == "server_tool_use":
             self._draft.mark_output()
@@ -83,6 +84,11 @@ class MessagesCodec:
         self._draft.add_answer(text(block.get("text")))
         if block.get("citations"):
             self._draft.has_citation = True
+
+    def _add_arguments(self, arguments: str, position: object) -> None:
+        self._draft.add_text(arguments)
+        if isinstance(position, int) and (call := self._calls.get(position)) is not None:
+            call.add_arguments(arguments)
 
     def _stop(self, delta: Json) -> None:
         reason = label(delta.get("stop_reason"))

@@ -171,6 +171,7 @@ class ReplyDecoder:
             response_id=draft.response_id,
             tool_names=tuple(draft.tool_names),
             tool_call_count=draft.tool_call_count,
+            tool_calls=tuple(call.finished() for call in draft.tool_calls),
             stream_end=self._end(),
             first_token_ns=draft.first_token_ns,
             error_code=draft.error_code,

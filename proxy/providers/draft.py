@@ -7,6 +7,7 @@ base64 of audio and images is never kept.
 from io import StringIO
 
 from proxy.domain.meter import ANSWER_HEAD_LIMIT_CHARS, OUTPUT_TEXT_LIMIT_CHARS
+from proxy.domain.tool_calls import MOST_CALLS, ToolCallDraft
 from proxy.domain.usage import Usage
 from proxy.providers.untrusted import Json, label, mapping
 
@@ -32,6 +33,7 @@ class Draft:
         self.response_id: str | None = None
         self.tool_call_count = 0
         self.tool_names: dict[str, None] = {}
+        self.tool_calls: list[ToolCallDraft] = []
         self.answer_head = ""
         self.output_chars = 0
         self._text = StringIO()
@@ -99,15 +101,20 @@ class Draft:
         self.has_media = True
         self.mark_output()
 
-    def add_tool_call(self, name: str | None) -> None:
-        """One more call of a client's tool; the name may follow by `name_tool`."""
+    def add_tool_call(self, name: str | None, call_id: str = "") -> ToolCallDraft:
+        """One more call of a client's tool; the name may follow by `name_tool`, and the arguments by the call's own."""
         self.tool_call_count += 1
         self.mark_output()
+        call = ToolCallDraft(call_id)
+        if len(self.tool_calls) < MOST_CALLS:
+            self.tool_calls.append(call)
         if name:
-            self.name_tool(name)
+            self.name_tool(name, call)
+        return call
 
-    def name_tool(self, name: str) -> None:
+    def name_tool(self, name: str, call: ToolCallDraft) -> None:
         """The name of a tool that was called."""
+        call.name = name
         self.add_text(name)
         if len(self.tool_names) < TOOL_NAMES_LIMIT:
             self.tool_names[name] = None

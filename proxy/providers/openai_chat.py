@@ -5,6 +5,7 @@ choices, once or on every chunk: the last one wins. A choice is whole when it ha
 alone proves nothing, since some servers send it after an error.
 """
 
+from proxy.domain.tool_calls import ToolCallDraft
 from proxy.domain.usage import Usage
 from proxy.providers.draft import TRACKED_LIMIT, Draft
 from proxy.providers.openai_usage import read_timings, read_usage
@@ -19,9 +20,8 @@ class ChatCodec:
         draft.text_key = b'"content":"'
         self._finish_reasons: dict[int, str | None] = {}
         """By choice; None while it is still being written."""
-        self._calls: dict[tuple[int, object], str] = {}
-        """By choice and position (or id, where a server leaves the position out): the id of the call there."""
-        self._named: set[tuple[int, object]] = set()
+        self._calls: dict[tuple[int, object], ToolCallDraft] = {}
+        """By choice and position (or id, where a server leaves the position out)."""
         self._usage: Json = {}
         self._vendor_usage: Json = {}
         self._timings: Json = {}
@@ -142,14 +142,14 @@ class ChatCodec:
             position = call_id or (f"unnumbered {len(self._calls)}" if name else None)
         key = (choice, position if isinstance(position, int | str) else None)
         known = self._calls.get(key)
-        is_other = bool(known and call_id and name and call_id != known)
+        is_other = bool(known and known.id and call_id and name and call_id != known.id)
         if (known is None or is_other) and len(self._calls) < TRACKED_LIMIT and position is not None:
-            self._calls[key] = call_id
-            self._named.discard(key)
-            self._draft.add_tool_call(None)
-        elif known == "" and call_id:
-            self._calls[key] = call_id
-        if name and key in self._calls and key not in self._named:
-            self._named.add(key)
-            self._draft.name_tool(name)
-        self._draft.add_text(text(body.get("arguments")) or text(body.get("input")))
+            known = self._calls[key] = self._draft.add_tool_call(None, call_id)
+        elif known and not known.id:
+            known.id = call_id
+        if name and known and not known.name:
+            self._draft.name_tool(name, known)
+        if arguments := text(body.get("arguments")) or text(body.get("input")):
+            self._draft.add_text(arguments)
+            if known:
+                known.add_arguments(arguments)

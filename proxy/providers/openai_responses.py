@@ -6,6 +6,7 @@ an item seen in the stream and again in the terminal response is one item. There
 
 from dataclasses import replace
 
+from proxy.domain.tool_calls import CLIENT_TOOL_ITEMS, ToolCallDraft
 from proxy.providers.draft import TRACKED_LIMIT, Draft
 from proxy.providers.openai_usage import read_usage
 from proxy.providers.untrusted import Json, count, label, mapping, objects, text
@@ -16,10 +17,6 @@ _TERMINAL = {
     "response.failed": "failed",
     "response.cancelled": "cancelled",
 }
-_CLIENT_TOOLS = frozenset(
-    {"function_call", "custom_tool_call", "computer_call", "local_shell_call", "apply_patch_call"}
-)
-"""Items that the caller has to run. What OpenAI runs itself (searches, code, MCP) is none of the app's tools."""
 _ANSWER_DELTAS = frozenset({"response.output_text.delta", "response.audio.transcript.delta"})
 _MEDIA_DELTAS = frozenset({"response.audio.delta", "response.output_audio.delta"})
 
@@ -29,7 +26,8 @@ class ResponsesCodec:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._calls: set[object] = set()
+        self._calls: dict[int, ToolCallDraft] = {}
+        """By position in `output`."""
 
     def on_event(self, name: str, body: Json) -> None:
         """One event; unknown kinds say nothing."""
@@ -69,12 +67,18 @@ class ResponsesCodec:
             self._draft.add_text(delta)
 
     def _note_item(self, position: object, item: Json) -> None:
-        """Tell a call of the client's tool, once."""
+        """Tell a call of the client's tool, once; its arguments are whole in the last item that tells of it."""
         kind = text(item.get("type"))
-        is_new = isinstance(position, int) and position not in self._calls
-        if kind in _CLIENT_TOOLS and is_new and len(self._calls) < TRACKED_LIMIT:
-            self._calls.add(position)
-            self._draft.add_tool_call(label(item.get("name")) or kind.removesuffix("_call"))
+        if kind not in CLIENT_TOOL_ITEMS or not isinstance(position, int):
+            return
+        call = self._calls.get(position)
+        if call is None:
+            if len(self._calls) >= TRACKED_LIMIT:
+                return
+            name = label(item.get("name")) or kind.removesuffix("_call")
+            call = self._calls[position] = self._draft.add_tool_call(name, text(item.get("call_id")))
+        if not call.has_arguments:
+            call.add_arguments(text(item.get("arguments")) or text(item.get("input")))
 
     def _close(self, response: Json, status: str | None) -> None:
         draft = self._draft
