@@ -22,7 +22,7 @@ from zlib import crc32
 
 FILE_NAME = "shared-memory.bin"
 KEY_BYTES = 16
-VALUE_LIMIT_BYTES = 80
+VALUE_LIMIT_BYTES = 96
 BUCKETS = 1 << 15
 """Of 1 KiB each: room for 262,144 facts in 32 MiB."""
 
@@ -65,7 +65,7 @@ class SharedMemory:
         return found
 
     def remember(self, key: bytes, value: bytes) -> bool:
-        """Keep up to 80 bytes under the 16, in place of what was known; True when nothing was.
+        """Keep up to 96 bytes under the 16, in place of what was known; True when nothing was.
 
         Two processes that do so at the same moment may both be told True.
         """

@@ -36,6 +36,7 @@ def of_call(exchange: Exchange, caller: Caller, trace_url: str) -> Properties:
     return {
         "exchange_id": exchange.exchange_id,
         "trace_id": caller.trace_id,
+        "trace_source": caller.trace_source,
         "request_id": caller.request_id,
         "trace_url": trace_url,
         "task_id": caller.task_id,
@@ -118,6 +119,7 @@ def of_end(exchange: Exchange) -> Properties:
         "output_category": _category(exchange, attempt),
         "attempt_count": len(exchange.attempts),
         "retry_count": caller.retry_count,
+        "repeat_count": exchange.thread.repeat_count if exchange.thread else None,
         "fallback_used": len({tried.target.label for tried in exchange.attempts}) > 1,
         "tool_call_count": reading.tool_call_count if reading else None,
         "tools_called": tool_names(reading),
@@ -210,8 +212,12 @@ def _category(exchange: Exchange, attempt: Attempt | None) -> OutputCategory | N
 
 def tool_names(reading: Reading | None) -> list[str]:
     """A model can call a tool that was never offered, by any name that it likes."""
-    names = reading.tool_names if reading else ()
-    return list(dict.fromkeys(name if _TOOL_NAME.fullmatch(name) else OTHER for name in names))
+    return list(dict.fromkeys(map(tool_name, reading.tool_names if reading else ())))
+
+
+def tool_name(said: str) -> str:
+    """The name as the model said it, where it has the form of one."""
+    return said if _TOOL_NAME.fullmatch(said) else OTHER
 
 
 def of_failed_attempt(exchange: Exchange, attempt: Attempt) -> Properties:

@@ -18,6 +18,7 @@ from proxy.domain.pricing import CostStatus
 from proxy.domain.property_rows import Kind, Property, boolean, check_of, group, integer, many, number, one_of, text
 from proxy.domain.provider_errors import ERROR_CODES, FINISH_REASONS
 from proxy.domain.rollout import Reason
+from proxy.domain.trace_source import TraceSource
 from proxy.domain.usage import UsageSource
 
 OWN_PROPERTY_LIMIT_CHARS = 200
@@ -72,6 +73,7 @@ TABLE: tuple[Property, ...] = (
         EVENTS,
         text("exchange_id", "The call, always the proxy's own id (UUIDv7).", 36),
         text("trace_id", "The trace that the call belongs to."),
+        one_of("trace_source", TraceSource, "How the trace was found; `new` where the call is the first of it."),
         text("request_id", "The client's `X-Request-Id`, or a new one. Not unique: apps reuse it.", 200),
         text("trace_url", "A page that shows the trace.", 4_096),
         text("task_id", "The task that the call works on."),
@@ -179,6 +181,7 @@ TABLE: tuple[Property, ...] = (
         one_of("output_category", OutputCategory, "What kind of output; derived in the proxy, the text discarded."),
         integer("attempt_count", "Requests to providers, retries and fallbacks included.", 1_000),
         integer("retry_count", "The client's own retries before this call.", 10_000),
+        integer("repeat_count", "How often the user had sent the same request, within two minutes each.", 100_000),
         boolean("fallback_used", "More than one target was tried."),
     ),
     *group(

@@ -17,6 +17,7 @@ from proxy.domain.pricing import Cost
 from proxy.domain.prompts import Assignment
 from proxy.domain.rollout import Decision
 from proxy.domain.routing import Target
+from proxy.domain.stitching import Thread
 
 AttemptEnd = Literal["success", "failed", "abandoned"]
 
@@ -68,6 +69,8 @@ class Exchange:
     admitted_ns: int | None = None
     caller: Caller | None = None
     call: ModelCall | None = None
+    thread: Thread | None = None
+    """What of it belongs to a conversation; None where nothing does."""
     decisions: tuple[Decision, ...] = ()
     """What was rolled out to this call, one for each flag that was asked."""
     assignment: Assignment | None = None

@@ -6,7 +6,7 @@ Nothing here can fail a call: what is not good is dropped and named in the warni
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -25,6 +25,7 @@ from proxy.domain.privacy import (
     looks_like_secret,
     purpose_key,
 )
+from proxy.domain.trace_source import TraceSource
 
 DISTINCT_ID_LIMIT_BYTES = 200
 PROPERTIES_LIMIT_BYTES = 8_192
@@ -128,6 +129,7 @@ class Caller:
     """No id was given: `distinct_id` is that of the trace alone and no person profile is made."""
     distinct_id_hashed: bool = False
     trace_id: str
+    trace_source: TraceSource = TraceSource.NEW
     parent_span: ParentSpan | None = None
     request_id: str
     session_id: str | None = None
@@ -168,7 +170,7 @@ def identify(
     if policy.warns_of_wrappers and is_wrapped_by_posthog(headers):
         sent.warn(SOURCE, REASON)
     parent_span = _parent_span(sent)
-    trace_id = _trace_id(sent, parent_span) or new_trace_id
+    trace_source, trace_id = _trace(sent, parent_span) or (TraceSource.NEW, new_trace_id)
     distinct_id, is_hashed = _distinct_id(sent, policy)
     version_source, version = next(sent.each(_PROMPT_VERSION), ("", None))
     retries = sent.matching(_RETRIES, _SMALL_NUMBER)
@@ -180,6 +182,7 @@ def identify(
         is_anonymous=distinct_id is None,
         distinct_id_hashed=is_hashed,
         trace_id=trace_id,
+        trace_source=trace_source,
         parent_span=parent_span,
         request_id=sent.matching(("x-request-id",), _REQUEST_ID) or new_request_id,
         session_id=sent.first(_SESSION),
@@ -206,8 +209,21 @@ def _parent_span(sent: Sent) -> ParentSpan | None:
     return ParentSpan(trace_id, span_id, is_sampled=bool(int(flags, 16) & 1))
 
 
-def _trace_id(sent: Sent, parent_span: ParentSpan | None) -> str | None:
-    return sent.first(_TRACE) or (parent_span.trace_id if parent_span else None) or sent.first(_TRACE_ELSEWHERE)
+def joined(caller: Caller, trace_id: str, source: TraceSource, secret: bytes) -> Caller:
+    """The caller of a call that goes on with a trace; who has no name keeps that of the trace's beginning."""
+    distinct_id = id_of_trace(trace_id, secret) if caller.is_anonymous else caller.distinct_id
+    return replace(caller, trace_id=trace_id, trace_source=source, distinct_id=distinct_id)
+
+
+def _trace(sent: Sent, parent_span: ParentSpan | None) -> tuple[TraceSource, str] | None:
+    """The trace that the caller names, and where."""
+    if (said := sent.first(_TRACE)) is not None:
+        return TraceSource.HEADER, said
+    if parent_span is not None:
+        return TraceSource.TRACEPARENT, parent_span.trace_id
+    for source, value in sent.each(_TRACE_ELSEWHERE):
+        return (TraceSource.BODY if source.startswith("metadata.") else TraceSource.HEADER), value
+    return None
 
 
 def _kind_of(source: str) -> str:

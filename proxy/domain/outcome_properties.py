@@ -14,6 +14,7 @@ from proxy.domain.event_properties import FLAG_PROPERTY
 from proxy.domain.overrides import ChangedBy
 from proxy.domain.pricing import CostStatus
 from proxy.domain.property_rows import Kind, Property, boolean, check_of, group, integer, many, number, one_of, text
+from proxy.domain.tool_results import StatusSource, StepStatus
 
 OUTPUT_RATED = "llm_output_rated"
 OUTPUT_EVALUATED = "llm_output_evaluated"
@@ -72,7 +73,7 @@ TABLE: tuple[Property, ...] = (
         boolean("edited_output", "The user changed the answer before taking it."),
         number("revenue_usd", "Revenue that came of it, in USD."),
         text("tool_name", "The tool of a step.", 128),
-        one_of("step_status", ("success", "error", "unknown"), "How the step ended."),
+        one_of("step_status", StepStatus, "How the step ended."),
         number("duration_ms", "How long the step or the task took."),
         boolean("eval_passed", "The check was passed."),
         number("eval_score", "The check's score.", 1_000_000),
@@ -123,6 +124,12 @@ TABLE: tuple[Property, ...] = (
         text("$ai_evaluation_name", "As `eval_name`.", 200),
         boolean("$ai_evaluation_result", "As `eval_passed`."),
         text("$ai_target_event_id", "The uuid of the generation that was evaluated.", 36),
+    ),
+    *group(
+        "step",
+        (AGENT_STEP,),
+        integer("step_index", "Which round of tool calls in the trace, counted from 1; parallel calls share it."),
+        one_of("step_status_source", StatusSource, "Who says so: a flag in the request, or the look of the result."),
     ),
     *group(
         "AI family",

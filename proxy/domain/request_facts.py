@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proxy.domain import chat
+from proxy.domain.conversation import Conversation, read_conversation
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import BadRequest
 from proxy.domain.fingerprints import PromptHashMode, prompt_hash
@@ -32,6 +33,7 @@ class RequestFacts:
     call: chat.ModelCall
     prompt_hash: str | None
     options: Mapping[str, Any] = field(repr=False)
+    conversation: Conversation | None = None
     members: tuple[Member, ...] | None = None
     """Where its members stand, for edits; None where nobody has looked."""
 
@@ -47,6 +49,7 @@ def read_facts(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> Reque
         prompt_hash=prompt_hash(
             call.instructions, hashing.mode, hashing.secret, ignores_numbers=hashing.ignores_numbers
         ),
+        conversation=read_conversation(parsed, endpoint.api, hashing.secret),
         options={name: parsed[name] for name in _OPTIONS if name in parsed and _is_option(name, parsed[name])},
     )
 

@@ -13,6 +13,7 @@ from proxy.domain.request_facts import PromptHashing, RequestFacts, read_facts
 from proxy.pipeline.call import Body
 from proxy.pipeline.client_body import StreamedBody, WholeBody, read_whole
 from proxy.pipeline.services import RawRequest, Services, Snapshot
+from proxy.pipeline.stitch import stitch
 
 LARGE_BODY_BYTES = 131_072
 """A longer body is read in another process: to read it here would hold up every other call."""
@@ -25,18 +26,20 @@ async def admit(
 ) -> Body:
     """Take the body and fill `exchange.call` and `exchange.caller`; the caller is known even when this raises."""
     body: Body
-    prompt_hash = None
+    prompt_hash = conversation = None
     try:
         if exchange.endpoint.body is BodyKind.STREAMED:
             body = await _streamed_body(raw, exchange, snapshot)
         else:
             body, facts = await _whole_body(raw, exchange, snapshot, services)
             exchange.call = _with_path_facts(facts.call, raw, exchange)
-            prompt_hash = facts.prompt_hash
+            prompt_hash, conversation = facts.prompt_hash, facts.conversation
         exchange.admitted_ns = services.clock.monotonic_ns()
         return body
     finally:
         exchange.caller = _identify(raw, exchange, key, prompt_hash, snapshot, services)
+        if conversation is not None:
+            stitch(conversation, exchange, raw, key, snapshot, services)
 
 
 async def _streamed_body(raw: RawRequest, exchange: Exchange, snapshot: Snapshot) -> StreamedBody:

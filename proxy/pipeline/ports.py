@@ -137,7 +137,7 @@ class SharedMemory(Protocol):
         """What was remembered last under a key of 16 bytes, which is a hash; None where nothing is known any more."""
 
     def remember(self, key: bytes, value: bytes) -> bool:
-        """Keep up to 80 bytes under the key, in place of what was known; True when nothing was.
+        """Keep up to 96 bytes under the key, in place of what was known; True when nothing was.
 
         Two workers that do so at the same moment may both be told True.
         """

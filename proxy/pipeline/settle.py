@@ -24,6 +24,7 @@ from proxy.domain.usage import UsageSource
 from proxy.pipeline.client_body import WholeBody
 from proxy.pipeline.drift import watch_drift
 from proxy.pipeline.services import Services, Snapshot
+from proxy.pipeline.stitch import remember
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def settle(
     try:
         exchange.ended_ns = services.clock.monotonic_ns()
         exchange.fate = fate_of(exchange, error, is_cutting=services.is_cutting)
+        remember(exchange, services)
         if isinstance(error, Unauthenticated) or exchange.caller is None or not exchange.endpoint.is_model_call:
             services.observe(exchange)
             return

@@ -47,8 +47,8 @@ def test_what_is_remembered_is_recalled_until_something_else_is(tmp_path: Path) 
     assert memory.recall(key(1)) is None
     assert memory.remember(key(1), b"one")
     assert memory.recall(key(1)) == b"one"
-    assert not memory.remember(key(1), bytes(80))
-    assert memory.recall(key(1)) == bytes(80)
+    assert not memory.remember(key(1), bytes(96))
+    assert memory.recall(key(1)) == bytes(96)
     assert memory.remember(key(2), b"")
     assert memory.recall(key(2)) == b""
 
@@ -84,7 +84,7 @@ def test_a_fact_of_a_clock_that_was_set_back_makes_room_first(tmp_path: Path) ->
     assert all(memory.recall(key(number)) == b"x" for number in range(8))
 
 
-@pytest.mark.parametrize("place", [20, 24, 30, 105])
+@pytest.mark.parametrize("place", [20, 24, 30, 121])
 def test_what_two_wrote_at_once_counts_as_nothing(tmp_path: Path, place: int) -> None:
     """Each part of a slot: time, length, value, checksum."""
     memory = table(tmp_path)
@@ -116,7 +116,7 @@ def test_the_later_of_two_facts_written_at_once_counts(tmp_path: Path) -> None:
 def _write(folder: Path, writer: int, rounds: int) -> None:
     memory = open_shared_memory(folder, buckets=1)
     for turn in range(rounds):
-        memory.remember(key(turn % 3), bytes([writer + turn % 100]) * 80)
+        memory.remember(key(turn % 3), bytes([writer + turn % 100]) * 96)
     memory.close()
 
 
@@ -133,7 +133,7 @@ def test_processes_that_write_at_the_same_time_leave_nothing_torn(tmp_path: Path
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
-    assert all(value is None or (len(value) == 80 and len(set(value)) == 1) for value in seen)
+    assert all(value is None or (len(value) == 96 and len(set(value)) == 1) for value in seen)
     assert len(seen) > 2
     assert all(memory.recall(key(number)) for number in range(3))
 

@@ -174,7 +174,7 @@ class FakeSharedMemory(dict[bytes, bytes]):
 
     def remember(self, key: bytes, value: bytes) -> bool:
         assert len(key) == 16
-        assert len(value) <= 80
+        assert len(value) <= 96
         is_new = key not in self
         self[key] = value
         return is_new

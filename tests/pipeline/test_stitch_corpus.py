@@ -1,0 +1,82 @@
+"""How often a call is put into a trace that is not its own, on generated traffic; and how often one begins a trace
+that need not.
+"""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from proxy.adapters.shared_memory import open_shared_memory
+from proxy.domain.endpoints import Dialect, classify
+from proxy.domain.errors import Status
+from proxy.domain.exchange import Attempt, Exchange, Fate
+from proxy.domain.identity import IdentityPolicy, identify
+from proxy.domain.request_facts import PromptHashing, read_facts
+from proxy.domain.routing import Target
+from proxy.pipeline.ports import SharedMemory
+from proxy.pipeline.stitch import remember, stitch
+from proxy.providers.codecs import decoder_for
+from tests.harness.conversations import Json, Sent, Tally, play
+from tests.pipeline.fakes import OPENAI, SECRET, FakeSharedMemory, request, snapshot, world
+
+MOST_WRONG = 0.001
+"""Of the joined calls."""
+HASHING = PromptHashing(mode="hmac-sha256", secret=SECRET)
+TARGET = Target(provider=OPENAI)
+
+
+class Proxy:
+    """What of the pipeline has to do with traces, without the rest."""
+
+    def __init__(self, shared: SharedMemory) -> None:
+        self._services = world().services
+        self._services.shared = shared
+        self._snapshot = snapshot()
+
+    def serve(self, sent: Sent, reply: Json | None) -> tuple[str, str]:
+        headers = [("Authorization", f"Bearer {sent.credential}")]
+        headers += [("X-PostHog-Distinct-Id", sent.user)] if sent.user else []
+        headers += [("x-stainless-retry-count", str(sent.retries))] if sent.retries else []
+        raw = request(sent.body, target=sent.path, headers=headers)
+        endpoint = classify("POST", sent.path, Dialect.OPENAI)
+        facts = read_facts(orjson.dumps(sent.body), endpoint, HASHING)
+        exchange = Exchange(exchange_id=raw.exchange_id, received_unix_us=0, received_ns=0, endpoint=endpoint)
+        exchange.call = facts.call
+        exchange.caller = identify(
+            headers, facts.call, None, IdentityPolicy(secret=SECRET),
+            new_trace_id=raw.exchange_id, new_request_id="r", prompt_hash=None,
+        )  # fmt: skip
+        assert facts.conversation is not None
+        stitch(facts.conversation, exchange, raw, None, self._snapshot, self._services)
+        exchange.attempts.append(_attempt(endpoint.api, reply))
+        exchange.fate = Fate(status=Status.SUCCESS if reply else Status.ERROR)
+        remember(exchange, self._services)
+        return exchange.caller.trace_id, exchange.caller.trace_source
+
+
+def _attempt(api: str, reply: Json | None) -> Attempt:
+    decoder = decoder_for(api, "application/json", 200 if reply else 500)
+    decoder.feed(orjson.dumps(reply or {"error": {"message": "overloaded"}}), 0)
+    return Attempt(ordinal=0, target=TARGET, started_ns=0, http_status=200 if reply else 500, reading=decoder.finish())
+
+
+def played(shared: SharedMemory, seed: int, conversations: int = 500) -> Tally:
+    return play(seed, conversations, Proxy(shared).serve)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nearly_no_call_is_put_into_another_conversation(seed: int) -> None:
+    tally = played(FakeSharedMemory(), seed)
+    assert tally.joined > 1_000
+    assert tally.wrong <= MOST_WRONG * tally.joined
+    assert tally.missed < 0.2 * tally.calls
+    assert {"response", "tool_call", "prefix", "retry", "new"} <= tally.sources.keys()
+
+
+def test_a_memory_that_forgets_joins_fewer_and_not_the_wrong_ones(tmp_path: Path) -> None:
+    shared = open_shared_memory(tmp_path, buckets=96)
+    tally = played(shared, 3)
+    shared.close()
+    assert tally.joined > 500
+    assert tally.wrong <= MOST_WRONG * tally.joined
