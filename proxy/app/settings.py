@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from proxy.adapters.content.handover import KeepingSettings
 from proxy.adapters.journal import JournalSettings
 from proxy.adapters.posthog_sink import PostHogSettings
 from proxy.config import Configuration
@@ -78,6 +79,7 @@ def snapshot_of(configuration: Configuration, secret: bytes, address: str) -> Sn
         digest=configuration.digest,
         has_keys=bool(configuration.keys),
         outcomes=analytics.outcomes,
+        capture=configuration.capture if configuration.capture.is_wanted else None,
     )
 
 
@@ -88,6 +90,17 @@ def posthog_settings(configuration: Configuration) -> PostHogSettings | None:
         return None
     return PostHogSettings(
         host=destination.host, api_key=destination.api_key, capture=destination.capture, gzip=destination.gzip
+    )
+
+
+def keeping_settings(configuration: Configuration, settings: Settings) -> KeepingSettings:
+    """Each worker has its share of the store of content."""
+    policy = configuration.capture
+    return KeepingSettings(
+        directory=settings.data_dir,
+        worker=settings.worker,
+        policy=policy,
+        max_bytes=policy.store_max_bytes // settings.worker_count,
     )
 
 

@@ -15,6 +15,8 @@ from aiohttp import web
 from proxy import __version__
 from proxy.adapters.call_finder import CallFinder
 from proxy.adapters.clock import SystemClock
+from proxy.adapters.content.files import content_files
+from proxy.adapters.content.handover import ContentHandover
 from proxy.adapters.decompress import StreamDecompressor, decode_copy
 from proxy.adapters.estimator import AnswersOnLoop, CountingProcess, Estimator
 from proxy.adapters.journal import JournalStats, SqliteJournal
@@ -29,7 +31,7 @@ from proxy.adapters.shared_memory import open_shared_memory
 from proxy.adapters.telemetry import TelemetrySwitch
 from proxy.adapters.upstream import AiohttpUpstream, NativeUpstream
 from proxy.app.flags import FlagSwitch
-from proxy.app.settings import Settings, journal_settings, listen, posthog_settings, snapshot_of
+from proxy.app.settings import Settings, journal_settings, keeping_settings, listen, posthog_settings, snapshot_of
 from proxy.app.stores import records_of_trace, stats_of_others
 from proxy.config import Changes, Configuration, Refused
 from proxy.domain import events
@@ -99,6 +101,10 @@ class App:
             await self._flags.take_up(self._configuration)
             self._large_bodies = LargeBodies()
             leaving.push_async_callback(self._large_bodies.close)
+            self._content = ContentHandover(keeping_settings(self._configuration, self._settings))
+            if self._settings.worker == 0 and content_files(self._settings.data_dir):
+                self._content.begin()
+            leaving.push_async_callback(asyncio.to_thread, self._content.close, DELIVERY_S)
             self._later = Later(asyncio.get_running_loop())
             leaving.callback(self._later.finish)
             self._counting = CountingProcess()
@@ -185,6 +191,7 @@ class App:
             side_decompressor=lambda encoding: StreamDecompressor(encoding, SIDE_COPY_LIMIT_BYTES),
             observe=self._observer(),
             flags=self._flags.service,
+            content=self._content,
         )
         self._edge = Edge(self._services, self._outcome_services(), self._operations())
         self._server = HardenedServer(self._edge)
@@ -283,6 +290,7 @@ class App:
         self._services.upstream = self._upstream()
         self._services.flags = self._flags.service
         self._journal.keep_within(journal_settings(configuration, self._settings))
+        self._content.take_up(keeping_settings(configuration, self._settings))
         if self._sink is not None and (settings := posthog_settings(configuration)) is not None:
             self._sink.take_up(settings)
         self._metrics.configuration.runs(configuration.digest, is_reload=True)

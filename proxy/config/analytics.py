@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from proxy.config.addresses import posthog_address
+from proxy.config.capture import CaptureSection
 from proxy.config.document import Document
 from proxy.config.fields import Bytes, EnvName, Matching, Name, Section
 from proxy.config.outcomes import OutcomesSection, compile_outcomes
@@ -80,13 +81,6 @@ class FingerprintSection(Section):
     """A call that names no version gets one that is made of its prompt's hash, such as fp_3f0a9c2b7d41."""
     ignore_numbers: bool = False
     """Numbers make no difference, where prompts fill in counts and amounts. Dates, times and ids never do."""
-
-
-class CaptureSection(Section):
-    """Content of calls in events."""
-
-    content: Literal["none", "tools", "full"] = "none"
-    """This release takes `none` alone: no prompt and no answer leaves."""
 
 
 class PosthogSection(Section):
@@ -164,7 +158,7 @@ class AnalyticsFile(Section):
     trace_url: TraceUrl | None = None
     """The page of a trace as people reach it, with `{trace_id}` in it. Default: the page on the bound address."""
     capture: CaptureSection = CaptureSection()
-    """Content of calls in events."""
+    """Content of calls, for the page of a trace."""
     posthog: PosthogSection = PosthogSection()
     """How events are sent."""
     events: EventsSection = EventsSection()
@@ -181,8 +175,6 @@ class AnalyticsFile(Section):
 
 def compile_policy(document: Document, file: AnalyticsFile, env: Mapping[str, str]) -> AnalyticsPolicy:
     """The analytics policy; problems go to the document."""
-    if file.capture.content != "none":
-        document.report(("capture", "content"), "this version captures no content; `none` is the only value it takes")
     for index, name in enumerate(file.properties.allow):
         if name in RESERVED_NAMES:
             document.report(("properties", "allow", index), "this name is taken by a property of the proxy's own")

@@ -11,6 +11,7 @@ from typing import Literal
 
 from proxy.config.analytics import AnalyticsFile, compile_destination, compile_policy
 from proxy.config.base_table import BaseTable, load_base_table
+from proxy.config.capture import compile_capture
 from proxy.config.document import MAX_FILE_BYTES, Document, parse_document
 from proxy.config.prices import PricingFile, compile_rules
 from proxy.config.problems import ConfigError, Problem
@@ -18,8 +19,9 @@ from proxy.config.prompt_book import compile_prompts, referred_files
 from proxy.config.prompt_lock import LOCK, Locked, read_lock, report_changed
 from proxy.config.prompts import PromptsFile
 from proxy.config.routing import RoutingFile
-from proxy.config.routing_table import compile_keys, compile_limits, compile_routing
+from proxy.config.routing_table import capture_rules, compile_keys, compile_limits, compile_routing
 from proxy.config.schema import check_document
+from proxy.domain.capture import CapturePolicy
 from proxy.domain.keys import HashedKey
 from proxy.domain.limits import Limits
 from proxy.domain.policy import AnalyticsPolicy, Destination
@@ -50,6 +52,7 @@ class Configuration:
     prompts: PromptBook
     locked: Locked = field(repr=False)
     """The versions of prompts whose content is recorded."""
+    capture: CapturePolicy
     digest: str
 
     @property
@@ -137,6 +140,7 @@ def compile_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> Config
         prices=_price_book(pricing_doc, pricing, pricing_bytes),
         prompts=compile_prompts(prompts_doc, prompts, dict(list(files.items())[_DOCUMENTS + 1 :])),
         locked=locked,
+        capture=compile_capture(analytics_doc, analytics.capture, routing_doc, *capture_rules(routing), env),
         digest=_digest(files.values()),
     )
     report_changed(prompts_doc, configuration.prompts, locked)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from proxy.config.capture import CaptureRuleSection
 from proxy.config.fields import (
     Address,
     Bytes,
@@ -133,6 +134,8 @@ class ModelSection(Section):
     """Further attempts at the same target."""
     require_prompt_version: Demand | None = None
     """What becomes of calls without a prompt version. Default: as analytics.yaml says."""
+    capture: CaptureRuleSection | None = None
+    """Whether content of these calls is kept."""
 
 
 class DefaultProviderSection(Section):
@@ -165,6 +168,8 @@ class KeySection(Section):
     """The models that the key may ask for, by the caller's names; `*` stands for anything."""
     environment: Name | None = None
     """The environment of calls with this key. Default: that of analytics.yaml."""
+    capture: CaptureRuleSection | None = None
+    """Whether content of calls with this key is kept."""
 
 
 class LimitsSection(Section):

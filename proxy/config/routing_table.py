@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from proxy.config.addresses import base_address, host_of
+from proxy.config.capture import CaptureRuleSection
 from proxy.config.document import Document
 from proxy.config.presets import PRESETS, Preset
 from proxy.config.problems import Path, Problem, shown_variable
@@ -226,6 +227,14 @@ def compile_routing(document: Document, file: RoutingFile, env: Mapping[str, str
         routes=tuple(route for pattern, section in written if (route := compiler.route(pattern, section))),
         defaults={dialect: compiler.default(dialect, file.default_provider) for dialect in Dialect},
     )
+
+
+def capture_rules(
+    file: RoutingFile,
+) -> tuple[dict[str, CaptureRuleSection | None], dict[str, CaptureRuleSection | None]]:
+    """What routes, in order of precedence, and keys say of keeping content."""
+    patterns = sorted(file.models, key=precedence)
+    return {it: file.models[it].capture for it in patterns}, {key.alias: key.capture for key in file.keys}
 
 
 def compile_keys(document: Document, file: RoutingFile) -> tuple[HashedKey, ...]:

@@ -34,6 +34,12 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable("PROMPTLANE_LOG_LEVEL", "info", "debug, info, warning or error."),
     Variable("PROMPTLANE_ADMIN_TOKEN", "", "Opens `/metrics` to a caller without a proxy key, off loopback."),
+    Variable(
+        "PROMPTLANE_CONTENT_KEY",
+        "",
+        "Encrypts kept content, where `capture:` asks for it: 32 bytes in base64. A new key goes before the old one, "
+        "with a comma between.",
+    ),
     Variable("POSTHOG_API_KEY", "", "The project's key, `phc_…`. Without it, events stay in the outbox."),
     Variable("POSTHOG_HOST", "https://us.i.posthog.com", "Where events go; the app's own address is understood too."),
     Variable(

@@ -15,7 +15,7 @@ died of it.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b, sha1
+from hashlib import sha1
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -41,6 +41,7 @@ from proxy.domain.ids import request_id_of
 from proxy.domain.journal_rows import Closing, JournalEvent, Opening
 from proxy.domain.outcome_properties import RESERVED_NAMES
 from proxy.domain.routing import Target
+from proxy.domain.sampling import is_sampled
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMESPACE = UUID("5d1a3c66-2f0e-5b7e-9d0c-7f1f2f6f0b11")
@@ -66,10 +67,7 @@ class EventPolicy:
 
     def samples(self, trace_id: str) -> bool:
         """Whole traces are kept or left, the same ones in every process."""
-        if self.sample >= 1.0:
-            return True
-        digest = blake2b(trace_id.encode(), digest_size=8).digest()
-        return int.from_bytes(digest) < self.sample * 2**64
+        return is_sampled(trace_id, self.sample)
 
 
 def event_uuid(exchange_id: str, name: str, ordinal: int = 0) -> str:

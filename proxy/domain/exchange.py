@@ -8,6 +8,7 @@ microseconds since 1970 UTC.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from proxy.domain.capture import Tap
 from proxy.domain.chat import ModelCall
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import ErrorType, FailedPhase, Status
@@ -75,6 +76,8 @@ class Exchange:
     """What was rolled out to this call, one for each flag that was asked."""
     assignment: Assignment | None = None
     """The version of a managed prompt that runs; `caller` and `call` are restated then, to say what ran."""
+    tap: Tap | None = field(default=None, repr=False)
+    """Holds content back for keeping; None where none is kept."""
     attempts: list[Attempt] = field(default_factory=list)
     committed_ns: int | None = None
     ended_ns: int | None = None

@@ -14,6 +14,7 @@ from proxy.domain.prompt_versions import with_version
 from proxy.domain.routing import Plan, plan
 from proxy.pipeline.admit import admit
 from proxy.pipeline.call import Call
+from proxy.pipeline.capture import tap_for
 from proxy.pipeline.client_body import WholeBody
 from proxy.pipeline.prompts import roll_out
 from proxy.pipeline.relay import relay
@@ -38,6 +39,8 @@ async def handle(raw: RawRequest, services: Services) -> AsyncIterator[Reply]:
         route = _route(raw, exchange, credentials, snapshot, services)
         if exchange.caller is not None:
             exchange.caller = with_version(exchange.caller, exchange.endpoint, snapshot.versions, route.demand)
+        if snapshot.capture is not None:
+            exchange.tap = tap_for(exchange, raw, snapshot.capture)
         begin(exchange, snapshot, services, route.targets[0])
         call = Call(
             raw=raw, body=body, credentials=credentials, exchange=exchange, snapshot=snapshot, services=services

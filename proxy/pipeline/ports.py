@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from proxy.domain.capture import Captured
 from proxy.domain.estimate import Estimate, TextToCount
 from proxy.domain.identity import Caller
 from proxy.domain.journal_rows import Closing as Closing
@@ -114,6 +115,13 @@ class Estimator(Protocol):
 
         Else `done` is called exactly once, later; `app` sees to it that this is on the event loop.
         """
+
+
+class ContentKeeper(Protocol):
+    """Keeps the content of calls where configuration asks for it: redacted and encrypted, in another process."""
+
+    def keep(self, captured: Captured) -> None:
+        """Take it over. Returns at once, never raises; what cannot be kept is counted."""
 
 
 class Flags(Protocol):

@@ -9,6 +9,7 @@ several pieces at a time, each with its own stamp, since reading ten events in a
 from collections.abc import Sequence
 from typing import Protocol
 
+from proxy.domain.capture import Tap
 from proxy.domain.exchange import Attempt
 from proxy.domain.meter import Decoder
 from proxy.pipeline.patience import Patience
@@ -41,6 +42,7 @@ class Pump:
         *,
         editors: Sequence[Editor] = (),
         side: SideDecompressor | None = None,
+        tap: Tap | None = None,
         keeps_length: bool = True,
     ) -> None:
         self.keeps_length = keeps_length
@@ -51,6 +53,9 @@ class Pump:
         self._patience = patience
         self._editors = editors
         self._side = side
+        self._tap = tap
+        if tap is not None:
+            tap.begin()
         self._write: Sink = _nowhere
         self._unread: list[tuple[bytes, int]] = []
         self._unread_bytes = 0
@@ -116,7 +121,10 @@ class Pump:
         """Feed the decoder with what waits for it."""
         unread, self._unread, self._unread_bytes = self._unread, [], 0
         for chunk, at_ns in unread:
-            self._decoder.feed(chunk if self._side is None else self._side.feed(chunk), at_ns)
+            read = chunk if self._side is None else self._side.feed(chunk)
+            self._decoder.feed(read, at_ns)
+            if self._tap is not None:
+                self._tap.feed(read)
 
     def _end(self) -> None:
         self._ended_ns = self._clock.monotonic_ns()

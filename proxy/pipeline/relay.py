@@ -179,6 +179,7 @@ def _pump_of(reply: UpstreamReply, attempt: Attempt, call: Call, patience: Patie
         call.services.clock,
         patience,
         editors=editors,
+        tap=call.exchange.tap,
         keeps_length=not strips_usage,
         side=None if encoding == "identity" else call.services.side_decompressor(encoding),
     )

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
+from proxy.domain.capture import CapturePolicy
 from proxy.domain.credentials import Keyring
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.events import EventPolicy
@@ -20,6 +21,7 @@ from proxy.domain.request_facts import PromptHashing, RequestFacts
 from proxy.domain.routing import RoutingTable
 from proxy.pipeline.ports import (
     Clock,
+    ContentKeeper,
     Estimator,
     Flags,
     Headers,
@@ -48,6 +50,8 @@ class Snapshot:
     has_keys: bool = False
     """The configuration lists proxy keys."""
     outcomes: OutcomePolicy = field(default_factory=OutcomePolicy)
+    capture: CapturePolicy | None = None
+    """None where no call's content is kept."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,6 +76,8 @@ class Services:
     side_decompressor: Callable[[str], SideDecompressor]
     observe: Callable[[Exchange], None]
     """Called once for each settled exchange, on the event loop; must not raise."""
+    content: ContentKeeper | None = None
+    """None where no call's content is kept."""
     flags: Flags | None = None
     """None where no credentials for PostHog's definitions are given."""
     overrides: Callable[[], Overrides] = lambda: NO_OVERRIDES

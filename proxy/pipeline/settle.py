@@ -21,6 +21,7 @@ from proxy.domain.meter import Reading, StreamEnd
 from proxy.domain.pricing import NOTHING_COUNTED, Cost, CostStatus, is_counted
 from proxy.domain.routing import Target
 from proxy.domain.usage import UsageSource
+from proxy.pipeline.capture import hand_over
 from proxy.pipeline.client_body import WholeBody
 from proxy.pipeline.drift import watch_drift
 from proxy.pipeline.services import Services, Snapshot
@@ -60,6 +61,8 @@ def settle(
             services.observe(exchange)
             return
         begin(exchange, snapshot, services)
+        if exchange.tap is not None:
+            hand_over(exchange, body, services)
         job = _estimate_job(exchange, body)
         if job is None or not services.estimator.submit(
             job, lambda found: _estimated(exchange, found, snapshot, services)

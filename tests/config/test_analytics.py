@@ -54,8 +54,6 @@ def test_events_may_turn_off_the_ai_family_too() -> None:
 @pytest.mark.parametrize(
     ("text", "place", "problem"),
     [
-        ("capture: {content: tools}", "capture.content", "captures no content"),
-        ("capture: {content: full}", "capture.content", "captures no content"),
         ("identity: {mode: hash, salt_env: GONE}", "identity.salt_env", "GONE is not set"),
         ("identity: {mode: sometimes}", "identity.mode", "one of as_given, hash, none"),
         ("properties: {allow: [$set]}", "properties.allow.0", "use a letter"),

@@ -87,6 +87,11 @@ def test_the_files_at_hand_and_the_examples_pass(name: str) -> None:
         assert [error.message for error in VALIDATORS[name].iter_errors(written(raw).value)] == []
 
 
+def test_a_section_that_may_be_absent_may_be_written() -> None:
+    text = b"version: 1\nmodels: {gpt-5: {target: openai, capture: {content: full, sample: 0.5}}}"
+    assert [error.message for error in VALIDATORS["routing"].iter_errors(written(text).value)] == []
+
+
 @each_file
 def test_the_files_at_hand_name_their_schema(name: str) -> None:
     path = ROOT / SHIPPED[name]

@@ -25,7 +25,7 @@ from proxy.adapters.analysis.journals import Mark, Marks, Raw
 
 BATCH_ROWS = 10_000
 """Rows that become a file; fewer stay in memory, and are read anew by each process that looks."""
-SMALL_ROWS = 50_000
+SMALL_ROWS = 2 * BATCH_ROWS
 MANY = 12
 """So many small files become one."""
 
@@ -120,8 +120,8 @@ class Segments:
                 written = [self._write(table, news.rows[table.name], manifest) for table in TABLES]
                 added = tuple(segment for segment in written if segment is not None)
                 manifest = self._save(replace(manifest, marks=news.marks, segments=manifest.segments + added))
-            for table in TABLES:
-                manifest = self._merge(table, manifest)
+                for table in TABLES:
+                    manifest = self._merge(table, manifest)
 
     def _write(self, table: Table, raws: list[Raw], manifest: Manifest) -> Segment | None:
         self._connection.execute(f"TRUNCATE {table.memory}")
@@ -147,10 +147,10 @@ class Segments:
         return Segment(path.name, table.name, found[0], path.stat().st_size)
 
     def _merge(self, table: Table, manifest: Manifest) -> Manifest:
-        small = tuple(it for it in manifest.segments if it.table == table.name and it.rows < SMALL_ROWS)
+        small = [it for it in manifest.segments if it.table == table.name and it.rows < SMALL_ROWS][:MANY]
         if len(small) < MANY:
             return manifest
-        source = self.source(table, replace(manifest, segments=small))
+        source = self.source(table, replace(manifest, segments=tuple(small)))
         assert source is not None
         merged = self._copy(table, source)
         assert merged is not None

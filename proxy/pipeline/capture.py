@@ -1,0 +1,42 @@
+"""Content for keeping: held back while the call runs, handed over when it has ended. References alone, no work."""
+
+from proxy.domain.call_properties import latency_ns
+from proxy.domain.capture import Captured, CapturePolicy, Tap, tap_of
+from proxy.domain.errors import Status
+from proxy.domain.exchange import Exchange
+from proxy.pipeline.client_body import WholeBody
+from proxy.pipeline.services import RawRequest, Services
+
+REQUEST_LIMIT_BYTES = 8 << 20
+"""A longer request is left out: it would have to pass through a pipe."""
+
+
+def tap_for(exchange: Exchange, raw: RawRequest, policy: CapturePolicy) -> Tap | None:
+    """What is to be held of this call; None where nothing is, as for all that is no model call."""
+    caller, call = exchange.caller, exchange.call
+    if caller is None or call is None or not exchange.endpoint.is_model_call:
+        return None
+    return tap_of(policy, raw.headers, model=call.requested_model, key_alias=caller.key_alias, trace_id=caller.trace_id)
+
+
+def hand_over(exchange: Exchange, body: WholeBody | None, services: Services) -> None:
+    """Give what was held to whoever keeps it. The fate must be known; returns at once."""
+    tap, caller, fate = exchange.tap, exchange.caller, exchange.fate
+    if tap is None or services.content is None or caller is None or fate is None:
+        return
+    exchange.tap = None
+    if tap.rule.on_error_only and fate.status is Status.SUCCESS:
+        return
+    has_request = tap.with_request and body is not None and len(body.decoded) <= REQUEST_LIMIT_BYTES
+    services.content.keep(
+        Captured(
+            exchange_id=exchange.exchange_id,
+            trace_id=caller.trace_id,
+            distinct_id=caller.distinct_id,
+            ended_unix_us=exchange.received_unix_us + latency_ns(exchange) // 1_000,
+            level=tap.rule.level,
+            max_bytes=tap.rule.max_bytes,
+            request=body.decoded if has_request and body is not None else None,
+            reply=tap.pieces,
+        )
+    )
