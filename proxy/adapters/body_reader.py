@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import BadRequest
-from proxy.domain.prompt_edit import NoPlaceError, PromptEdit, edited
-from proxy.domain.request_facts import PromptHashing, RequestFacts, read_all_facts
+from proxy.domain.prompt_edit import NoPlaceError, PromptEdit
+from proxy.domain.request_facts import PromptHashing, RequestFacts, all_edited_facts, read_all_facts
 
 
 class Question(NamedTuple):
@@ -41,8 +41,7 @@ def outcome_of(body: bytes, question: Question) -> Outcome:
     try:
         if edit is None:
             return read_all_facts(body, endpoint, hashing)
-        changed = edited(body, endpoint.name, edit)
-        return changed, read_all_facts(changed, endpoint, hashing)
+        return all_edited_facts(body, endpoint, hashing, edit)
     except NoPlaceError as error:
         return error
     except BadRequest as error:

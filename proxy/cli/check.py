@@ -27,7 +27,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Read the configuration as `serve` would. Prints what would run and what to look at again (exit "
         "code 0), or every problem as FILE:LINE:COLUMN: KEY: what to do (exit code 2).",
     )
-    parser.add_argument("--config", metavar="DIR", help="folder of routing.yaml and analytics.yaml (default: config/)")
+    parser.add_argument(
+        "--config", metavar="DIR", help="folder of routing, analytics and prompts.yaml (default: config/)"
+    )
     parser.add_argument("--pricing", metavar="FILE", help="your prices (default: pricing.yaml)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
     parser.set_defaults(run=run)

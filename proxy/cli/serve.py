@@ -44,7 +44,9 @@ log = logging.getLogger(__name__)
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Offer the verb."""
     parser = subparsers.add_parser("serve", help="run the proxy")
-    parser.add_argument("--config", metavar="DIR", help="folder of routing.yaml and analytics.yaml (default: config/)")
+    parser.add_argument(
+        "--config", metavar="DIR", help="folder of routing, analytics and prompts.yaml (default: config/)"
+    )
     parser.add_argument("--pricing", metavar="FILE", help="the operator's prices (default: pricing.yaml)")
     parser.add_argument("--data", metavar="DIR", help="folder of the journal and the secret (default: data/)")
     parser.add_argument("--host", help=f"address to listen on (default: {DEFAULT_HOST})")

@@ -156,7 +156,7 @@ def _prompts(configuration: Configuration) -> Said:
     for prompt, version_id in unlocked(book, locked) if locked else ():
         yield (
             ("prompts", prompt, "versions", version_id),
-            "it is not in prompts.lock yet; run `promptlane prompts lock`",
+            "it is not in prompts.lock; run `promptlane prompts lock`",
         )
     for name, each in book.prompts.items():
         used = {variable for version in each.versions.values() for variable in variables_in(version.text or "")}
@@ -167,11 +167,26 @@ def _prompts(configuration: Configuration) -> Said:
 
 
 def _version(path: Path, version: PromptVersion, configuration: Configuration) -> Said:
-    table, model = configuration.routing, version.model
     if odd := odd_braces(version.text or ""):
         yield (*path, version.role), f"this is text and no variable: {', '.join(odd[:3])}; a variable is {{{{name}}}}"
-    if model and not any(table.defaults.values()) and not any(matches(each.pattern, model) for each in table.routes):
-        yield (*path, "model"), "calls for it are refused: no model of routing.yaml matches, and there is no default"
+    if version.model is not None and not any(
+        matches(each.pattern, version.model) for each in configuration.routing.routes
+    ):
+        yield from _unrouted((*path, "model"), version.model, configuration)
+
+
+def _unrouted(path: Path, model: str, configuration: Configuration) -> Said:
+    """A model that `models` of routing.yaml does not name, so that only a default provider can know it."""
+    defaults = [provider for provider in configuration.routing.defaults.values() if provider is not None]
+    if not defaults:
+        yield path, "calls for it are refused: no model of routing.yaml matches, and there is no default_provider"
+    elif not any(
+        provider.kind == "azure_openai"
+        or provider.label in _TELL_THEIR_COST
+        or configuration.prices.find(provider.label, provider.name, model, date.max)
+        for provider in defaults
+    ):
+        yield path, "routing.yaml names no such model, and no price is known for it; is it spelt so?"
 
 
 def _doubts(configuration: Configuration, today: date) -> Iterator[Problem]:

@@ -26,6 +26,9 @@ class PromptEdit:
 
     mode: Mode
     text: str | None = field(default=None, repr=False)
+    """Rendered; None leaves the instructions as they are."""
+    template: str | None = field(default=None, repr=False)
+    """The same as it is written, for what is told of it."""
     role: Role = "system"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     drop: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import BadRequest
 from proxy.domain.fingerprints import PromptHashMode, prompt_hash
 from proxy.domain.json_members import Member, duplicate_keys, top_level_members
+from proxy.domain.prompt_edit import PromptEdit, edited
 from proxy.domain.prompts import VARIABLES
 
 _OPTIONS = ("stream_options", VARIABLES, "prompt")
@@ -46,9 +47,7 @@ def read_facts(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> Reque
     call = chat.admit(parsed, endpoint)
     return RequestFacts(
         call=call,
-        prompt_hash=prompt_hash(
-            call.instructions, hashing.mode, hashing.secret, ignores_numbers=hashing.ignores_numbers
-        ),
+        prompt_hash=_hashed(call.instructions, hashing),
         conversation=read_conversation(parsed, endpoint.api, hashing.secret),
         options={name: parsed[name] for name in _OPTIONS if name in parsed and _is_option(name, parsed[name])},
     )
@@ -59,9 +58,42 @@ def _is_option(name: str, value: object) -> bool:
     return name != "prompt" or isinstance(value, dict)
 
 
+def _hashed(instructions: str, hashing: PromptHashing) -> str | None:
+    return prompt_hash(instructions, hashing.mode, hashing.secret, ignores_numbers=hashing.ignores_numbers)
+
+
+def edited_facts(
+    body: bytes, endpoint: Endpoint, hashing: PromptHashing, edit: PromptEdit
+) -> tuple[bytes, RequestFacts]:
+    """The body after an edit, and what it says then. Raises NoPlaceError and BadRequest.
+
+    The hash is that of the version's text as it is written: what variables bring differs from call to call.
+    """
+    try:
+        changed = edited(body, endpoint.name, edit)
+    except ValueError:
+        raise _too_many_members() from None
+    facts = read_facts(changed, endpoint, hashing)
+    if edit.text is not None and edit.template is not None and edit.text != edit.template:
+        as_written = facts.call.instructions.replace(edit.text, edit.template, 1)
+        facts = replace(facts, prompt_hash=_hashed(as_written, hashing))
+    return changed, facts
+
+
 def read_all_facts(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> RequestFacts:
-    """The same, with all that another look at the body could be needed for, and without content."""
-    facts = read_facts(body, endpoint, hashing)
+    """As `read_facts`, with all that another look at the body could be needed for, and without content."""
+    return _all_of(body, read_facts(body, endpoint, hashing))
+
+
+def all_edited_facts(
+    body: bytes, endpoint: Endpoint, hashing: PromptHashing, edit: PromptEdit
+) -> tuple[bytes, RequestFacts]:
+    """As `edited_facts`, in the same way."""
+    changed, facts = edited_facts(body, endpoint, hashing, edit)
+    return changed, _all_of(changed, facts)
+
+
+def _all_of(body: bytes, facts: RequestFacts) -> RequestFacts:
     try:
         members = tuple(top_level_members(body))
     except ValueError:

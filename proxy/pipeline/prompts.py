@@ -13,7 +13,7 @@ from proxy.domain.chat import ModelCall
 from proxy.domain.errors import BadRequest
 from proxy.domain.exchange import Exchange
 from proxy.domain.identity import Caller
-from proxy.domain.prompt_edit import NoPlaceError, PromptEdit, edited, takes_instructions
+from proxy.domain.prompt_edit import NoPlaceError, PromptEdit, takes_instructions
 from proxy.domain.prompts import (
     VARIABLES,
     Assignment,
@@ -23,7 +23,7 @@ from proxy.domain.prompts import (
     rendered,
     values_for,
 )
-from proxy.domain.request_facts import RequestFacts, read_facts
+from proxy.domain.request_facts import RequestFacts, edited_facts
 from proxy.pipeline.admit import LARGE_BODY_BYTES, hashing_of
 from proxy.pipeline.call import Body
 from proxy.pipeline.client_body import WholeBody
@@ -124,22 +124,17 @@ async def _rewritten(
     """The body after the edit, read anew. Raises NoPlaceError, and BadRequest where a variable is missing."""
     drop, sent = _own_members(prompt, exchange, body.facts.options)
     values = values_for(prompt, sent)
-    is_label = prompt.mode == "label"
-    edit = PromptEdit(
-        mode=prompt.mode,
-        text=None if is_label or version.text is None else rendered(prompt, version.text, values.values),
-        role=version.role,
-        parameters={} if is_label else version.parameters,
-        drop=drop,
-    )
+    edit = PromptEdit(mode=prompt.mode, drop=drop)
+    if prompt.mode != "label":
+        text = None if version.text is None else rendered(prompt, version.text, values.values)
+        edit = replace(edit, text=text, template=version.text, role=version.role, parameters=version.parameters)
     if edit.text is None and not edit.parameters and not drop:
         return body, values.warnings
     hashing = hashing_of(snapshot)
     if len(body.decoded) > LARGE_BODY_BYTES:
         data, facts = await services.edit_elsewhere(body.decoded, exchange.endpoint, hashing, edit)
     else:
-        data = edited(body.decoded, exchange.endpoint.name, edit)
-        facts = read_facts(data, exchange.endpoint, hashing)
+        data, facts = edited_facts(body.decoded, exchange.endpoint, hashing, edit)
     return WholeBody(raw=data, decoded=data, facts=facts, is_edited=True), values.warnings
 
 

@@ -72,7 +72,7 @@ class Services:
     read_elsewhere: Callable[[bytes, Endpoint, PromptHashing], Awaitable[RequestFacts]]
     """`domain.request_facts.read_all_facts` without holding up the event loop; raises BadRequest."""
     edit_elsewhere: Callable[[bytes, Endpoint, PromptHashing, PromptEdit], Awaitable[tuple[bytes, RequestFacts]]]
-    """`domain.prompt_edit.edited` in the same way, and what is read out of the body then; raises NoPlaceError, too."""
+    """`domain.request_facts.all_edited_facts` in the same way; raises NoPlaceError, too."""
     side_decompressor: Callable[[str], SideDecompressor]
     observe: Callable[[Exchange], None]
     """Called once for each settled exchange, on the event loop; must not raise."""

@@ -154,3 +154,40 @@ def test_slips_of_the_environment(tmp_path: Path) -> None:
         "environment: PROMPTLANE_WORKER: no variable of this name is read; did you mean PROMPTLANE_WORKERS?",
         "environment: PROMPTLANE_X: no variable of this name is read",
     ]
+
+
+VERSIONS = "versions: {pv_1: {model: gpt-4.1-mini, system: a}, pv_2: {model: my-model, system: 'Hi {{#if b}}{{a}}'}}"
+PROMPTS = f"prompts: {{support: {{default: pv_1, variables: {{a: x, b: y}}, {VERSIONS}}}}}"
+
+
+def test_prompts_that_are_not_locked_and_slips_in_them(tmp_path: Path) -> None:
+    assert advice(tmp_path, prompts=PROMPTS) == [
+        "prompts.yaml:2:1: prompts: nothing keeps versions as they are; run `promptlane prompts lock`, "
+        "and commit prompts.lock",
+        "prompts.yaml:2:54: prompts.support.variables.b: no version's text uses it",
+        "prompts.yaml:2:119: prompts.support.versions.pv_2.model: routing.yaml names no such model, "
+        "and no price is known for it; is it spelt so?",
+        "prompts.yaml:2:136: prompts.support.versions.pv_2.system: this is text and no variable: {{#if b}}; "
+        "a variable is {{name}}",
+    ]
+
+
+def test_a_version_that_is_not_among_the_locked_ones_is_told(tmp_path: Path) -> None:
+    (tmp_path / "prompts.lock").write_text(f"support/pv_0 sha256:{'0' * 64}\n")
+    said = advice(tmp_path, routing="models: {my-model: {target: openai}}", prompts=PROMPTS)
+    assert [line.split(": ")[1:] for line in said if "lock" in line] == [
+        ["prompts.support.versions.pv_1", "it is not in prompts.lock; run `promptlane prompts lock`"],
+        ["prompts.support.versions.pv_2", "it is not in prompts.lock; run `promptlane prompts lock`"],
+    ]
+
+
+def test_a_version_s_model_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    routing = "default_provider: {openai: null, anthropic: null, gemini: null}\nmodels: {my-model: {target: openai}}"
+    said = advice(tmp_path, routing=routing, prompts=PROMPTS)
+    assert [line.split(": ")[1:] for line in said if "refused" in line] == [
+        [
+            "prompts.support.versions.pv_1.model",
+            "calls for it are refused",
+            "no model of routing.yaml matches, and there is no default_provider",
+        ]
+    ]

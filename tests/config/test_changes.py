@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config import Changes, Configuration, Places, Refused, load
+from proxy.config.prompt_lock import LOCK, hashes, lock_text
 
 FIRST = "version: 1\nenvironment: first\n"
 SECOND = "version: 1\nenvironment: second\n"
@@ -137,3 +138,48 @@ def test_who_asks_does_not_wait_for_a_second_look(changes: Changes, file: Path) 
     file.write_text(BROKEN)
     assert len(problems(changes.look(is_asked=True))) == 1
     assert len(problems(changes.look(is_asked=True))) == 1, "who asks is told again"
+
+
+PROMPTS = "version: 1\nprompts: {support: {versions: {pv_1: {system: {file: v1.md}}}}}\n"
+
+
+def texts(news: Configuration | Refused | None) -> list[str | None]:
+    assert isinstance(news, Configuration)
+    return [version.text for prompt in news.prompts.prompts.values() for version in prompt.versions.values()]
+
+
+def test_a_text_is_watched_once_prompts_refer_to_it(changes: Changes, file: Path) -> None:
+    text = file.parent / "v1.md"
+    text.write_text("one")
+    (file.parent / "prompts.yaml").write_text(PROMPTS)
+    assert texts(looked(changes)) == ["one"]
+    text.write_text("two, longer")
+    assert texts(looked(changes)) == ["two, longer"]
+    assert [changes.look(), changes.look()] == [None, None]
+
+
+def test_a_text_that_comes_after_its_reference_is_taken_up(changes: Changes, file: Path) -> None:
+    (file.parent / "prompts.yaml").write_text(PROMPTS)
+    assert "no such file" in problems(looked(changes))[0]
+    assert [changes.look(), changes.look()] == [None, None]
+    (file.parent / "v1.md").write_text("one")
+    assert texts(looked(changes)) == ["one"]
+
+
+def test_a_text_that_is_lost_is_a_problem_and_no_empty_prompt(changes: Changes, file: Path) -> None:
+    (file.parent / "v1.md").write_text("one")
+    (file.parent / "prompts.yaml").write_text(PROMPTS)
+    assert texts(looked(changes)) == ["one"]
+    (file.parent / "v1.md").unlink()
+    assert "no such file" in problems(looked(changes))[0]
+
+
+def test_a_lock_that_forbids_what_changed_keeps_what_runs(changes: Changes, file: Path) -> None:
+    (file.parent / "v1.md").write_text("one")
+    (file.parent / "prompts.yaml").write_text(PROMPTS)
+    running = looked(changes)
+    assert isinstance(running, Configuration)
+    (file.parent / LOCK).write_text(lock_text(hashes(running.prompts)))
+    assert texts(looked(changes)) == ["one"]
+    (file.parent / "v1.md").write_text("another")
+    assert "has changed since it was locked" in problems(looked(changes))[0]

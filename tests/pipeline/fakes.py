@@ -18,9 +18,9 @@ from proxy.domain.journal_rows import Closing, Opening, Outcome
 from proxy.domain.limits import Limits
 from proxy.domain.paths import parse_target
 from proxy.domain.price_book import PriceBook
-from proxy.domain.prompt_edit import PromptEdit, edited
+from proxy.domain.prompt_edit import PromptEdit
 from proxy.domain.rates import Price, RateCard, Rates
-from proxy.domain.request_facts import PromptHashing, RequestFacts, read_all_facts
+from proxy.domain.request_facts import PromptHashing, RequestFacts, all_edited_facts, read_all_facts
 from proxy.domain.routing import Provider, Route, RoutingTable, Timeouts
 from proxy.pipeline.handle import handle
 from proxy.pipeline.ports import UpstreamRequest
@@ -267,8 +267,7 @@ async def edited_elsewhere(
     body: bytes, endpoint: Endpoint, hashing: PromptHashing, edit: PromptEdit
 ) -> tuple[bytes, RequestFacts]:
     """Edits a large body right here."""
-    changed = edited(body, endpoint.name, edit)
-    return changed, read_all_facts(changed, endpoint, hashing)
+    return all_edited_facts(body, endpoint, hashing, edit)
 
 
 def world(*replies: ScriptedReply, configured: Snapshot | None = None) -> World:

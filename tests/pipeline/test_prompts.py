@@ -122,6 +122,19 @@ async def test_variables_come_in_the_body_and_stay_here() -> None:
     assert made.journal.end()["analytics_warnings"] == ["prompt_variables:not_allowed"]
 
 
+async def test_values_leave_no_trace_but_in_the_call() -> None:
+    hashes = set()
+    for name in ("CANARY-1", "CANARY-2"):
+        made = world(plain(), configured=configured())
+        body = {"model": "m", "prompt_variables": {"who": name}, "messages": [USER]}
+        await call(made, asked(body, NAMED))
+        hashes.add(made.journal.end()["prompt_hash"])
+        assert b"CANARY" in made.upstream.bodies[0]
+        assert "CANARY" not in repr((made.journal, made.observed))
+        assert "Help" not in repr((made.journal, made.observed))
+    assert len(hashes) == 1
+
+
 async def test_a_missing_variable_is_the_caller_s_fault() -> None:
     made = world(configured=configured(variables={"who": None, "product": "x"}))
     error = await refused(made, asked({"model": "m", "messages": [USER]}, NAMED))
