@@ -13,6 +13,7 @@ from proxy.domain.events import EventPolicy
 from proxy.domain.exchange import Exchange
 from proxy.domain.journal_rows import JournalEvent
 from proxy.domain.keys import HashedKeys
+from proxy.domain.sessions import Seal
 from proxy.pipeline.services import Snapshot
 
 
@@ -27,6 +28,7 @@ class Settings:
     worker: int = 0
     worker_count: int = 1
     admin_token: str | None = field(default=None, repr=False)
+    viewer_token: str | None = field(default=None, repr=False)
     on_exchange: Callable[[Exchange], None] | None = None
     on_events: Callable[[Sequence[JournalEvent]], None] | None = None
     """Called in the journal's thread with events that became durable."""
@@ -34,6 +36,11 @@ class Settings:
     """Called with each configuration that is taken up while running."""
     metrics_dir: Path | None = None
     """Where the workers count together; None with one alone."""
+
+    @property
+    def seal(self) -> Seal:
+        """What signs sessions of the pages, and links to them."""
+        return Seal(self.secret, self.admin_token, self.viewer_token)
 
     @property
     def is_loopback(self) -> bool:

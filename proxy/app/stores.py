@@ -17,12 +17,3 @@ def stats_of_others(data_dir: Path, own: Path | None) -> list[JournalStats]:
             with suppress(Unusable, apsw.Error), JournalReader(path) as reader:
                 found.append(reader.stats())
     return found
-
-
-def records_of_trace(data_dir: Path, trace_id: str) -> list[bytes]:
-    """The records of a trace's ended calls, from all files that can be read now."""
-    found: list[bytes] = []
-    for path in journal_files(data_dir):
-        with suppress(Unusable, apsw.Error), JournalReader(path) as reader:
-            found += [stored.record for stored in reader.by_trace(trace_id)]
-    return found

@@ -6,9 +6,9 @@ deliver what can be delivered → close the journal. Nothing that ended is lost:
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from functools import partial
+from typing import Any
 
 from aiohttp import web
 
@@ -31,16 +31,19 @@ from proxy.adapters.shared_memory import open_shared_memory
 from proxy.adapters.telemetry import TelemetrySwitch
 from proxy.adapters.upstream import AiohttpUpstream, NativeUpstream
 from proxy.app.flags import FlagSwitch
+from proxy.app.pages import ui_of
 from proxy.app.settings import Settings, journal_settings, keeping_settings, listen, posthog_settings, snapshot_of
-from proxy.app.stores import records_of_trace, stats_of_others
+from proxy.app.stores import stats_of_others
 from proxy.config import Changes, Configuration, Refused
 from proxy.domain import events
 from proxy.domain.exchange import Exchange
+from proxy.pages.process import PageProcess
 from proxy.pipeline.outcome import OutcomeServices
 from proxy.pipeline.services import Services
 from proxy.web.edge import Edge
 from proxy.web.ops import Operations
 from proxy.web.server import HardenedServer
+from proxy.web.ui import Ui
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +102,8 @@ class App:
             self._flags = FlagSwitch(self._settings.data_dir, self._settings.worker)
             leaving.push_async_callback(self._flags.stop)
             await self._flags.take_up(self._configuration)
+            self._pages = PageProcess(self._settings.data_dir)
+            leaving.push_async_callback(self._pages.close)
             self._large_bodies = LargeBodies()
             leaving.push_async_callback(self._large_bodies.close)
             self._content = ContentHandover(keeping_settings(self._configuration, self._settings))
@@ -193,7 +198,7 @@ class App:
             flags=self._flags.service,
             content=self._content,
         )
-        self._edge = Edge(self._services, self._outcome_services(), self._operations())
+        self._edge = Edge(self._services, self._outcome_services(), self._operations(), self._ui())
         self._server = HardenedServer(self._edge)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -239,11 +244,17 @@ class App:
             config_digest=lambda: self._snapshot.digest,
             problems=self._problems,
             render_metrics=self._metrics.render,
-            records_of_trace=partial(records_of_trace, self._settings.data_dir),
             keyring=lambda: self._snapshot.keyring,
             admin_token=self._settings.admin_token,
             is_loopback=self._settings.is_loopback,
         )
+
+    def _ui(self) -> Ui:
+        return ui_of(self._settings, self._pages, self._shared, lambda: self._snapshot.keyring, self._about)
+
+    def _about(self) -> Mapping[str, Any]:
+        """What only this process knows of itself, for the page on health."""
+        return {"version": __version__, "config": self._snapshot.digest, "problems": list(self._problems())}
 
     async def _keep_house(self) -> None:
         """Look at the configuration's files, and publish the worker's vital signs, until cancelled."""

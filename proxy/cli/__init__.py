@@ -22,6 +22,7 @@ VERBS = (
     "outbox",
     "calls",
     "top",
+    "login",
     "report",
     "reconcile",
     "prompts",

@@ -14,7 +14,7 @@ import orjson
 import uvloop
 from aiohttp import web
 
-from proxy.app import App, Settings
+from proxy.app import App, Settings, login_link
 from proxy.cli.call_rows import HEADING, call_row
 from proxy.cli.serve import (
     DEFAULT_HOST,
@@ -97,7 +97,7 @@ async def _demo(args: argparse.Namespace, folder: Path) -> int:
             await _show_sample(app, args.calls, stop)
             _show_events(view, is_sent=configuration.destination.api_key is not None)
             if not args.once:
-                _show_what_next(app.address, folder, view.page())
+                _show_what_next(app.address, folder, login_link(app.address, settings.seal))
                 await stop.wait()
         finally:
             await app.stop()
@@ -137,14 +137,14 @@ def _show_events(view: EventView, *, is_sent: bool) -> None:
         print(f"\nOne of these events. No prompt and no output is in any:\n\n{example}", flush=True)
 
 
-def _show_what_next(address: str, folder: Path, page: str | None) -> None:
+def _show_what_next(address: str, folder: Path, dashboards: str) -> None:
     command = sys.argv[0] if Path(sys.argv[0]).name == "promptlane" else "promptlane"
     where = "" if address.endswith(f":{DEFAULT_PORT}") else f" --url {address}"
     print("\nServing on; each call shows here as it ends. Ctrl-C ends it. Meanwhile:\n")
     print(f"  {command} top{where}")
     print(f"  {command} calls tail --data {folder}")
-    if page:
-        print(f"  a trace as a page: {page}")
+    print(f"  {command} login{where} --data {folder}")
+    print(f"\nDashboards, by a link that opens once, within an hour; `login` prints another one:\n  {dashboards}")
     print(f"\n{HEADING}", flush=True)
 
 

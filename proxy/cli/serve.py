@@ -17,7 +17,7 @@ import uvloop
 
 from proxy.adapters import logs
 from proxy.adapters.metric_files import room_bytes
-from proxy.app import App, Settings
+from proxy.app import App, Settings, login_link
 from proxy.cli.workers import KeptConfiguration, Supervisor, remove_shared_folder, shared_folder
 from proxy.config import (
     Changes,
@@ -213,6 +213,7 @@ def _settings(
         worker=args.worker_number or 0,
         worker_count=chosen_number(args.workers, env, "PROMPTLANE_WORKERS", 1, WORKERS),
         admin_token=env.get("PROMPTLANE_ADMIN_TOKEN") or None,
+        viewer_token=env.get("PROMPTLANE_VIEWER_TOKEN") or None,
         on_configuration=kept.keep if kept is not None else None,
         metrics_dir=args.runtime_dir,
     )
@@ -224,6 +225,8 @@ def _greet(app: App, configuration: Configuration, settings: Settings) -> None:
         for line in greeting(configuration):
             print(line)
         print(f"point an app at it: export OPENAI_BASE_URL={app.address}/v1")
+        if settings.is_loopback:
+            print(f"dashboards, once within an hour: {login_link(app.address, settings.seal)}")
     print(f"listening on {app.address}", flush=True)
 
 

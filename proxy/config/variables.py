@@ -33,7 +33,10 @@ VARIABLES: tuple[Variable, ...] = (
         "than one replica, or where the folder does not last.",
     ),
     Variable("PROMPTLANE_LOG_LEVEL", "info", "debug, info, warning or error."),
-    Variable("PROMPTLANE_ADMIN_TOKEN", "", "Opens `/metrics` to a caller without a proxy key, off loopback."),
+    Variable(
+        "PROMPTLANE_ADMIN_TOKEN", "", "Opens the pages at `/ui`, and `/metrics` off loopback without a proxy key."
+    ),
+    Variable("PROMPTLANE_VIEWER_TOKEN", "", "Opens the pages at `/ui` to who may only look."),
     Variable(
         "PROMPTLANE_CONTENT_KEY",
         "",

@@ -47,11 +47,6 @@ class EventView:
         with self._lock:
             return "\n".join(_filled(self._example)) if self._example else None
 
-    def page(self) -> str | None:
-        """The page of its trace."""
-        with self._lock:
-            return self._example["properties"].get("trace_url") if self._example else None
-
 
 def _filled(event: Mapping[str, Any]) -> Iterator[str]:
     """JSON with as many properties on a line as fit."""

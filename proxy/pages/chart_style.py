@@ -44,6 +44,7 @@ def fixed(name: str) -> str:
 def config(colour: Colour) -> dict[str, Any]:
     """Vega-Lite's `config` for all charts."""
     axis = {
+        "aria": False,
         "domain": False,
         "ticks": False,
         "gridColor": colour("line"),
@@ -61,6 +62,7 @@ def config(colour: Colour) -> dict[str, Any]:
         "axis": axis,
         "axisX": {"grid": False},
         "legend": {
+            "aria": False,
             "orient": "top",
             "direction": "horizontal",
             "title": None,
@@ -69,7 +71,7 @@ def config(colour: Colour) -> dict[str, Any]:
             "symbolType": "circle",
             "symbolSize": 60,
             "labelLimit": 220,
-            "columns": 4,
+            "columnPadding": 28,
         },
         "title": {
             "color": colour("ink"),

@@ -40,8 +40,10 @@ def link_to(path: str) -> str:
 def svg(spec: Spec) -> str:
     """An `<svg>` element to stand in a page, in colours that the page's CSS may set; no style, no script.
 
-    Raises ValueError for a specification that cannot be drawn.
+    Raises ValueError for a specification that cannot be drawn, or has a link that is not of `link_to`.
     """
+    if any(not str(row.get("href", _HERE)).startswith(_HERE) for row in spec.get("data", {}).get("values", ())):
+        raise ValueError("a chart has a link that leads elsewhere")  # the engine would fail, and with the next one too
     drawn: str = vl_convert.vegalite_to_svg(dict(spec), config=config(themed), allowed_base_urls=[])
     return _for_a_page(drawn)
 

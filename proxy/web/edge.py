@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -12,7 +11,7 @@ from proxy.domain.errors import BadRequest, ProxyError
 from proxy.domain.paths import RequestTarget, check_host, parse_target
 from proxy.pipeline.outcome import OutcomeServices
 from proxy.pipeline.services import Services
-from proxy.web import ops, outcomes
+from proxy.web import ops, outcomes, ui
 from proxy.web.errors import MethodRefused, error_response
 from proxy.web.gateway import not_found, relay_call
 from proxy.web.server import HEADER_BLOCK_BYTES, HeadersTooLarge
@@ -23,9 +22,8 @@ OPERATIONS: dict[str, Callable[[web.BaseRequest, ops.Operations], Awaitable[web.
     "/metrics": ops.metrics,
     "/version": ops.version,
 }
-"""GET and HEAD, as are pages of traces. All below /v1/ and /v1beta/ goes to `gateway`, below /analytics/v1/ to
-`outcomes`; the rest is 404."""
-TRACE_PAGES = "/ui/traces/"
+"""GET and HEAD. All below /v1/ and /v1beta/ goes to `gateway`, below /analytics/v1/ to `outcomes`, below /ui to `ui`;
+the rest is 404."""
 T = TypeVar("T")
 
 
@@ -41,10 +39,13 @@ class UpgradeRefused(BadRequest):
 class Edge:
     """The one request handler of the server."""
 
-    def __init__(self, services: Services, outcome_services: OutcomeServices, operations: ops.Operations) -> None:
+    def __init__(
+        self, services: Services, outcome_services: OutcomeServices, operations: ops.Operations, pages: ui.Ui
+    ) -> None:
         self._services = services
         self._outcome_services = outcome_services
         self._operations = operations
+        self._ui = pages
         self._running: set[asyncio.Task[Any]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -79,9 +80,8 @@ class Edge:
                 return await self._relay(request, target)
             if target.raw_path.startswith(outcomes.PATH):
                 return await outcomes.take(request, target, self._outcome_services, self._go_on)
-            if target.raw_path.startswith(TRACE_PAGES) and request.method in ("GET", "HEAD"):
-                trace_id = unquote(target.raw_path.removeprefix(TRACE_PAGES))
-                return await ops.trace(request, self._operations, trace_id)
+            if ui.is_ours(target):
+                return await ui.serve(request, target, self._ui)
             operation = OPERATIONS.get(target.raw_path)
             if operation is None:
                 raise not_found(target)

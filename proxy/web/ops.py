@@ -1,4 +1,4 @@
-"""/healthz /readyz /metrics /version, and the page of a trace: for those who look after the proxy."""
+"""/healthz /readyz /metrics /version: for those who look after the proxy."""
 
 import asyncio
 import hmac
@@ -10,10 +10,8 @@ from aiohttp import web
 from proxy.domain.credentials import Keyring, authenticate
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ProxyError, Unauthenticated
-from proxy.domain.identity import VirtualKey
 from proxy.domain.paths import is_local_host
 from proxy.web.errors import error_response
-from proxy.web.trace_page import PAGE_HEADERS, alias_of, render
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +23,6 @@ class Operations:
     problems: Callable[[], Sequence[str]]
     render_metrics: Callable[[], bytes]
     """Reads the disk."""
-    records_of_trace: Callable[[str], Sequence[bytes]]
-    """Records of the calls of a trace that have ended; reads the disk."""
     keyring: Callable[[], Keyring]
     admin_token: str | None
     is_loopback: bool
@@ -60,31 +56,17 @@ async def version(_: web.BaseRequest, ops: Operations) -> web.Response:
     return web.json_response({"version": ops.version, "config": ops.config_digest()})
 
 
-async def trace(request: web.BaseRequest, ops: Operations, trace_id: str) -> web.Response:
-    """What is known of one trace. Off loopback it needs the admin token, or a proxy key, which sees its own calls."""
-    try:
-        key = _authorize(request, ops)
-    except ProxyError as error:
-        return error_response(error, Dialect.OPENAI)
-    records = await asyncio.to_thread(ops.records_of_trace, trace_id)
-    if key is not None:
-        records = [record for record in records if alias_of(record) == key.alias]
-    return web.Response(status=200 if records else 404, body=render(trace_id, records), headers=PAGE_HEADERS)
-
-
-def _authorize(request: web.BaseRequest, ops: Operations) -> VirtualKey | None:
-    """The proxy key that let the request in; None where it is the operator's. Raises Unauthenticated."""
+def _authorize(request: web.BaseRequest, ops: Operations) -> None:
+    """Raises Unauthenticated for who holds neither a proxy key nor the admin token."""
     if ops.is_loopback and is_local_host(request.headers.get("Host", "")):
-        return None
+        return
     token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
     if ops.admin_token and hmac.compare_digest(_raw(token), _raw(ops.admin_token)):
-        return None
-    key = authenticate(tuple(request.headers.items()), "", ops.keyring()).key
-    if key is None:
+        return
+    if authenticate(tuple(request.headers.items()), "", ops.keyring()).key is None:
         raise Unauthenticated(
             "Send a proxy key, or the token in PROMPTLANE_ADMIN_TOKEN, as a bearer token.", code="token_required"
         )
-    return key
 
 
 def _raw(token: str) -> bytes:

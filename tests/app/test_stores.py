@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from proxy.adapters.journal import JournalSettings, SqliteJournal, journal_files
-from proxy.app.stores import records_of_trace, stats_of_others
+from proxy.app.stores import stats_of_others
 from proxy.domain.journal_rows import Closing
 
 
@@ -16,13 +16,6 @@ def keep(folder: Path, worker: int, trace_id: str) -> None:
     assert journal.close_journal(10)
 
 
-def test_a_trace_is_read_from_the_files_of_all_workers(tmp_path: Path) -> None:
-    keep(tmp_path, 0, "t")
-    keep(tmp_path, 1, "t")
-    keep(tmp_path, 2, "another")
-    assert sorted(records_of_trace(tmp_path, "t")) == [b"0", b"1"]
-
-
 def test_one_s_own_file_and_damaged_ones_are_left_out(tmp_path: Path) -> None:
     for worker in range(3):
         keep(tmp_path, worker, "t")
@@ -30,4 +23,3 @@ def test_one_s_own_file_and_damaged_ones_are_left_out(tmp_path: Path) -> None:
     damaged.write_bytes(b"not a journal")
     assert [stats.exchanges for stats in stats_of_others(tmp_path, own)] == [1]
     assert other.name in {path.name for path in journal_files(tmp_path)}
-    assert len(records_of_trace(tmp_path, "t")) == 2

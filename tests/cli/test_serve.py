@@ -215,10 +215,9 @@ async def test_it_greets_serves_and_ends_in_order(tmp_path: Path) -> None:
         assert await served.wait() == 0
     lines = served.stdout.decode().splitlines()
     assert lines[0].startswith("providers: openai (pass-through), ")
-    assert lines[-2:] == [
-        f"point an app at it: export OPENAI_BASE_URL={served.url}/v1",
-        f"listening on {served.url}",
-    ]
+    assert lines[-3] == f"point an app at it: export OPENAI_BASE_URL={served.url}/v1"
+    assert lines[-2].startswith(f"dashboards, once within an hour: {served.url}/ui/login?link=")
+    assert lines[-1] == f"listening on {served.url}"
     assert b'"message":"stopped","pending_events":3' in served.stderr
 
 

@@ -57,12 +57,8 @@ def test_of_a_text_that_fits_no_line_the_beginning_is_shown() -> None:
     assert max(map(len, text.splitlines())) <= COLUMNS
 
 
-def test_the_page_is_that_of_the_example_s_trace() -> None:
-    assert seen(event("llm_request_completed", trace_url="http://here/t")).page() == "http://here/t"
-
-
 def test_where_nothing_completed_there_is_nothing_to_show() -> None:
     view = EventView()
-    assert (view.counts(), view.example(), view.page()) == ("  none yet", None, None)
+    assert (view.counts(), view.example()) == ("  none yet", None)
     view.add([event("llm_request_failed")])
     assert (view.counts(), view.example()) == ("     1 × llm_request_failed", None)

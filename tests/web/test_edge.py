@@ -33,13 +33,15 @@ async def refusal(request: bytes) -> tuple[int, str]:
 )
 async def test_operations_answer_get_and_head(path: str, method: str) -> None:
     reply = await ask(asks(path, b"", ADMIN, method=method), method)
-    assert reply.status == (404 if "trace" in path else 200)
+    assert reply.status == 200
     assert bool(reply.body) is (method == "GET")
 
 
-async def test_an_unknown_trace_is_not_found_and_a_trace_cannot_be_changed() -> None:
-    assert (await ask(asks("/ui/traces/trace_2", b"", ADMIN, method="GET"))).status == 404
-    assert (await ask(asks("/ui/traces/trace%201", b"", ADMIN, method="POST"))).status == 404
+@pytest.mark.parametrize("path", ["/ui", "/ui/traffic", "/ui/traces/trace_2"])
+async def test_pages_are_below_ui_and_cannot_be_changed(path: str) -> None:
+    assert (await ask(asks(path, b"", ADMIN, method="GET"))).body == path.encode()
+    assert await refusal(asks(path, b"", ADMIN, method="POST")) == (405, "method_not_allowed")
+    assert await refusal(asks("/uiX", b"", ADMIN, method="GET")) == (404, "not_found")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics", "/version"])

@@ -17,14 +17,11 @@ KEY = HashedKey(
     digest=bytes.fromhex(key_hash("plk_known", SECRET).partition(":")[2]),
     key=VirtualKey(alias="web-app", allow=("*",)),
 )
-RECORD = b'{"received_unix_us": 0, "properties": {"model": "gpt-4.1-mini", "key_alias": "web-app"}}'
-FOREIGN = b'{"received_unix_us": 0, "properties": {"model": "gpt-4.1-mini", "key_alias": "batch"}}'
 OPERATIONS = Operations(
     version="1.2.3",
     config_digest=lambda: "abc",
     problems=lambda: (),
     render_metrics=lambda: b"promptlane_calls_total 1\n",
-    records_of_trace=lambda trace_id: {"trace_1": [RECORD], "trace_9": [FOREIGN]}.get(trace_id, []),
     keyring=lambda: HashedKeys([KEY], SECRET),
     admin_token="an-admin-token",
     is_loopback=False,
@@ -104,25 +101,3 @@ async def test_metrics_on_loopback_need_no_key(host: str) -> None:
 @pytest.mark.parametrize("host", ["rebound.test", "rebound.test:4000", "127.0.0.1.rebound.test", "[::1].test"])
 async def test_a_page_that_rebinds_its_name_to_loopback_reads_no_metrics(host: str) -> None:
     assert (await ops.metrics(request(Host=host), replace(OPERATIONS, is_loopback=True))).status == 401
-
-
-async def test_a_trace_is_a_page_and_an_unknown_one_is_not_found() -> None:
-    local = replace(OPERATIONS, is_loopback=True)
-    known = await ops.trace(request(Host="localhost"), local, "trace_1")
-    unknown = await ops.trace(request(Host="localhost"), local, "trace_2")
-    assert (known.status, unknown.status) == (200, 404)
-    assert isinstance(known.body, bytes)
-    assert b"gpt-4.1-mini" in known.body
-    assert known.headers["Content-Security-Policy"].startswith("default-src 'none'")
-
-
-async def test_a_trace_is_hidden_from_who_holds_no_key() -> None:
-    hidden = await ops.trace(request(), OPERATIONS, "trace_1")
-    shown = await ops.trace(request(Authorization="Bearer plk_known"), OPERATIONS, "trace_1")
-    assert (hidden.status, shown.status) == (401, 200)
-
-
-async def test_a_key_sees_its_own_calls_and_the_operator_all() -> None:
-    foreign = await ops.trace(request(Authorization="Bearer plk_known"), OPERATIONS, "trace_9")
-    operator = await ops.trace(request(Authorization="Bearer an-admin-token"), OPERATIONS, "trace_9")
-    assert (foreign.status, operator.status) == (404, 200)

@@ -20,6 +20,7 @@ PLACES = {
     "calls": "[watching it](operations.md#watching-it)",
     "prompts": "[rollouts](rollouts.md), [prompt versions](prompt-versions.md)",
     "top": "[watching it](operations.md#watching-it)",
+    "login": "[dashboards](operations.md#dashboards)",
     "report": "[what changed](operations.md#what-changed)",
     "reconcile": "[what changed](operations.md#what-changed)",
     "dashboards": "[dashboards in PostHog](dashboards.md)",

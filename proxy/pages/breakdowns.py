@@ -1,0 +1,115 @@
+"""The numbers of calls: as a whole, by a property, over time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from proxy.pages.filters import DIMENSIONS, NONE, Filters
+from proxy.pages.specs import OTHER
+
+Row = dict[str, Any]
+
+MEASURES = {
+    "calls": "count(*)",
+    "failed": "count(*) FILTER (WHERE status NOT IN ('success', 'cancelled'))",
+    "cancelled": "count(*) FILTER (WHERE status = 'cancelled')",
+    "latency_ms": "quantile_cont(latency_ms, [0.5, 0.95, 0.99]) FILTER (WHERE status = 'success')",
+    "ttft_ms": "quantile_cont(ttft_ms, [0.5, 0.95, 0.99]) FILTER (WHERE status = 'success')",
+    "overhead_ms": "quantile_cont(proxy_overhead_ms, [0.5, 0.95, 0.99])",
+    "cost_usd": "sum(estimated_cost_usd)",
+    "priced": "count(estimated_cost_usd)",
+    "traces": "count(DISTINCT trace_id)",
+    "tool_calls": "sum(tool_call_count)",
+    "repeats": "sum(coalesce(retry_count, 0))",
+    "extra_attempts": "sum(greatest(coalesce(attempt_count, 1) - 1, 0))",
+}
+"""Name, and how it is counted over `calls`. Percentiles are of calls that went well, so that quick refusals do not
+make a model look fast."""
+
+
+class Analysis(Protocol):
+    """The kept records as tables: `calls`, `attempts`, `outcomes`."""
+
+    def query(self, sql: str, params: dict[str, object]) -> list[Row]:
+        """Rows of a query with named parameters (`$name`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Rows over time: `begin`, `end`, `series` and the measures. `names` begins with the largest."""
+
+    names: Sequence[str]
+    rows: Sequence[Row]
+
+
+def totals(analysis: Analysis, filters: Filters, measures: Sequence[str]) -> Row:
+    """One row with the measures of all calls."""
+    where, parameters = filters.where_calls()
+    return analysis.query(f"SELECT {_selected(measures)} FROM calls WHERE {where}", parameters)[0]  # noqa: S608
+
+
+def groups(
+    analysis: Analysis, filters: Filters, by: str, measures: Sequence[str], *, order: str = "calls", limit: int = 12
+) -> list[Row]:
+    """One row for each value of a dimension, the greatest first: `name` and the measures."""
+    where, parameters = filters.where_calls()
+    return analysis.query(
+        f"SELECT * FROM (SELECT coalesce({DIMENSIONS[by]}, '{NONE}') AS name, {_selected(measures)} FROM calls"  # noqa: S608
+        f" WHERE {where} GROUP BY ALL) ORDER BY {order} DESC NULLS LAST, name LIMIT {limit}",
+        parameters,
+    )
+
+
+def over_time(
+    analysis: Analysis,
+    filters: Filters,
+    measures: Sequence[str],
+    *,
+    by: str | None = None,
+    step: timedelta | None = None,
+    most: int = 7,
+) -> Series:
+    """The measures for each step of time, and for each of the `most` most frequent values of a dimension."""
+    where, parameters = filters.where_calls()
+    step = step or timedelta(seconds=filters.step_s)
+    parameters["step"] = int(step.total_seconds() * 1_000_000)
+    column = DIMENSIONS[by] if by else "'all'"
+    rows = analysis.query(
+        f"WITH kept AS (SELECT *, coalesce({column}, '{NONE}') AS value FROM calls WHERE {where}),"  # noqa: S608
+        f" top AS (SELECT value FROM kept GROUP BY value ORDER BY count(*) DESC, value LIMIT {most})"
+        f" SELECT epoch_us(ended_at) // $step AS place,"
+        f" CASE WHEN value IN (SELECT value FROM top) THEN value ELSE '{OTHER}' END AS series,"
+        f" {_selected(measures)} FROM kept GROUP BY ALL ORDER BY place",
+        parameters,
+    )
+    weights: dict[str, int] = {}
+    for row in rows:
+        row["begin"] = datetime.fromtimestamp(row.pop("place") * step.total_seconds(), UTC)
+        row["end"] = row["begin"] + step
+        weights[row["series"]] = weights.get(row["series"], 0) + row.get("calls", 1)
+    names = sorted(weights, key=lambda name: (name == OTHER, -weights[name], name))
+    return Series(names, rows)
+
+
+def values_of(
+    analysis: Analysis, filters: Filters, dimensions: Sequence[str], limit: int = 200
+) -> dict[str, list[str]]:
+    """What may be chosen: the values that dimensions have in the period, whatever else is chosen."""
+    where, parameters = filters.all.where_calls()
+    columns = ", ".join(
+        f"list_sort(array_agg(DISTINCT {DIMENSIONS[name]}) FILTER (WHERE {DIMENSIONS[name]} IS NOT NULL))[:{limit}]"
+        f" AS {name}"
+        for name in dimensions
+    )
+    row = analysis.query(f"SELECT {columns} FROM calls WHERE {where}", parameters)[0]  # noqa: S608
+    return {name: row[name] or [] for name in dimensions}
+
+
+def _selected(measures: Sequence[str]) -> str:
+    return ", ".join(f"{MEASURES[name]} AS {name}" for name in measures)
+
+
+def ratio(part: float | None, whole: float | None) -> float | None:
+    """None where there is nothing to divide by."""
+    return part / whole if part is not None and whole else None

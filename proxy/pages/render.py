@@ -1,0 +1,56 @@
+"""Templates to bytes. Everything that a template shows is escaped, but for charts, which `charts` has made itself."""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from proxy.pages.filters import Filters
+from proxy.pages.request import Reader
+from proxy.pages.static import path_of
+from proxy.pages.tiles import Tile
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A tile as the template shows it; `download` is the address of its table."""
+
+    tile: Tile
+    download: str
+
+    @cached_property
+    def svg(self) -> Markup:
+        """Drawn when it is asked for."""
+        from proxy.pages.charts import svg
+
+        assert self.tile.spec is not None
+        return Markup(svg(self.tile.spec))  # noqa: S704  made of known elements alone
+
+
+@cache
+def environment() -> Environment:
+    """Made once in a process."""
+    made = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    made.globals |= {"static": path_of, "links": _links}
+    return made
+
+
+def render(template: str, **values: Any) -> bytes:  # noqa: ANN401
+    """One page."""
+    return environment().get_template(template).render(**values).encode()
+
+
+def _links(filters: Filters, reader: Reader) -> list[tuple[str, str, str]]:
+    """(key, title, address) of the pages that the reader may open; filters stay as one goes from one to another."""
+    places = [("traffic", "Traffic"), ("traces", "Traces")]
+    if reader.key_alias is not None:
+        places = places[-1:]
+    return [(key, title, filters.to(f"/ui/{key}")) for key, title in places]

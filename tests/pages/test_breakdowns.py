@@ -1,0 +1,47 @@
+from datetime import timedelta
+
+from proxy.pages.breakdowns import MEASURES, groups, over_time, ratio, totals, values_of
+from proxy.pages.specs import OTHER
+from tests.pages.conftest import EMPTY, NOW, Store
+
+
+def test_parts_come_to_the_whole(store: Store) -> None:
+    whole = totals(store.analysis, store.filters, tuple(MEASURES))
+    by_model = groups(store.analysis, store.filters, "model", ("calls", "failed", "cost_usd"))
+    over = over_time(store.analysis, store.filters, ("calls",), by="model")
+    assert whole["calls"] == sum(row["calls"] for row in by_model) == sum(row["calls"] for row in over.rows)
+    assert whole["failed"] == sum(row["failed"] for row in by_model)
+    assert round(whole["cost_usd"], 9) == round(sum(row["cost_usd"] for row in by_model), 9)
+    assert [row["calls"] for row in by_model] == sorted((row["calls"] for row in by_model), reverse=True)
+
+
+def test_what_is_beyond_the_most_frequent_is_other_and_comes_last(store: Store) -> None:
+    found = over_time(store.analysis, store.filters, ("calls",), by="model", most=2)
+    assert (len(found.names), found.names[-1]) == (3, OTHER)
+
+
+def test_steps_of_time_are_the_same_whenever_one_looks(store: Store) -> None:
+    found = over_time(store.analysis, store.filters, ("calls",), step=timedelta(hours=3))
+    assert {row["begin"].hour % 3 for row in found.rows} == {0}
+    assert all(row["begin"] <= NOW and row["end"] - row["begin"] == timedelta(hours=3) for row in found.rows)
+
+
+def test_percentiles_are_in_order(store: Store) -> None:
+    p50, p95, p99 = totals(store.analysis, store.filters, ("latency_ms",))["latency_ms"]
+    assert 0 < p50 < p95 < p99
+
+
+def test_a_period_without_calls_has_no_percentiles_and_no_groups(store: Store) -> None:
+    assert totals(store.analysis, EMPTY, ("calls", "latency_ms")) == {"calls": 0, "latency_ms": None}
+    assert groups(store.analysis, EMPTY, "model", ("calls",)) == []
+    assert values_of(store.analysis, EMPTY, ("model",)) == {"model": []}
+
+
+def test_values_are_offered_whatever_is_chosen(store: Store) -> None:
+    offered = values_of(store.analysis, store.filters.choosing(model="gpt-4.1"), ("model", "provider"))
+    assert offered["provider"] == ["anthropic", "google", "openai"]
+    assert len(offered["model"]) == 5
+
+
+def test_nothing_is_divided_by_nothing() -> None:
+    assert (ratio(1, 4), ratio(0, 4), ratio(1, 0), ratio(None, 4), ratio(1, None)) == (0.25, 0, None, None, None)

@@ -1,0 +1,92 @@
+"""All pages over one store, as the process makes them."""
+
+import re
+
+import pytest
+
+from proxy.pages.request import CSV, PageReply, PageRequest, Reader
+from proxy.pages.site import Site, utc_now
+from tests.pages.conftest import NOW, Store
+
+ADMIN = Reader(is_admin=True)
+TENANT = Reader(is_admin=False, key_alias="web-app")
+
+
+def page(store: Store, address: str, reader: Reader = ADMIN) -> PageReply:
+    path, _, query = address.partition("?")
+    site = Site(store.folder, store.analysis, lambda: NOW)
+    return site.answer(PageRequest(path=path, query=query, reader=reader, form_token="the-form-token"))
+
+
+def test_the_pages_begin_with_a_dashboard(store: Store) -> None:
+    assert page(store, "/ui").location == page(store, "/ui/").location == "/ui/traffic"
+
+
+@pytest.mark.parametrize(
+    "address", ["/ui/none", "/ui/traffic.pdf", "/ui/traces/unknown", "/ui/trace", "/ui/traffic.csv"]
+)
+def test_what_there_is_not_is_not_found(address: str, store: Store) -> None:
+    assert page(store, address).status == 404
+
+
+def test_one_click_from_a_bar_reaches_its_traces_and_another_one_a_trace(store: Store) -> None:
+    board = page(store, "/ui/traffic?last=24h").body.decode()
+    marks = re.findall(r'<a href="(/ui/traces\?[^"]*)"><path [^>]*aria-label="([\w.-]+): (\d+) failed', board)
+    address, error, count = marks[0]
+    traces = page(store, address.replace("&amp;", "&")).body.decode()
+    links = re.findall(r'<td><a href="(/ui/traces/[^"?]+)">', traces)
+    assert 0 < len(links) <= int(count)
+    assert error in page(store, links[0]).body.decode()
+
+
+def test_every_table_can_be_downloaded(store: Store) -> None:
+    board = page(store, "/ui/traffic").body.decode()
+    downloads = set(re.findall(r'href="(/ui/[^"]*\.csv[^"]*)"', board))
+    assert downloads
+    for address in downloads:
+        found = page(store, address.replace("&amp;", "&"))
+        assert (found.status, found.content_type) == (200, CSV)
+        assert found.body.count(b"\r\n") > 1
+        assert found.file_name is not None
+    assert page(store, "/ui/traces.csv").body.count(b"\r\n") > 100
+
+
+def test_older_traces_follow(store: Store) -> None:
+    first = page(store, "/ui/traces?last=24h").body.decode()
+    (older,) = re.findall(r'href="([^"]*until=[^"]*)"', first)
+    second = page(store, older.replace("&amp;", "&")).body.decode()
+    seen = [set(re.findall(r'<td><a href="(/ui/traces/[^"?]+)">', text)) for text in (first, second)]
+    assert all(seen)
+    assert not seen[0] & seen[1]
+
+
+def test_a_proxy_key_sees_its_own_traces(store: Store) -> None:
+    own = page(store, "/ui/traces?last=7d", TENANT).body.decode()
+    foreign = page(store, "/ui/traces?last=7d&key=batch", TENANT).body.decode()
+    assert re.findall(r'<td><a href="/ui/traces/', own)
+    assert not re.findall(r'<td><a href="/ui/traces/', foreign)
+    assert "batch" not in own
+
+
+def test_who_has_a_session_can_leave_by_a_form_with_its_token(store: Store) -> None:
+    assert b'value="the-form-token"' in page(store, "/ui/traces").body
+    request = PageRequest(path="/ui/traces", query="", reader=ADMIN)
+    assert b"logout" not in Site(store.folder, store.analysis, lambda: NOW).answer(request).body
+
+
+@pytest.mark.parametrize("path", ["/ui/traffic", "/ui/traces", "/ui/none"])
+def test_nothing_is_asked_of_anybody_else(path: str, store: Store) -> None:
+    text = page(store, path).body.decode()
+    assert not re.findall(r'(?:src|href|action)="(?!/|#)', text)
+    assert "style=" not in text
+    assert "<script" not in text
+
+
+def test_an_empty_period_says_so(store: Store) -> None:
+    empty = "from=2020-01-01&to=2020-01-02"
+    assert b"No calls in this period" in page(store, f"/ui/traffic?{empty}").body
+    assert b"No trace in this period" in page(store, f"/ui/traces?{empty}").body
+
+
+def test_the_clock_is_utc() -> None:
+    assert str(utc_now().tzinfo) == "UTC"
