@@ -11,6 +11,8 @@ from typing import Any
 
 from proxy.adapters.posthog_api import PostHogApi, Refused, Unavailable
 from proxy.adapters.posthog_dashboards import Carrier, read_ours
+from proxy.cli.dashboards_render import add_options, render
+from proxy.cli.data_folder import add_data
 from proxy.config.addresses import posthog_address, posthog_app_address
 from proxy.domain.dashboards import DASHBOARDS, Dashboard
 from proxy.domain.dashboards.plan import Change, changes, dashboard_fields, deletions, insight_fields
@@ -50,11 +52,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     delete.add_argument("--yes", action="store_true", help="do it")
     export = verbs.add_parser("export", help="print the dashboards as JSON; asks nobody")
     export.add_argument("--out", metavar="DIR", type=Path, help="write one file for each dashboard instead")
-    for each in (plan, apply_, export):
+    rendering = verbs.add_parser("render", help="draw them from the records in the data folder; asks nobody")
+    add_data(rendering)
+    add_options(rendering)
+    for each in (plan, apply_, export, rendering):
         each.add_argument("--only", metavar="NAME", action="append", default=[], help="this dashboard; may be repeated")
     for each, run in ((plan, _plan), (apply_, _apply), (delete, _delete)):
         each.set_defaults(run=_asking(run))
-    export.set_defaults(run=_export)
+    export.set_defaults(run=_locally(_export))
+    rendering.set_defaults(run=_locally(render))
 
 
 def _asking(run: Run) -> Callable[[argparse.Namespace], int]:
@@ -124,12 +130,20 @@ async def _delete(api: PostHogApi, args: argparse.Namespace, _: Sequence[Dashboa
     return 0
 
 
-def _export(args: argparse.Namespace) -> int:
-    try:
-        dashboards = _wanted(args.only)
-    except Misused as error:
-        print(error, file=sys.stderr)
-        return 2
+def _locally(run: Callable[[argparse.Namespace, tuple[Dashboard, ...]], int]) -> Callable[[argparse.Namespace], int]:
+    """For verbs that ask nobody."""
+
+    def start(args: argparse.Namespace) -> int:
+        try:
+            return run(args, _wanted(args.only))
+        except Misused as error:
+            print(error, file=sys.stderr)
+            return 2
+
+    return start
+
+
+def _export(args: argparse.Namespace, dashboards: tuple[Dashboard, ...]) -> int:
     documents = {dashboard.slug: _exported(dashboard) for dashboard in dashboards}
     if args.out is None:
         print(json.dumps(list(documents.values()), indent=2))

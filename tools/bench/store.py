@@ -19,12 +19,20 @@ import orjson
 from proxy.adapters.analysis import open_analysis
 from proxy.adapters.journal import schema
 from proxy.domain.event_properties import COMPLETED, FAILED, length_bucket
-from proxy.domain.outcome_properties import OUTPUT_RATED, TASK_COMPLETED
+from proxy.domain.outcome_properties import AGENT_STEP, OUTPUT_EVALUATED, OUTPUT_RATED, TASK_COMPLETED
 
 MODELS = (("gpt-4.1-mini", "openai", 0.4), ("gpt-4.1", "openai", 2.0), ("claude-sonnet-4-5", "anthropic", 3.0))
 """Model, provider, USD per million input tokens."""
 VERSIONS = ("pv_2026_05_21_001", "pv_2026_06_04_003", "pv_2026_07_01_002")
 ERRORS = ("provider_rate_limit", "timeout_idle", "provider_server_error", "provider_bad_request")
+VARIANTS = ("control", "control", "treatment")
+KINDS = ("answer", "answer_with_citation", "refusal", "tool_call")
+STEPS, TOOLS = ("plan", "search", "answer"), ("search_docs", "get_order", "send_mail")
+_CONTEXT = (
+    "prompt_name", "prompt_version_id", "model", "provider", "environment", "agent_config_id", "agent_step_name",
+    "trace_url", "posthog_flag", "posthog_flag_variant", "posthog_flag_source", "$feature/support-answer", "task_type",
+    "document_type",
+)  # fmt: skip
 SPAN_DAYS = 30
 _BATCH = 10_000
 
@@ -104,10 +112,16 @@ def _record(number: int, at_us: int, rng: Random) -> dict[str, Any]:
         "environment": rng.choice(("production", "staging")),
         "key_alias": rng.choice(("web", "worker", "mobile")),
         "proxy_version": "0.1.0",
+        "trace_url": f"http://127.0.0.1:4000/ui/traces/{trace_id}",
         "prompt_name": "support_answer",
-        "prompt_version_id": VERSIONS[number // 3 % len(VERSIONS)],
+        "prompt_version_id": VERSIONS[number // 9 % len(VERSIONS)],
         "prompt_version_source": "header",
-        "$feature/support-answer": "treatment" if number % 2 else "control",
+        "posthog_flag": "support-answer",
+        "posthog_flag_variant": VARIANTS[number // 9 % len(VERSIONS)],
+        "posthog_flag_source": "assigned",
+        "$feature/support-answer": VARIANTS[number // 9 % len(VERSIONS)],
+        "task_type": ("support_reply", "summary")[number // 6 % 2],
+        "document_type": ("invoice", "contract", "letter")[number // 12 % 3],
         "requested_model": model,
         "endpoint": "chat",
         "dialect": "openai",
@@ -133,6 +147,15 @@ def _record(number: int, at_us: int, rng: Random) -> dict[str, Any]:
     }
     if is_error:
         properties["error_type"] = rng.choice(ERRORS)
+    else:
+        properties["output_category"] = rng.choices(KINDS, (70, 18, 4, 8))[0]
+        properties["output_length_bucket"] = length_bucket(tokens // 4)
+    if number // 3 % 2:
+        properties |= {
+            "agent_config_id": f"triage_v{1 + number // 12 % 2}",
+            "agent_step_name": STEPS[number % 3],
+            "retry_count": number % 7 // 6,
+        }
     copied = ("provider", "model", "target", "attempt", "latency_ms", "input_tokens", "output_tokens")
     attempt = {name: properties[name] for name in copied}
     return {
@@ -150,13 +173,52 @@ def _record(number: int, at_us: int, rng: Random) -> dict[str, Any]:
 
 
 def _outcomes(record: dict[str, Any], rng: Random) -> Iterator[tuple[str, str, str, str, int, bytes]]:
+    """A task that ended or a bad rating, and for agents a tool's result; what is told depends on version, model and
+    length as a reader of the pictures may find out.
+    """
+    call = record["properties"]
+    shared = {name: call[name] for name in _CONTEXT if name in call}
+    if rng.random() < 0.8:
+        is_new = call["prompt_version_id"] == VERSIONS[-1]
+        is_done = rng.random() < (0.78 if is_new else 0.66) - min(0.2, call["latency_ms"] / 40_000)
+        told: dict[str, Any] = {
+            "task_completed": is_done,
+            "escalated_to_human": rng.random() < (0.16 if call["model"] == "gpt-4.1-mini" else 0.08),
+            "edited_output": rng.random() < min(0.6, 0.1 + call["input_tokens"] / 12_000),
+            "accepted_output": is_done and rng.random() < 0.9,
+            "estimated_cost_usd": call["estimated_cost_usd"] * 3,
+            "duration_ms": call["latency_ms"] * 20,
+            "retry_count": int(rng.random() < 0.2),
+        }
+        yield _outcome(record, TASK_COMPLETED, shared | told, rng)
+    else:
+        yield _outcome(record, OUTPUT_RATED, shared | {"user_feedback": rng.choice(("negative", "positive"))}, rng)
+    yield _outcome(
+        record,
+        OUTPUT_EVALUATED,
+        shared
+        | {"eval_name": "grounded", "eval_passed": rng.random() < 0.9, "eval_score": round(rng.betavariate(8, 2), 3)},
+        rng,
+    )
+    if "agent_config_id" in call:
+        is_bad = rng.random() < 0.07
+        step = {
+            "tool_name": rng.choice(TOOLS),
+            "step_status": "error" if is_bad else "success",
+            "duration_ms": round(rng.lognormvariate(6, 0.8), 1),
+            "retry_count": int(is_bad),
+        }
+        yield _outcome(record, AGENT_STEP, shared | step, rng)
+
+
+def _outcome(
+    record: dict[str, Any], name: str, told: dict[str, Any], rng: Random
+) -> tuple[str, str, str, str, int, bytes]:
     at_us = record["ended_unix_us"] + 60_000_000
-    told = {"task_completed": rng.random() < 0.7} if rng.random() < 0.8 else {"user_feedback": "negative"}
-    name = TASK_COMPLETED if "task_completed" in told else OUTPUT_RATED
     uuid = _uuid7(at_us, rng)
     properties = {"exchange_id": record["exchange_id"], "trace_id": record["trace_id"], **told}
     body = {"event": name, "uuid": uuid, "distinct_id": record["distinct_id"], "properties": properties}
-    yield uuid, record["exchange_id"], record["trace_id"], name, at_us, orjson.dumps(body)
+    return uuid, record["exchange_id"], record["trace_id"], name, at_us, orjson.dumps(body)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

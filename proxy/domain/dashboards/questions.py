@@ -57,7 +57,7 @@ QUESTIONS = Dashboard(
             query=table(f"""
                 SELECT trouble, count() AS users, countIf(gone) AS gone, {percent("gone")} AS gone_percent
                 FROM (
-                    SELECT t.person AS person, t.trouble AS trouble, max(l.last) < t.at + INTERVAL 10 MINUTE AS gone
+                    SELECT t.person AS who, t.trouble AS trouble, max(l.last) < t.at + INTERVAL 10 MINUTE AS gone
                     FROM (
                         SELECT distinct_id AS person, max(timestamp) AS at, multiIf(
                             event = '{OUTPUT_RATED}', 'bad rating', event = '{AGENT_STEP}', 'failed tool',
@@ -74,7 +74,7 @@ QUESTIONS = Dashboard(
                         SELECT distinct_id AS person, max(timestamp) AS last FROM events
                         WHERE event IN ('{COMPLETED}', '{FAILED}') AND {{filters}} GROUP BY person
                     ) AS l ON l.person = t.person
-                    GROUP BY person, trouble, t.at
+                    GROUP BY t.person, t.trouble, t.at
                 ) GROUP BY trouble ORDER BY users DESC
             """),
             width=12,

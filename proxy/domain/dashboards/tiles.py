@@ -5,7 +5,8 @@ published types, and every HogQL to PostHog's parser. Counts are `uniq(uuid)`: P
 twice only some time later.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -169,3 +170,23 @@ def is_true(name: str) -> str:
 def percent(condition: str) -> str:
     """HogQL: of how many rows in a hundred the condition holds."""
     return f"round(100 * countIf({condition}) / count(), 1)"
+
+
+_NAMED_IN_HOGQL = re.compile(r"properties\.`?([$\w/.-]*\w)`?")
+_NAMING_KEYS = frozenset({"math_property", "breakdown", "property"})
+_HOGQL_KEYS = frozenset({"query", "math_hogql"})
+
+
+def properties_of(query: object) -> Iterator[str]:
+    """The names of the properties that a query asks for, some of them more than once."""
+    if isinstance(query, Mapping):
+        for key, value in query.items():
+            if key in _NAMING_KEYS or (key == "key" and query.get("type") == "event"):
+                yield str(value)
+            elif key in _HOGQL_KEYS and isinstance(value, str):
+                yield from _NAMED_IN_HOGQL.findall(value)
+            else:
+                yield from properties_of(value)
+    elif isinstance(query, list | tuple):
+        for value in query:
+            yield from properties_of(value)
