@@ -5,7 +5,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ from proxy.adapters.posthog_api import PostHogApi, Refused, Unavailable
 from proxy.adapters.posthog_dashboards import Carrier, read_ours
 from proxy.cli.dashboards_render import add_options, render
 from proxy.cli.data_folder import add_data
+from proxy.config import ConfigError, find_places, load
 from proxy.config.addresses import posthog_address, posthog_app_address
-from proxy.domain.dashboards import DASHBOARDS, Dashboard
+from proxy.domain.dashboards import DASHBOARDS, Dashboard, experiment_dashboard
 from proxy.domain.dashboards.plan import Change, changes, dashboard_fields, deletions, insight_fields
 
 _DESCRIPTION = """\
-Five dashboards for PostHog: what they hold is defined here and made there. What carries the marker
-[promptlane:…] at the end of its description is ours; nothing else in the project is ever touched.
-Tiles may be moved: where they stand is set only once.
+Five dashboards for PostHog, and one for each experiment of prompts.yaml: what they hold is defined here
+and made there. What carries the marker [promptlane:…] at the end of its description is ours; nothing else
+in the project is ever touched. Tiles may be moved: where they stand is set only once.
 
 Needs POSTHOG_PERSONAL_API_KEY with the scopes dashboard:write and insight:write, POSTHOG_PROJECT_ID,
 and POSTHOG_HOST where the project is not in the US.
@@ -57,6 +58,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_options(rendering)
     for each in (plan, apply_, export, rendering):
         each.add_argument("--only", metavar="NAME", action="append", default=[], help="this dashboard; may be repeated")
+        each.add_argument("--config", metavar="DIR", help="folder of prompts.yaml, whose experiments get one each")
     for each, run in ((plan, _plan), (apply_, _apply), (delete, _delete)):
         each.set_defaults(run=_asking(run))
     export.set_defaults(run=_locally(_export))
@@ -69,8 +71,8 @@ def _asking(run: Run) -> Callable[[argparse.Namespace], int]:
     def start(args: argparse.Namespace) -> int:
         try:
             host, key, project_id = _project(os.environ)
-            dashboards = _wanted(args.only) if "only" in args else ()
-        except Misused as error:
+            dashboards = _wanted(args) if "only" in args else ()
+        except (Misused, ConfigError) as error:
             print(error, file=sys.stderr)
             return 2
 
@@ -135,8 +137,8 @@ def _locally(run: Callable[[argparse.Namespace, tuple[Dashboard, ...]], int]) ->
 
     def start(args: argparse.Namespace) -> int:
         try:
-            return run(args, _wanted(args.only))
-        except Misused as error:
+            return run(args, _wanted(args))
+        except (Misused, ConfigError) as error:
             print(error, file=sys.stderr)
             return 2
 
@@ -160,12 +162,30 @@ def _export(args: argparse.Namespace, dashboards: tuple[Dashboard, ...]) -> int:
     return 0
 
 
-def _wanted(only: Sequence[str]) -> tuple[Dashboard, ...]:
-    """The definitions, or those named by `only`. Raises Misused for another name."""
-    dashboards = {dashboard.slug: dashboard for dashboard in DASHBOARDS}
+def _wanted(args: argparse.Namespace) -> tuple[Dashboard, ...]:
+    """Those that every project gets and one for each experiment, or of them those that are named. Raises Misused,
+    ConfigError.
+    """
+    dashboards = {dashboard.slug: dashboard for dashboard in (*DASHBOARDS, *_of_experiments(args.config))}
+    only: Sequence[str] = args.only
     if unknown := [name for name in only if name not in dashboards]:
         raise Misused(f"there is no dashboard {unknown[0]!r}; there are {', '.join(dashboards)}")
     return tuple(dashboard for slug, dashboard in dashboards.items() if not only or slug in only)
+
+
+def _of_experiments(config_dir: str | None) -> Iterator[Dashboard]:
+    places = find_places(os.environ, config=config_dir)
+    for prompt in load(places.config_dir, places.pricing_file, os.environ).prompts.prompts.values():
+        if prompt.experiment is None or prompt.rollout is None:
+            continue
+        primary = prompt.experiment.primary
+        try:
+            yield experiment_dashboard(prompt.name, prompt.rollout.flag, primary.event, primary.property)
+        except ValueError:
+            raise Misused(
+                f"the experiment of {prompt.name} has no dashboard: its flag, event and property may have letters,"
+                " digits, blanks and ._-$ alone"
+            ) from None
 
 
 def _exported(dashboard: Dashboard) -> dict[str, Any]:

@@ -110,6 +110,40 @@ def test_export_asks_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "cannot write to" in capsys.readouterr().err
 
 
+PROMPTS = """version: 1
+prompts:
+  support_answer:
+    split: {pv_1: 50, pv_2: 50}
+    default: pv_1
+    versions:
+      pv_1: {system: Be kind.}
+      pv_2: {system: Be brief.}
+    experiment: {primary: {event: EVENT, property: resolved, goal: increase}}
+"""
+
+
+def test_an_experiment_has_a_dashboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "prompts.yaml").write_text(PROMPTS.replace("EVENT", "ticket_resolved"))
+    words = ["dashboards", "export", "--config", str(tmp_path)]
+    assert main([*words, "--only", "experiment-support_answer"]) == 0
+    (document,) = json.loads(capsys.readouterr().out)
+    assert document["name"] == "LLM experiment: support_answer"
+    assert "ticket_resolved, by variant" in {insight["name"] for insight in document["insights"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("version: 1\nprompts: {p: {}}", "prompts.yaml:2"),
+        (PROMPTS.replace("EVENT", '"ticket\'s end"'), "the experiment of support_answer has no dashboard"),
+    ],
+)
+def test_prompts_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
+    (tmp_path / "prompts.yaml").write_text(text)
+    assert main(["dashboards", "export", "--config", str(tmp_path)]) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_an_unknown_dashboard_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dashboards", "export", "--only", "nonesuch"]) == 2
     assert "there is no dashboard 'nonesuch'; there are traffic," in capsys.readouterr().err

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def trended(*rows: tuple[datetime, str, float | None]) -> Answer:
     return Answer(kind="trend", columns=("day", "series", "value"), rows=rows)
 
 
-def picture(*tiles: tuple[Tile, Answer]) -> dict[str, object]:
+def picture(*tiles: tuple[Tile, Answer]) -> dict[str, Any]:
     dashboard = Dashboard(slug="d", name="Dash", description="Of it.", tiles=tuple(one for one, _ in tiles))
     return dashboard_picture(dashboard, {one.slug: answer for one, answer in tiles})
 
@@ -49,7 +50,7 @@ def test_every_kind_of_tile_is_drawn() -> None:
 def test_series_beyond_the_colours_are_others() -> None:
     query = trend(CALLS, by=["model"], display="ActionsBar")
     rows = [(DAY, f"m{number}", float(number)) for number in range(10)]
-    (row,) = picture((tile("bars", query), trended(*rows)))["vconcat"]  # type: ignore[misc]
+    (row,) = picture((tile("bars", query), trended(*rows)))["vconcat"]
     values = row["hconcat"][0]["data"]["values"]
     assert {"day": DAY.isoformat(), "series": "others", "value": 3.0} in values
     assert len(values) == 8

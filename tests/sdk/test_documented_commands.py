@@ -111,9 +111,10 @@ async def test_configuration(provider: ScriptedProvider, tmp_path: Path) -> None
 
 async def test_dashboards(provider: ScriptedProvider, tmp_path: Path) -> None:
     async with PostHogProject() as project, Walk(tmp_path, provider.url, project.host) as walk:
+        await begin(walk)
         for block in blocks(ROOT / "docs" / "dashboards.md"):
             await walk.follow(block)
-    assert "made     dashboard traffic" in walk.said
+    assert "pictures/traffic.png" in walk.said
     assert "LLM traffic and reliability" in project.living
 
 

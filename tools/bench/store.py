@@ -97,6 +97,28 @@ def _uuid7(at_us: int, rng: Random) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+def _asked(number: int) -> dict[str, Any]:
+    """What the app says with the call: prompt, flag, task, and for every other trace its agent."""
+    version = number // 9 % len(VERSIONS)
+    agent = {
+        "agent_config_id": f"triage_v{1 + number // 12 % 2}",
+        "agent_step_name": STEPS[number % 3],
+        "retry_count": number % 7 // 6,
+    }
+    return {
+        "prompt_name": "support_answer",
+        "prompt_version_id": VERSIONS[version],
+        "prompt_version_source": "header",
+        "posthog_flag": "support-answer",
+        "posthog_flag_variant": VARIANTS[version],
+        "posthog_flag_source": "assigned",
+        "$feature/support-answer": VARIANTS[version],
+        "task_type": ("support_reply", "summary")[number // 6 % 2],
+        "document_type": ("invoice", "contract", "letter")[number // 12 % 3],
+        **(agent if number // 3 % 2 else {}),
+    }
+
+
 def _record(number: int, at_us: int, rng: Random) -> dict[str, Any]:
     model, provider, usd_per_mtok = rng.choice(MODELS)
     latency_ms = round(rng.lognormvariate(7.2, 0.6), 3)
@@ -113,15 +135,7 @@ def _record(number: int, at_us: int, rng: Random) -> dict[str, Any]:
         "key_alias": rng.choice(("web", "worker", "mobile")),
         "proxy_version": "0.1.0",
         "trace_url": f"http://127.0.0.1:4000/ui/traces/{trace_id}",
-        "prompt_name": "support_answer",
-        "prompt_version_id": VERSIONS[number // 9 % len(VERSIONS)],
-        "prompt_version_source": "header",
-        "posthog_flag": "support-answer",
-        "posthog_flag_variant": VARIANTS[number // 9 % len(VERSIONS)],
-        "posthog_flag_source": "assigned",
-        "$feature/support-answer": VARIANTS[number // 9 % len(VERSIONS)],
-        "task_type": ("support_reply", "summary")[number // 6 % 2],
-        "document_type": ("invoice", "contract", "letter")[number // 12 % 3],
+        **_asked(number),
         "requested_model": model,
         "endpoint": "chat",
         "dialect": "openai",
@@ -150,12 +164,6 @@ def _record(number: int, at_us: int, rng: Random) -> dict[str, Any]:
     else:
         properties["output_category"] = rng.choices(KINDS, (70, 18, 4, 8))[0]
         properties["output_length_bucket"] = length_bucket(tokens // 4)
-    if number // 3 % 2:
-        properties |= {
-            "agent_config_id": f"triage_v{1 + number // 12 % 2}",
-            "agent_step_name": STEPS[number % 3],
-            "retry_count": number % 7 // 6,
-        }
     copied = ("provider", "model", "target", "attempt", "latency_ms", "input_tokens", "output_tokens")
     attempt = {name: properties[name] for name in copied}
     return {

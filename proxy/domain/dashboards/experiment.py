@@ -1,14 +1,21 @@
 """One dashboard for each experiment: who got which variant, what they did, and whether a guardrail is near."""
 
-from proxy.domain.dashboards.tiles import Dashboard, Series, Tile, is_true, number, share, table, trend
+import re
+from collections.abc import Sequence
+
+from proxy.domain.dashboards.tiles import Dashboard, Query, Series, Tile, is_true, number, share, table, trend
 from proxy.domain.event_properties import COMPLETED, FAILED
 from proxy.domain.outcome_properties import FLAG_CALLED, TASK_COMPLETED
 
+_PLAIN = re.compile(r"[\w.$ -]{1,200}", re.ASCII)
+
 
 def experiment_dashboard(prompt: str, flag: str, event: str, property_name: str | None) -> Dashboard:
-    """`event` (with a boolean or numeric property) is the experiment's primary metric. Names come from configuration,
-    where they are of letters, digits and `._-$ ` alone: nothing in them ends a string of HogQL.
+    """`event`, with a boolean property or alone, is the experiment's primary metric. Raises ValueError for a name that
+    would end a string of HogQL.
     """
+    if not all(_PLAIN.fullmatch(name) for name in (flag, event, property_name or event)):
+        raise ValueError("a name of the experiment cannot stand in a query")
     return Dashboard(
         slug=f"experiment-{prompt.lower()}",
         name=f"LLM experiment: {prompt}",
@@ -35,12 +42,7 @@ def _outcomes(flag: str, event: str, property_name: str | None) -> tuple[Tile, .
             slug="primary",
             name=f"{event}, by variant",
             description="The primary metric.",
-            query=share(
-                Series(event=event, name="successes", where={property_name: "true"} if property_name else None),
-                Series(event=event, name="all"),
-                "rate",
-                by=variant,
-            ),
+            query=_primary(event, property_name, variant),
         ),
         Tile(
             slug="escalations",
@@ -54,6 +56,14 @@ def _outcomes(flag: str, event: str, property_name: str | None) -> tuple[Tile, .
             ),
         ),
     )
+
+
+def _primary(event: str, property_name: str | None, variant: Sequence[str]) -> Query:
+    """The share of events of which the property holds; of an event alone, the users who had it."""
+    if property_name is None:
+        return trend(Series(event=event, name="users", measure="uniq(distinct_id)"), by=variant)
+    successes = Series(event=event, name="successes", where={property_name: "true"})
+    return share(successes, Series(event=event, name="all"), "rate", by=variant)
 
 
 def _guardrails(flag: str) -> tuple[Tile, ...]:

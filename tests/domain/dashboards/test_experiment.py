@@ -1,3 +1,5 @@
+import pytest
+
 from proxy.domain.dashboards import experiment_dashboard
 
 
@@ -14,5 +16,12 @@ def test_it_is_of_one_flag_and_one_metric() -> None:
 def test_a_metric_may_be_an_event_alone() -> None:
     dashboard = experiment_dashboard("p", "f", "signed_up", None)
     tiles = {tile.slug: tile.query for tile in dashboard.tiles}
-    assert all("properties" not in node for node in tiles["primary"]["source"]["series"])
+    (users,) = tiles["primary"]["source"]["series"]
+    assert (users["event"], users["math_hogql"]) == ("signed_up", "uniq(distinct_id)")
     assert "event = 'signed_up' AND true" in tiles["side-by-side"]["source"]["query"]
+
+
+@pytest.mark.parametrize("names", [("f'", "e", "p"), ("f", "e`", None), ("f", "e", 'p"'), ("", "e", "p")])
+def test_a_name_that_would_end_a_string_is_refused(names: tuple[str, str, str | None]) -> None:
+    with pytest.raises(ValueError, match="cannot stand in a query"):
+        experiment_dashboard("prompt", *names)
