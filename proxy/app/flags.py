@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from proxy.adapters.flags import FlagService, FlagSettings, Project
+from proxy.adapters.flags.kept_file import FILE_NAME, read_kept
 from proxy.config import Configuration
+from proxy.domain.flag_definitions import Definitions, read_definitions
 
 
 class FlagSwitch:
@@ -50,3 +52,11 @@ def flag_settings(configuration: Configuration) -> FlagSettings | None:
         person_properties=policy.person_properties,
         poll_s=policy.poll_s,
     )
+
+
+def kept_definitions(configuration: Configuration, data_dir: Path) -> Definitions | None:
+    """Those that a worker fetched last; None where there are none of this project. Reads the disk."""
+    if (settings := flag_settings(configuration)) is None:
+        return None
+    kept = read_kept(data_dir / FILE_NAME, settings.project)
+    return None if kept is None else read_definitions(kept.document)

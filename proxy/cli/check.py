@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from proxy.config import ConfigError, Configuration, Problem, find_places, load
+from proxy.config import ConfigError, Configuration, Places, Problem, find_places, load
 from proxy.config.advice import advise
+from proxy.config.rollout_advice import advise_rollouts
 from proxy.domain.price_book import PriceRule
 from proxy.domain.pricing import cost_of
 from proxy.domain.prompts import ManagedPrompt
@@ -31,6 +32,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--config", metavar="DIR", help="folder of routing, analytics and prompts.yaml (default: config/)"
     )
     parser.add_argument("--pricing", metavar="FILE", help="your prices (default: pricing.yaml)")
+    parser.add_argument(
+        "--data", metavar="DIR", help="data folder, for the flag definitions that were fetched last (default: data/)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
     parser.set_defaults(run=run)
 
@@ -39,9 +43,11 @@ def run(args: argparse.Namespace) -> int:
     """Print every problem (2), or a summary and what looks like a slip (0)."""
     configuration, problems, warnings = None, [], []
     try:
-        places = find_places(os.environ, config=args.config, pricing=args.pricing)
+        places = find_places(os.environ, config=args.config, pricing=args.pricing, data=args.data)
         configuration = load(places.config_dir, places.pricing_file, os.environ)
         warnings = advise(configuration, os.environ, datetime.now(UTC).date())
+        if configuration.flags:
+            warnings += _about_flags(configuration, places)
     except ConfigError as error:
         problems = list(error.problems)
     if args.json:
@@ -52,6 +58,12 @@ def run(args: argparse.Namespace) -> int:
         for line in [*map(str, problems), *(warning.line_of("warning") for warning in warnings)]:
             print(line, file=sys.stderr)
     return 2 if problems else 0
+
+
+def _about_flags(configuration: Configuration, places: Places) -> list[Problem]:
+    from proxy.app.flags import kept_definitions
+
+    return advise_rollouts(configuration, os.environ, kept_definitions(configuration, places.data_dir))
 
 
 def _as_json(configuration: Configuration | None, problems: list[Problem], warnings: list[Problem]) -> str:

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from proxy.adapters.flags.fetch import Project
+from proxy.adapters.flags.kept_file import FILE_NAME, Kept, write_kept
 from proxy.cli import check
+from proxy.domain.flag_definitions import kept_of
 from tests.config.broken import read_cases
+from tests.harness.flags import definitions, flag
 
 KEY_HASH = "hmac-sha256:" + "0" * 64
 
@@ -67,6 +71,23 @@ def test_who_decides_on_a_rollout_is_summed_up(tmp_path: Path, capsys: pytest.Ca
     printed = capsys.readouterr().out.splitlines()
     assert "model         split → a 95 %: openai/gpt-4.1, b 5 %: openai/gpt-5 by split model-split, else b" in printed
     assert "model         flag → control: openai by flag test, else control then openai/gpt-4.1" in printed
+
+
+def test_flags_are_held_against_the_definitions_that_were_fetched_last(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSTHOG_API_KEY", "phc_hidden")
+    monkeypatch.setenv("POSTHOG_SECRET_KEY", "phs_hidden")
+    project = Project(host="https://us.i.posthog.com", api_key="phc_hidden", secret_key="")
+    kept = Kept(kept_of(definitions(flag("test", variants={"control": 100}))), None)
+    write_kept(tmp_path / FILE_NAME, project, kept)
+    (tmp_path / "routing.yaml").write_text(
+        "version: 1\nmodels: {fast: {rollout: {flag: test, variants: {control: openai, new: openai/gpt-5}}}}\n"
+    )
+    assert run("--config", str(tmp_path), "--data", str(tmp_path)) == 0
+    assert "warning: models.fast.rollout.variants.new: nobody gets it" in capsys.readouterr().err
+    assert run("--config", str(tmp_path), "--data", str(tmp_path / "elsewhere")) == 0
+    assert "models.fast.rollout" not in capsys.readouterr().err
 
 
 def test_telemetry_is_summed_up_where_it_is_on(
