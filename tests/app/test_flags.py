@@ -1,6 +1,8 @@
 """Rollouts by a flag in a whole worker on real sockets, while PostHog is there, late, slow, full, broken or away."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -290,3 +292,8 @@ def test_posthogs_definitions_are_fetched_only_where_a_rollout_asks_for_a_flag(
 def test_prompts_ask_for_flags_too(tmp_path: Path) -> None:
     (tmp_path / "prompts.yaml").write_text(PROMPTS.replace("flag: answers", "flag: of-the-prompt"))
     assert configured(tmp_path, {}).flags == {"answers", "of-the-prompt"}
+
+
+def test_a_proxy_without_flags_does_not_load_posthogs_sdk() -> None:
+    code = "import sys, proxy.app, proxy.adapters.flags; sys.exit('posthog' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

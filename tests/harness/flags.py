@@ -1,11 +1,12 @@
 """Definitions of feature flags as PostHog sends them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 Definition = dict[str, Any]
 
 
-def flag(key: str, *conditions: Definition, variants: dict[str, float] | None = None, **more: Any) -> Definition:
+def flag(key: str, *conditions: Definition, variants: Mapping[str, float] | None = None, **more: Any) -> Definition:
     """A flag; without a condition it is for everybody."""
     groups = list(conditions) or [condition()]
     filters: Definition = {"groups": groups, "payloads": {"true": '"a payload"'}, **more.pop("filters", {})}
