@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from proxy import __version__
 from proxy.adapters.metric_files import count_as
+from proxy.domain.checks import CheckResult
 from proxy.domain.exchange import Exchange
 from proxy.domain.pricing import CostStatus
 
@@ -94,9 +95,16 @@ class CallMetrics:
         self._decisions = self._counter(
             "promptlane_flag_decisions", "Variants served by rollouts, and why.", "flag", "variant", "reason"
         )
+        self._checks = self._counter(
+            "promptlane_checks", "Checks of answers by what they came to; `lost`: there was no time.", "check", "result"
+        )
         self._commits = self._seconds(
             "promptlane_journal_commit_seconds", "Time of one commit of the journal.", _COMMIT_BUCKETS_S
         )
+        self._count_vitals()
+
+    def _count_vitals(self) -> None:
+        """What the worker says of itself."""
         self._retried = self._counter("promptlane_outbox_retried", "Events sent again after a failure.")
         self._lost_spans = self._counter("promptlane_telemetry_lost_spans", "Spans that no collector took.")
         self._last = Vitals()
@@ -136,6 +144,10 @@ class CallMetrics:
         """Count one outcome, or one call that was refused."""
         self._one(self._outcomes, verb, result).inc()
 
+    def observe_check(self, name: str, result: CheckResult) -> None:
+        """Count one check, or one judge, of an answer."""
+        self._one(self._checks, name, result).inc()
+
     def observe(self, exchange: Exchange) -> None:
         """Count one settled exchange."""
         attempt, fate = exchange.final_attempt, exchange.fate
@@ -147,6 +159,8 @@ class CallMetrics:
             self._one(self._warnings, *warning.split(":", 1)).inc()
         for made in exchange.decisions:
             self._one(self._decisions, made.flag, made.variant, made.reason).inc()
+        for check, finding in exchange.evaluation.found if exchange.evaluation else ():
+            self.observe_check(check.name, finding.result)
         if not exchange.endpoint.is_model_call or exchange.ended_ns is None:
             return
         self._one(self._latency, target).observe((exchange.ended_ns - exchange.received_ns) / 1e9)

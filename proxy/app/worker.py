@@ -14,6 +14,7 @@ from aiohttp import web
 
 from proxy import __version__
 from proxy.adapters.call_finder import CallFinder
+from proxy.adapters.checker import Checker
 from proxy.adapters.clock import SystemClock
 from proxy.adapters.content.files import content_files
 from proxy.adapters.content.handover import ContentHandover
@@ -36,10 +37,11 @@ from proxy.app.settings import Settings, journal_settings, keeping_settings, lis
 from proxy.app.stores import stats_of_others
 from proxy.config import Changes, Configuration, Refused
 from proxy.domain import events
+from proxy.domain.checks import HeavyRule, heavy_rules
 from proxy.domain.exchange import Exchange
 from proxy.pages.process import PageProcess
 from proxy.pipeline.outcome import OutcomeServices
-from proxy.pipeline.services import Services
+from proxy.pipeline.services import Services, Snapshot
 from proxy.web.edge import Edge
 from proxy.web.ops import Operations
 from proxy.web.server import HardenedServer
@@ -112,6 +114,9 @@ class App:
             leaving.push_async_callback(asyncio.to_thread, self._content.close, DELIVERY_S)
             self._later = Later(asyncio.get_running_loop())
             leaving.callback(self._later.finish)
+            self._checker = Checker()
+            self._checker.warm(_rules_of(self._snapshot))
+            leaving.push_async_callback(self._checker.close)
             self._counting = CountingProcess()
             self._estimator = Estimator(self._counting.count)
             leaving.push_async_callback(self._end_estimates)
@@ -187,6 +192,7 @@ class App:
             journal=self._journal,
             shared=self._shared,
             estimator=AnswersOnLoop(self._estimator, asyncio.get_running_loop()),
+            checker=self._checker,
             clock=SystemClock(),
             later=self._later,
             random_bytes=RandomBytes(),
@@ -300,6 +306,7 @@ class App:
         self._snapshot = snapshot_of(configuration, self._settings.secret, self.address)
         self._services.upstream = self._upstream()
         self._services.flags = self._flags.service
+        self._checker.warm(_rules_of(self._snapshot))
         self._journal.keep_within(journal_settings(configuration, self._settings))
         self._content.take_up(keeping_settings(configuration, self._settings))
         if self._sink is not None and (settings := posthog_settings(configuration)) is not None:
@@ -328,3 +335,8 @@ class App:
 
     def _stats(self) -> list[JournalStats]:
         return [self._journal.stats(), *stats_of_others(self._settings.data_dir, self._journal.path)]
+
+
+def _rules_of(snapshot: Snapshot) -> Sequence[HeavyRule]:
+    """What checks of any route ask another process."""
+    return heavy_rules(check for route in snapshot.routing.routes for check in route.checks)

@@ -12,6 +12,7 @@ from typing import Literal
 from proxy.config.analytics import AnalyticsFile, compile_destination, compile_policy
 from proxy.config.base_table import BaseTable, load_base_table
 from proxy.config.capture import compile_capture
+from proxy.config.check_rules import referred_schemas
 from proxy.config.document import MAX_FILE_BYTES, Document, parse_document
 from proxy.config.prices import PricingFile, compile_rules
 from proxy.config.problems import ConfigError, Problem
@@ -31,7 +32,7 @@ from proxy.domain.routing import RoutingTable
 
 ROUTING, ANALYTICS, PROMPTS = "routing.yaml", "analytics.yaml", "prompts.yaml"
 _DOCUMENTS = 4
-"""So many of the files are YAML: routing, analytics, prices and prompts. Then come prompts.lock, and texts."""
+"""So many of the files are YAML: routing, analytics, prices and prompts. Then come prompts.lock, texts and schemas."""
 DEFAULT_CONFIG_DIR, DEFAULT_PRICING_FILE, DEFAULT_DATA_DIR = Path("config"), Path("pricing.yaml"), Path("data")
 
 
@@ -109,12 +110,13 @@ def load(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> Config
 
 def read_files(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> dict[Path, bytes]:
     """The bytes of routing, analytics, prices, prompts and their lock, in this order, then of the texts that prompts
-    refer to. Raises ConfigError for one that cannot be read.
+    refer to and the schemas that checks do. Raises ConfigError for one that cannot be read.
     """
-    names = (config_dir / ROUTING, config_dir / ANALYTICS, pricing_file, config_dir / PROMPTS, config_dir / LOCK)
-    files = {path: _read(path) for path in names}
-    prompts = parse_document(str(config_dir / PROMPTS), files[config_dir / PROMPTS], env)
-    return files | {config_dir / name: _read(config_dir / name) for name in referred_files(prompts)}
+    paths = (config_dir / ROUTING, config_dir / ANALYTICS, pricing_file, config_dir / PROMPTS, config_dir / LOCK)
+    files = {path: _read(path) for path in paths}
+    routing, _, _, prompts = parse_files(files, env)
+    names = (*referred_files(prompts), *referred_schemas(routing))
+    return files | {config_dir / name: _read(config_dir / name) for name in names}
 
 
 def compile_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> Configuration:
@@ -127,10 +129,11 @@ def compile_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> Config
     analytics = check_document(analytics_doc, AnalyticsFile) or AnalyticsFile(version=1)
     pricing = check_document(pricing_doc, PricingFile) or PricingFile(version=1)
     prompts = check_document(prompts_doc, PromptsFile) or PromptsFile(version=1)
+    referred = dict(list(files.items())[_DOCUMENTS + 1 :])
     locked, lock_problems = read_lock(str(_path_of(files, _DOCUMENTS)), lock_bytes)
     configuration = Configuration(
         files=files,
-        routing=compile_routing(routing_doc, routing, env),
+        routing=compile_routing(routing_doc, routing, env, referred),
         keys=compile_keys(routing_doc, routing),
         limits=compile_limits(routing),
         drain_s=float(routing.limits.drain_s),
@@ -138,7 +141,7 @@ def compile_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> Config
         analytics=compile_policy(analytics_doc, analytics, env),
         destination=compile_destination(analytics.posthog, environment, env),
         prices=_price_book(pricing_doc, pricing, pricing_bytes),
-        prompts=compile_prompts(prompts_doc, prompts, dict(list(files.items())[_DOCUMENTS + 1 :])),
+        prompts=compile_prompts(prompts_doc, prompts, referred),
         locked=locked,
         capture=compile_capture(analytics_doc, analytics.capture, routing_doc, *capture_rules(routing), env),
         digest=_digest(files.values()),

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from proxy.config.capture import CaptureRuleSection
+from proxy.config.checks import MOST_CHECKS, CheckSection
 from proxy.config.fields import (
     Address,
     Bytes,
@@ -132,6 +133,8 @@ class ModelSection(Section):
     """What is tried in this order after the target has failed."""
     retries: RetriesSection = RetriesSection()
     """Further attempts at the same target."""
+    checks: Annotated[tuple[CheckSection, ...], Field(max_length=MOST_CHECKS)] = ()
+    """What is looked at in each answer, after the caller has it."""
     require_prompt_version: Demand | None = None
     """What becomes of calls without a prompt version. Default: as analytics.yaml says."""
     capture: CaptureRuleSection | None = None

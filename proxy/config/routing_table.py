@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 
 from proxy.config.addresses import base_address, host_of
 from proxy.config.capture import CaptureRuleSection
+from proxy.config.check_rules import compile_checks
 from proxy.config.document import Document
 from proxy.config.presets import PRESETS, Preset
 from proxy.config.problems import Path, Problem, shown_variable
@@ -33,6 +35,8 @@ class _Compiler:
     document: Document
     env: Mapping[str, str]
     declared: tuple[str, ...]
+    schemas: Mapping[str, bytes]
+    """Files of JSON Schemas, by their names in the document."""
     providers: dict[str, Provider] = field(default_factory=dict)
 
     def provider(self, name: str, section: ProviderSection) -> Provider | None:
@@ -118,6 +122,7 @@ class _Compiler:
         self._check_alike(path, [*targets, *(target for target in fallback if target)])
         if targets and not any(target.weight for target in targets):
             self.document.report((*path, "targets"), "at least one target needs a weight above 0")
+        checks, judges = compile_checks(self.document, (*path, "checks"), section.checks, self.schemas)
         return Route(
             pattern=pattern,
             targets=targets,
@@ -125,6 +130,8 @@ class _Compiler:
             retries=RetryPolicy(max=section.retries.max, on=frozenset(section.retries.on)),
             rollout=rollout,
             demand=section.require_prompt_version,
+            checks=checks,
+            judges=judges,
         )
 
     def _rollout(self, path: Path, pattern: str, section: RolloutSection) -> TargetRollout | None:
@@ -213,11 +220,15 @@ def _timeouts(section: TimeoutsSection) -> Timeouts:
     )
 
 
-def compile_routing(document: Document, file: RoutingFile, env: Mapping[str, str]) -> RoutingTable:
-    """The routing table; problems go to the document."""
+def compile_routing(
+    document: Document, file: RoutingFile, env: Mapping[str, str], files: Mapping[FilePath, bytes] | None = None
+) -> RoutingTable:
+    """The routing table; problems go to the document. Among `files` are the schemas that checks refer to."""
+    folder = FilePath(document.file).parent
+    schemas = {path.relative_to(folder).as_posix(): raw for path, raw in (files or {}).items()}
     written_providers = document.value.get("providers") if isinstance(document.value, dict) else None
     declared = written_providers if isinstance(written_providers, dict) else file.providers
-    compiler = _Compiler(document, env, tuple(declared))
+    compiler = _Compiler(document, env, tuple(declared), schemas)
     for name, section in file.providers.items():
         if (provider := compiler.provider(name, section)) is not None:
             compiler.providers[name] = provider

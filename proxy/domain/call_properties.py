@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from proxy import __version__
 from proxy.domain.chat import ModelCall
+from proxy.domain.checks import Evaluation
 from proxy.domain.errors import ErrorType, Status
 from proxy.domain.event_properties import length_bucket
 from proxy.domain.exchange import Attempt, Exchange
@@ -123,6 +124,20 @@ def of_end(exchange: Exchange) -> Properties:
         "fallback_used": len({tried.target.label for tried in exchange.attempts}) > 1,
         "tool_call_count": reading.tool_call_count if reading else None,
         "tools_called": tool_names(reading),
+        **_quality(exchange.evaluation),
+    }
+
+
+def _quality(evaluation: Evaluation | None) -> Properties:
+    if evaluation is None:
+        return {}
+    check, finding = evaluation.telling
+    return {
+        "eval_passed": evaluation.passed,
+        "eval_score": evaluation.score,
+        "eval_name": check.name,
+        "eval_reason_code": finding.reason,
+        "eval_failed": [check.name for check in evaluation.failed],
     }
 
 
@@ -205,7 +220,7 @@ def _category(exchange: Exchange, attempt: Attempt | None) -> OutputCategory | N
     if reading is None or not exchange.endpoint.api or exchange.endpoint.is_embedding:
         return None
     is_empty_handed = not reading.output_chars and not reading.tool_call_count and not reading.has_media
-    if is_empty_handed and not (fate and fate.is_completed):
+    if is_empty_handed and not (fate and fate.is_whole):
         return None
     return output_category(reading, wants_json=(exchange.call or NO_CALL).wants_json)
 

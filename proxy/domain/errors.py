@@ -62,6 +62,8 @@ class ErrorType(StrEnum):
     PROVIDER_REDIRECT = "provider_redirect"
     TRUNCATED = "truncated"
     CONTENT_FILTER = "content_filter"
+    # what a check says of a whole reply
+    CHECK_FAILED = "check_failed"
     # neither
     CLIENT_DISCONNECT = "client_disconnect"
     INTERRUPTED = "interrupted"

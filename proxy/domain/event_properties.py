@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import orjson
 
+from proxy.domain.checks import CheckReason
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ErrorType, FailedPhase, Status
 from proxy.domain.meter import OutputCategory
@@ -189,6 +190,15 @@ TABLE: tuple[Property, ...] = (
         _ENDS,
         integer("tool_call_count", "Tool calls in the reply."),
         many("tools_called", Kind.TEXTS, "Names of the tools called; never their arguments.", limit=128, most=100),
+    ),
+    *group(
+        "quality",
+        _ENDS,
+        boolean("eval_passed", "All checks of the route were passed; absent where one could not be decided."),
+        number("eval_score", "The share of the decided checks that were passed.", 1),
+        text("eval_name", "The check that tells most: the first not passed, else not decided, else the first.", 64),
+        one_of("eval_reason_code", CheckReason, "Why that check was not passed, or not decided."),
+        many("eval_failed", Kind.TEXTS, "The checks that were not passed.", limit=64, most=20),
     ),
     *group(
         "health",

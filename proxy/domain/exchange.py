@@ -10,6 +10,7 @@ from typing import Literal
 
 from proxy.domain.capture import Tap
 from proxy.domain.chat import ModelCall
+from proxy.domain.checks import Check, Evaluation
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import ErrorType, FailedPhase, Status
 from proxy.domain.identity import Caller
@@ -56,6 +57,11 @@ class Fate:
         """True when the end is `llm_request_completed`."""
         return self.status is Status.SUCCESS
 
+    @property
+    def is_whole(self) -> bool:
+        """True when the client got a whole reply, also one that a check found wanting."""
+        return self.status in (Status.SUCCESS, Status.VALIDATION_FAILED)
+
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
@@ -78,10 +84,15 @@ class Exchange:
     """The version of a managed prompt that runs; `caller` and `call` are restated then, to say what ran."""
     tap: Tap | None = field(default=None, repr=False)
     """Holds content back for keeping; None where none is kept."""
+    checks: tuple[Check, ...] = ()
+    """What its route has looked at in the answer."""
     attempts: list[Attempt] = field(default_factory=list)
     committed_ns: int | None = None
     ended_ns: int | None = None
+    evaluation: Evaluation | None = None
+    """What the checks came to; None where none ran."""
     fate: Fate | None = None
+    """Stated anew, once, where a check says that the call has failed after all."""
     is_started: bool = False
     """True once `llm_request_started` is journalled; only then is an end owed."""
     common_members: bytes | None = field(default=None, repr=False)

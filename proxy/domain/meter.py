@@ -81,6 +81,12 @@ class Reading:
     """Length of all output text, also of what was not kept."""
     answer_head: str = field(default="", repr=False)
     """The first 256 characters of the visible answer alone (no reasoning, no tool arguments)."""
+    answer_text: str = field(default="", repr=False)
+    """The first `OUTPUT_TEXT_LIMIT_CHARS` of it; of several choices, all of them mixed."""
+    answer_chars: int = 0
+    """Length of all of it, also of what was not kept."""
+    choice_count: int = 1
+    """How many answers the reply holds."""
     malformed_events: int = 0
 
 

@@ -51,8 +51,11 @@ def _key(secret: bytes, *parts: str) -> bytes:
     return blake2b(data, key=secret, digest_size=16).digest()
 
 
-def drifted(exchange: Exchange, policy: EventPolicy, *, text: bytes, first_hash: str, ordinal: int) -> Outcome:
-    """The `llm_prompt_drifted` of a call whose text is another one. `text` is its key, `ordinal` that of the telling.
+def drifted(
+    exchange: Exchange, policy: EventPolicy, hash_text: str, *, text: bytes, first_hash: str, ordinal: int
+) -> Outcome:
+    """The `llm_prompt_drifted` of a call whose text is another one. `hash_text` is its hash, `text` its key,
+    `ordinal` that of the telling.
 
     The same text gives the same uuid, should it be forgotten and told again.
     """
@@ -61,6 +64,7 @@ def drifted(exchange: Exchange, policy: EventPolicy, *, text: bytes, first_hash:
     said = {
         **call_properties.of_call(exchange, caller, policy.trace_url_of(caller.trace_id)),
         **call_properties.of_attempt(exchange, exchange.final_attempt),
+        "prompt_hash": hash_text,
         "first_prompt_hash": first_hash,
         "prompt_is_volatile": True if ordinal >= TELLINGS_A_DAY else None,
     }

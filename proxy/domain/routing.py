@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from proxy.domain.checks import Check
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import UnknownModel
 from proxy.domain.globs import matches
+from proxy.domain.judges import Judge
 from proxy.domain.prompt_versions import Demand
 from proxy.domain.rollout import Decision, Rollout
 
@@ -94,6 +96,8 @@ class Route:
     rollout: TargetRollout | None = None
     demand: Demand | None = None
     """Of a prompt version; None: as for all calls."""
+    checks: tuple[Check, ...] = ()
+    judges: tuple[Judge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,8 @@ class Plan:
     targets: tuple[Target, ...]
     retries: RetryPolicy = RetryPolicy()
     demand: Demand | None = None
+    checks: tuple[Check, ...] = ()
+    judges: tuple[Judge, ...] = ()
 
 
 def plan(
@@ -133,7 +139,9 @@ def plan(
     choice = route.rollout
     drawn = _drawn(route.targets, draw) if choice is None else choice.target_of(decide(choice.rollout))
     fallback = tuple(target for target in route.fallback if target.label != drawn.label)
-    return Plan(targets=(drawn, *fallback), retries=route.retries, demand=route.demand)
+    return Plan(
+        targets=(drawn, *fallback), retries=route.retries, demand=route.demand, checks=route.checks, judges=route.judges
+    )
 
 
 def _route(table: RoutingTable, model: str) -> Route | None:

@@ -1,6 +1,7 @@
 """Drift: a prompt version that runs with another text than before is told, once for each text."""
 
 from proxy.domain.exchange import Exchange
+from proxy.domain.identity import Caller
 from proxy.domain.prompt_drift import TELLINGS_A_DAY, drifted, may_drift, telling_key, text_key, version_key
 from proxy.pipeline.ports import SharedMemory
 from proxy.pipeline.services import Services, Snapshot
@@ -16,14 +17,14 @@ def watch_drift(exchange: Exchange, snapshot: Snapshot, services: Services) -> N
     caller, shared = exchange.caller, services.shared
     if caller is None or not exchange.attempts or not may_drift(caller) or not snapshot.events.product:
         return
-    assert caller.prompt_hash is not None
-    text_hash = caller.prompt_hash.encode()[:_REMEMBERED_BYTES]
+    hash_text = _hash_of_text(exchange, caller)
+    text_hash = hash_text.encode()[:_REMEMBERED_BYTES]
     version = version_key(caller, snapshot.identity)
     first = shared.recall(version)
     if first is None:
         shared.remember(version, text_hash)
         return
-    text = text_key(version, caller.prompt_hash)
+    text = text_key(version, hash_text)
     if first == text_hash or shared.recall(text) is not None:
         return
     ordinal = _next_telling(shared, version, exchange.received_unix_us)
@@ -31,7 +32,15 @@ def watch_drift(exchange: Exchange, snapshot: Snapshot, services: Services) -> N
         return  # and the text is not remembered: texts without end would push out what others remember
     shared.remember(text, b"")
     first_hash = first.decode(errors="replace")
-    services.journal.note(drifted(exchange, snapshot.events, text=text, first_hash=first_hash, ordinal=ordinal))
+    told = drifted(exchange, snapshot.events, hash_text, text=text, first_hash=first_hash, ordinal=ordinal)
+    services.journal.note(told)
+
+
+def _hash_of_text(exchange: Exchange, caller: Caller) -> str:
+    """That of the version's content where the proxy put the text in: what it rendered has a call's own values in it."""
+    if exchange.assignment is not None and exchange.assignment.version.text is not None:
+        return exchange.assignment.version.content_hash
+    return caller.prompt_hash or ""
 
 
 def _next_telling(shared: SharedMemory, version: bytes, unix_us: int) -> int | None:

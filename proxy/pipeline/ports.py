@@ -3,11 +3,12 @@
 A Protocol stands here only where a real and a test implementation both exist.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy.domain.capture import Captured
+from proxy.domain.checks import Finding, HeavyRule
 from proxy.domain.estimate import Estimate, TextToCount
 from proxy.domain.identity import Caller
 from proxy.domain.journal_rows import Closing as Closing
@@ -156,6 +157,18 @@ class CallFinder(Protocol):
 
     async def find(self, about: Reference, sees: Sees) -> Found:
         """Look once, as of now, off the event loop."""
+
+
+class Checker(Protocol):
+    """Looks at answers by rules that take time, off the event loop."""
+
+    def submit(
+        self, rules: tuple[HeavyRule, ...], text: str, done: Callable[[Mapping[HeavyRule, Finding]], None]
+    ) -> bool:
+        """Queue one answer; False, at once, when there is no room: `done` is then never called.
+
+        Else `done` is called exactly once, within a second and on the event loop, with the findings that were made.
+        """
 
 
 class Clock(Protocol):

@@ -20,6 +20,7 @@ from proxy.domain.prompts import NO_PROMPTS, PromptBook
 from proxy.domain.request_facts import PromptHashing, RequestFacts
 from proxy.domain.routing import RoutingTable
 from proxy.pipeline.ports import (
+    Checker,
     Clock,
     ContentKeeper,
     Estimator,
@@ -63,6 +64,7 @@ class Services:
     journal: Journal
     shared: SharedMemory
     estimator: Estimator
+    checker: Checker
     clock: Clock
     later: Callable[[Callable[[], None]], None]
     """Takes what has time until the client is served: does it soon, on the event loop, in the order given."""

@@ -22,6 +22,7 @@ from proxy.domain.pricing import NOTHING_COUNTED, Cost, CostStatus, is_counted
 from proxy.domain.routing import Target
 from proxy.domain.usage import UsageSource
 from proxy.pipeline.capture import hand_over
+from proxy.pipeline.checks import check_answer
 from proxy.pipeline.client_body import WholeBody
 from proxy.pipeline.drift import watch_drift
 from proxy.pipeline.services import Services, Snapshot
@@ -67,7 +68,7 @@ def settle(
         if job is None or not services.estimator.submit(
             job, lambda found: _estimated(exchange, found, snapshot, services)
         ):
-            services.later(partial(_conclude, exchange, snapshot, services))
+            _check(exchange, snapshot, services)
     except Exception:
         log.exception("settlement failed", extra={"exchange_id": exchange.exchange_id})
 
@@ -123,7 +124,19 @@ def _estimated(exchange: Exchange, found: Estimate, snapshot: Snapshot, services
             attempt.reading = with_estimate(attempt.reading, found)
             attempt.cost = None
     finally:
-        services.later(partial(_conclude, exchange, snapshot, services))
+        _check(exchange, snapshot, services)
+
+
+def _check(exchange: Exchange, snapshot: Snapshot, services: Services) -> None:
+    """Have the answer checked where its route says so; then the end is written. Never raises."""
+    conclude = partial(services.later, partial(_conclude, exchange, snapshot, services))
+    try:
+        is_awaited = bool(exchange.checks) and check_answer(exchange, services, conclude)
+    except Exception:
+        log.exception("an answer could not be checked", extra={"exchange_id": exchange.exchange_id})
+        is_awaited = False
+    if not is_awaited:
+        conclude()
 
 
 def with_estimate(reading: Reading, found: Estimate) -> Reading:
@@ -160,5 +173,5 @@ def _mark_estimated_cost(attempt: Attempt, exchange: Exchange) -> None:
         return
     if reading.usage_source not in (UsageSource.ESTIMATED, UsageSource.MIXED, UsageSource.PARTIAL):
         return
-    is_meant = exchange.fate is not None and exchange.fate.status in (Status.SUCCESS, Status.CANCELLED)
+    is_meant = exchange.fate is not None and (exchange.fate.is_whole or exchange.fate.status is Status.CANCELLED)
     attempt.cost = replace(cost, status=CostStatus.PARTIAL) if is_meant else Cost(status=CostStatus.UNKNOWN)

@@ -181,6 +181,9 @@ class ReplyDecoder:
             output_text=draft.output_text,
             output_chars=draft.output_chars,
             answer_head=draft.answer_head,
+            answer_text=draft.answer_text,
+            answer_chars=draft.answer_chars,
+            choice_count=draft.choice_count,
             malformed_events=draft.malformed_events,
         )
 

@@ -4,7 +4,7 @@ Memory is bounded whatever a provider sends: text, names and the number of thing
 base64 of audio and images is never kept.
 """
 
-from io import StringIO
+from io import SEEK_END, StringIO
 
 from proxy.domain.meter import ANSWER_HEAD_LIMIT_CHARS, OUTPUT_TEXT_LIMIT_CHARS
 from proxy.domain.tool_calls import MOST_CALLS, ToolCallDraft
@@ -37,6 +37,10 @@ class Draft:
         self.answer_head = ""
         self.output_chars = 0
         self._text = StringIO()
+        self._answer: StringIO | None = None
+        """The answer by itself, once there was other output; until then it is all the text."""
+        self._other_chars = 0
+        self.choice_count = 1
         self.has_refusal = False
         self.has_citation = False
         self.has_media = False
@@ -58,6 +62,16 @@ class Draft:
         """The text kept so far."""
         return self._text.getvalue()
 
+    @property
+    def answer_text(self) -> str:
+        """The answer alone, kept so far."""
+        return self._text.getvalue() if self._answer is None else self._answer.getvalue()
+
+    @property
+    def answer_chars(self) -> int:
+        """Length of all of the answer, also of what was not kept."""
+        return self.output_chars - self._other_chars
+
     def identify(self, body: Json, id_key: str = "id") -> None:
         """Note model, id and tier; the last non-empty word wins."""
         if name := label(body.get("model")):
@@ -77,7 +91,9 @@ class Draft:
         room = ANSWER_HEAD_LIMIT_CHARS - len(self.answer_head)
         if room > 0:
             self.answer_head += text[:room]
-        self.add_text(text)
+        if self._answer is not None and (room := OUTPUT_TEXT_LIMIT_CHARS - self.answer_chars) > 0:
+            self._answer.write(text[:room])
+        self._keep(text)
 
     def add_refusal(self, text: str) -> None:
         """Text in which the model refuses."""
@@ -86,7 +102,14 @@ class Draft:
             self.add_text(text)
 
     def add_text(self, text: str) -> None:
-        """Any output that is counted as tokens: reasoning and tool arguments, too."""
+        """Output that is counted as tokens and is no answer: reasoning, tool arguments, a refusal."""
+        if self._answer is None and text:
+            self._answer = StringIO(self._text.getvalue())
+            self._answer.seek(0, SEEK_END)
+        self._other_chars += len(text)
+        self._keep(text)
+
+    def _keep(self, text: str) -> None:
         if not text:
             return
         if self.first_token_ns is None:

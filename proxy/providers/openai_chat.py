@@ -47,6 +47,7 @@ class ChatCodec:
         draft.finish_reason = given[0] if given else None
         is_finished = bool(given) and (draft.saw_done or len(given) == len(reasons))
         draft.is_terminal = self._is_document or is_finished
+        draft.choice_count = max(1, len(reasons))
         draft.has_error = draft.has_error or "error" in given
 
     def _read(self, body: Json, message_key: str) -> None:

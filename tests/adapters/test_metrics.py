@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy import __version__
 from proxy.adapters.metrics import CallMetrics, Vitals
+from proxy.domain.checks import PASSED, Check, CheckReason, Evaluation, Finding, Length, Matches
 from proxy.domain.endpoints import Dialect, classify
 from proxy.domain.errors import ErrorType, Status
 from proxy.domain.exchange import Exchange, Fate
@@ -119,6 +120,13 @@ def test_dropped_analytics_values_are_counted_by_place_and_reason(
 ) -> None:
     metrics = metrics_of(finished(caller=caller(warnings=tuple(warnings))))
     assert samples(metrics, "promptlane_analytics_warnings_total") == dict.fromkeys(counted, 1)
+
+
+def test_checks_are_counted_by_what_they_came_to() -> None:
+    short, form = Check(name="short", rule=Length(max_chars=3)), Check(name="form", rule=Matches("x"))
+    lost = Finding(None, CheckReason.NOT_RUN)
+    metrics = metrics_of(finished(evaluation=Evaluation(((short, PASSED), (form, lost)))), finished())
+    assert samples(metrics, "promptlane_checks_total") == {("short", "passed"): 1, ("form", "lost"): 1}
 
 
 def test_nothing_that_a_client_or_provider_said_is_a_label() -> None:

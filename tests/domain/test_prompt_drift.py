@@ -55,12 +55,14 @@ def test_tellings_are_counted_by_day() -> None:
 def test_the_event_says_what_ran_and_what_ran_first_and_is_the_same_when_made_again() -> None:
     call = finished(caller=CALLER)
     text = text_key(version_key(CALLER, IDENTITY), "sha256:aa")
-    (event,) = drifted(call, EventPolicy(), text=text, first_hash="sha256:00", ordinal=1).events
+    (event,) = drifted(call, EventPolicy(), "sha256:aa", text=text, first_hash="sha256:00", ordinal=1).events
     said = orjson.loads(event.body)["properties"]
     assert (said["prompt_version_id"], said["prompt_hash"], said["first_prompt_hash"]) == (
         "pv_1", "sha256:aa", "sha256:00",
     )  # fmt: skip
     assert "prompt_is_volatile" not in said
-    (last,) = drifted(call, EventPolicy(), text=text, first_hash="sha256:00", ordinal=TELLINGS_A_DAY).events
+    (last,) = drifted(
+        call, EventPolicy(), "sha256:aa", text=text, first_hash="sha256:00", ordinal=TELLINGS_A_DAY
+    ).events
     assert orjson.loads(last.body)["properties"]["prompt_is_volatile"] is True
     assert last.uuid == event.uuid

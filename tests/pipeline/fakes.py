@@ -25,6 +25,8 @@ from proxy.domain.routing import Provider, Route, RoutingTable, Timeouts
 from proxy.pipeline.handle import handle
 from proxy.pipeline.ports import UpstreamRequest
 from proxy.pipeline.services import RawRequest, Services, Snapshot
+from tests.pipeline.stand_ins import FakeChecker as FakeChecker
+from tests.pipeline.stand_ins import FakeSharedMemory as FakeSharedMemory
 
 SECRET = b"0123456789abcdef"
 OPENAI = Provider(name="openai", label="openai", kind="openai", dialect=Dialect.OPENAI, base_url="http://o.test/v1")
@@ -166,20 +168,6 @@ class FakeJournal:
         return properties
 
 
-class FakeSharedMemory(dict[bytes, bytes]):
-    """Forgets nothing."""
-
-    def recall(self, key: bytes) -> bytes | None:
-        return self.get(key)
-
-    def remember(self, key: bytes, value: bytes) -> bool:
-        assert len(key) == 16
-        assert len(value) <= 96
-        is_new = key not in self
-        self[key] = value
-        return is_new
-
-
 @dataclass
 class FakeEstimator:
     """Answers at once, or not at all when full."""
@@ -255,6 +243,7 @@ class World:
     upstream: FakeUpstream
     journal: FakeJournal
     estimator: FakeEstimator
+    checker: FakeChecker
     observed: list[Exchange]
 
 
@@ -274,6 +263,7 @@ def world(*replies: ScriptedReply, configured: Snapshot | None = None) -> World:
     """Build one."""
     upstream, journal, estimator = FakeUpstream(list(replies)), FakeJournal(), FakeEstimator()
     observed: list[Exchange] = []
+    checker = FakeChecker()
     seed = iter(range(1, 10_000))
     services = Services(
         snapshot=lambda: configured or snapshot(),
@@ -281,6 +271,7 @@ def world(*replies: ScriptedReply, configured: Snapshot | None = None) -> World:
         journal=journal,
         shared=FakeSharedMemory(),
         estimator=estimator,
+        checker=checker,
         later=lambda action: action(),
         clock=SteppingClock(),
         random_bytes=lambda count: next(seed).to_bytes(4) * (count // 4) + bytes(count % 4),
@@ -290,7 +281,7 @@ def world(*replies: ScriptedReply, configured: Snapshot | None = None) -> World:
         side_decompressor=lambda encoding: PlainSide(),
         observe=observed.append,
     )
-    return World(services, upstream, journal, estimator, observed)
+    return World(services, upstream, journal, estimator, checker, observed)
 
 
 _IDS = (new_exchange_id(1_795_000_000_000_000, count.to_bytes(10)) for count in range(1, 1_000_000))

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from proxy.domain.prompt_drift import TELLINGS_A_DAY
-from tests.pipeline.fakes import CHAT, World, call, plain, request, world
+from proxy.domain.prompts import ManagedPrompt, PromptBook, PromptVersion
+from tests.pipeline.fakes import CHAT, World, call, plain, request, snapshot, world
 
 AUTH = ("Authorization", "Bearer sk-theirs")
 DAY_US = 86_400_000_000
@@ -74,6 +75,20 @@ async def test_a_text_that_changes_at_every_call_is_told_a_few_times_a_day_and_i
     assert len(shared) == known
     await ask(made, "And tomorrow another.", V1, day=1)
     assert len(told(made)) == TELLINGS_A_DAY + 1
+
+
+async def test_a_managed_prompt_is_what_its_version_holds_and_not_what_it_was_filled_in_with() -> None:
+    text = PromptVersion(id="pv_1", text="Help {{who}}.", content_hash="sha256:one")
+    prompt = ManagedPrompt(name="support", versions={"pv_1": text}, default="pv_1", variables={"who": "them"})
+    edited = replace(prompt, versions={"pv_1": replace(text, text="Serve {{who}}.", content_hash="sha256:two")})
+    made = world(plain(), plain(), plain())
+    for managed, who in ((prompt, "Ada"), (prompt, "Bob"), (edited, "Ada")):
+        book = replace(snapshot(), prompts=PromptBook(prompts={"support": managed}))
+        made.services.snapshot = lambda book=book: book  # type: ignore[misc]
+        await call(made, request({**CHAT, "prompt_variables": {"who": who}}, headers=(AUTH, NAME)))
+    (event,) = made.journal.events("llm_prompt_drifted")
+    assert event["properties"]["first_prompt_hash"] == "sha256:one"
+    assert event["properties"]["prompt_hash"] == "sha256:two"
 
 
 async def test_what_was_forgotten_is_no_drift() -> None:
