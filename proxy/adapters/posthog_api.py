@@ -10,7 +10,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -47,7 +47,7 @@ class Unavailable(Exception):
 
 class PostHogApi:
     """`async with PostHogApi(host, key, project_id) as api:`, one request after the other. `host` has no slash at its
-    end; paths are below the project.
+    end; paths are below the project, or below the environment where `scope` says so.
     """
 
     def __init__(
@@ -56,11 +56,12 @@ class PostHogApi:
         key: str,
         project_id: str,
         *,
+        scope: Literal["projects", "environments"] = "projects",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._host = host
-        self._base = f"{host}/api/projects/{project_id}/"
+        self._base = f"{host}/api/{scope}/{project_id}/"
         self._key = key
         self._sleep = sleep
         self._ssl = ssl_context or True

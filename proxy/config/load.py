@@ -16,9 +16,9 @@ from proxy.config.check_rules import referred_schemas
 from proxy.config.document import MAX_FILE_BYTES, Document, parse_document
 from proxy.config.prices import PricingFile, compile_rules
 from proxy.config.problems import ConfigError, Problem
-from proxy.config.prompt_book import compile_prompts, referred_files
+from proxy.config.prompt_book import compile_prompts, referred_files, referred_texts
 from proxy.config.prompt_lock import LOCK, Locked, read_lock, report_changed
-from proxy.config.prompts import PromptsFile
+from proxy.config.prompts import PromptsFile, TextSection
 from proxy.config.routing import RoutingFile
 from proxy.config.routing_table import capture_rules, compile_keys, compile_limits, compile_routing
 from proxy.config.schema import check_document
@@ -117,6 +117,14 @@ def read_files(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> 
     routing, _, _, prompts = parse_files(files, env)
     names = (*referred_files(prompts), *referred_schemas(routing))
     return files | {config_dir / name: _read(config_dir / name) for name in names}
+
+
+def read_prompts(config_dir: Path, env: Mapping[str, str]) -> list[TextSection]:
+    """The texts that prompts.yaml refers to, as far as it can be read. Raises ConfigError where it cannot be."""
+    document = parse_document(str(config_dir / PROMPTS), _read(config_dir / PROMPTS), env)
+    if document.problems:
+        raise ConfigError(document.problems)
+    return referred_texts(document)
 
 
 def compile_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> Configuration:

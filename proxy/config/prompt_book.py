@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
 from proxy.config.document import MAX_FILE_BYTES, Document, Value
 from proxy.config.problems import Path as Place
@@ -29,22 +31,23 @@ _SET_ELSEWHERE = {
 }  # fmt: skip
 
 
-def referred_files(document: Document) -> list[str]:
-    """The names of the files with texts, as far as the document can be read."""
+def referred_texts(document: Document) -> list[TextSection]:
+    """What the document says of texts that stand elsewhere, as far as it can be read."""
     prompts = document.value_at(("prompts",))
-    found: dict[str, None] = {}
+    found: list[TextSection] = []
     for prompt in prompts.values() if isinstance(prompts, dict) else ():
         versions = prompt.get("versions") if isinstance(prompt, dict) else None
         for version in versions.values() if isinstance(versions, dict) else ():
             for text in (version.get("system"), version.get("developer")) if isinstance(version, dict) else ():
-                if isinstance(text, dict) and isinstance(name := text.get("file"), str) and _is_below(name):
-                    found[name] = None
-    return list(found)
+                if isinstance(text, dict):
+                    with suppress(ValidationError):  # told when the document is checked
+                        found.append(TextSection.model_validate(text))
+    return found
 
 
-def _is_below(name: str) -> bool:
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and name.isprintable()
+def referred_files(document: Document) -> list[str]:
+    """The names of the files with those texts, each once."""
+    return list(dict.fromkeys(text.place for text in referred_texts(document) if text.place is not None))
 
 
 def compile_prompts(document: Document, file: PromptsFile, texts: Mapping[Path, bytes]) -> PromptBook:
@@ -163,8 +166,11 @@ def _text(document: Document, place: Place, text: str | TextSection | None, text
     """As it is sent, whichever system wrote it: without a mark at its beginning, and with line feeds alone."""
     if not isinstance(text, TextSection):
         return text
-    place = (*place, "file")
-    raw = texts.get(PurePosixPath(text.file).as_posix(), b"")
+    if text.place is None:
+        document.report(place, "write a `file`, or `posthog` with a `version`")
+        return None
+    place = (*place, "posthog" if text.file is None else "file")
+    raw = texts.get(PurePosixPath(text.place).as_posix(), b"")
     try:
         found = raw.decode("utf-8-sig").replace("\r\n", "\n").rstrip("\n")
     except UnicodeDecodeError:
@@ -172,6 +178,8 @@ def _text(document: Document, place: Place, text: str | TextSection | None, text
         return None
     if len(raw) > MAX_FILE_BYTES:
         document.report(place, f"this file is larger than {MAX_FILE_BYTES // 1024} KiB")
+    elif not found.strip() and text.file is None:
+        document.report(place, f"{text.place} is not there yet; run `promptlane prompts pull`")
     elif not found.strip():
         document.report(place, "there is no such file below the folder of prompts.yaml, or it is empty")
     elif looks_like_secret(found):

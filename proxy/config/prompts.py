@@ -16,6 +16,9 @@ FileName = Annotated[
         "name a file below the folder of prompts.yaml, such as prompts/support_v1.md",
     ),
 ]
+PosthogName = Annotated[
+    str, Matching("prompt of PostHog", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", "write the prompt's name in PostHog")
+]
 VariableName = Annotated[
     str,
     Matching("variable", r"[A-Za-z_][A-Za-z0-9_]{0,63}", "use letters, digits and `_`, at most 64, no digit first"),
@@ -26,12 +29,28 @@ ParameterName = Annotated[
 ]
 
 
-class TextSection(Section):
-    """Where a text stands that is not written here."""
+def posthog_file(name: str, version: int) -> str:
+    """Where the text of a version of PostHog's is kept, seen from the folder of prompts.yaml."""
+    return f"prompts/posthog/{name}.v{version}.md"
 
-    file: FileName
+
+class TextSection(Section):
+    """Where a text stands that is not written here: a `file`, or `posthog` and `version`."""
+
+    file: FileName | None = None
     """A file below the folder of prompts.yaml, in UTF-8. It is taken as it is, less line ends at its end; `${NAME}`
     means nothing in it."""
+    posthog: PosthogName | None = None
+    """A prompt of PostHog's prompt management, which `promptlane prompts pull` has written beside prompts.yaml."""
+    version: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
+    """Its version there: a number, since a label may come to mean another text."""
+
+    @property
+    def place(self) -> str | None:
+        """The file's name, seen from the folder of prompts.yaml; None where too little or too much is written."""
+        if self.posthog is None or self.version is None:
+            return self.file if self.posthog is None and self.version is None else None
+        return posthog_file(self.posthog, self.version) if self.file is None else None
 
 
 Text = Annotated[
@@ -42,8 +61,11 @@ Text = Annotated[
             "title": "text or {file: …}",
             "type": ["string", "object"],
             "minLength": 1,
-            "properties": {"file": TypeAdapter(FileName).json_schema()},
-            "required": ["file"],
+            "properties": {
+                "file": TypeAdapter(FileName | None).json_schema(),
+                "posthog": TypeAdapter(PosthogName | None).json_schema(),
+                "version": {"type": ["integer", "null"], "exclusiveMinimum": 0, "maximum": 1_000_000},
+            },
             "additionalProperties": False,
         }
     ),
@@ -62,7 +84,7 @@ class VersionSection(Section):
     model: ModelName | None = None
     """A model or an alias as routing.yaml has it. Default: the one that the call asks for."""
     system: Text | None = None
-    """The system text, or `{file: …}`; `{{name}}` gives way to a variable."""
+    """The system text, or `{file: …}`, or `{posthog: NAME, version: 3}`; `{{name}}` gives way to a variable."""
     developer: Text | None = None
     """The same with the role `developer`, in place of `system`."""
     temperature: Annotated[Decimal, Field(ge=0, le=2)] | None = None

@@ -46,7 +46,9 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("POSTHOG_API_KEY", "", "The project's key, `phc_…`. Without it, events stay in the outbox."),
     Variable("POSTHOG_HOST", "https://us.i.posthog.com", "Where events go; the app's own address is understood too."),
     Variable(
-        "POSTHOG_PERSONAL_API_KEY", "", "A personal key, `phx_…`, for dashboards and `promptlane doctor --online`."
+        "POSTHOG_PERSONAL_API_KEY",
+        "",
+        "A personal key, `phx_…`, for dashboards, `promptlane prompts pull` and `promptlane doctor --online`.",
     ),
     Variable("POSTHOG_PROJECT_ID", "", "The project's number, for dashboards and `promptlane doctor --online`."),
     Variable(

@@ -147,7 +147,16 @@ def _responses(request: _Body, text: str, _: Role) -> Edited:
 
 
 def _messages(request: _Body, text: str, _: Role) -> Edited:
+    """`system`; where the request has its own cached there, the version's text is cached in the same way."""
+    present = request.value("system")
+    marks = [block["cache_control"] for block in _objects(present) if block.get("cache_control") is not None]
+    if request.mode == "replace" and marks:
+        return {"system": orjson.dumps([{"type": "text", "text": text, "cache_control": marks[-1]}])}, []
     return _text_member(request, "system", text), []
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _text_member(request: _Body, name: str, text: str) -> dict[str, bytes]:

@@ -77,7 +77,8 @@ def test_instructions_of_a_response(
         assert (made.get("instructions"), made["input"]) == expected
 
 
-BLOCK = {"type": "text", "text": "Theirs.", "cache_control": {"type": "ephemeral"}}
+PLAIN = {"type": "text", "text": "Theirs."}
+CACHED = {**PLAIN, "cache_control": {"type": "ephemeral"}}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,13 @@ BLOCK = {"type": "text", "text": "Theirs.", "cache_control": {"type": "ephemeral
         ({}, "Ours.", "Ours.", "Ours."),
         ({"system": ""}, "Ours.", "Ours.", "Ours."),
         ({"system": "Theirs."}, "Ours.", "Ours.\n\nTheirs.", "Theirs."),
-        ({"system": [BLOCK]}, "Ours.", [{"type": "text", "text": "Ours."}, BLOCK], [BLOCK]),
+        ({"system": [PLAIN]}, "Ours.", [{"type": "text", "text": "Ours."}, PLAIN], [PLAIN]),
+        (
+            {"system": [CACHED, 3]},
+            [{**CACHED, "text": "Ours."}],
+            [{"type": "text", "text": "Ours."}, CACHED, 3],
+            [CACHED, 3],
+        ),
     ],
 )
 def test_the_system_text_of_messages(given: dict[str, Any], replaced: Any, prepended: Any, filled: Any) -> None:

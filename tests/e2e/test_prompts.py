@@ -28,7 +28,7 @@ PROMPTS = {
         "triage": {"versions": {"t_1": {"system": "Sort it."}}},
     },
 }
-TEXTS = {"pv_1": "Help {{customer}}.".replace("{{customer}}", "Ada"), "pv_2": "Help Ada, tersely."}
+TEXTS = {"pv_1": "Help Ada Lovelace.", "pv_2": "Help Ada Lovelace, tersely."}
 LONG = "x" * 200_000
 """So long that the body is read, and edited, in a process of its own."""
 
@@ -64,7 +64,7 @@ async def test_a_chat_app_gets_a_version_for_each_of_its_users(tmp_path: Path) -
                     {"role": "user", "content": "hé" if call_id < "c4" else LONG},
                 ],
                 extra_headers=headers(call_id, user),
-                extra_body={"prompt_variables": {"customer": "Ada"}},
+                extra_body={"prompt_variables": {"customer": "Ada Lovelace"}},
             )
             version = of_split.variant_of("support", user)
             assert (reply.headers["x-prompt-version"], reply.headers["x-feature-flag"]) == (
@@ -82,6 +82,14 @@ async def test_a_chat_app_gets_a_version_for_each_of_its_users(tmp_path: Path) -
             assert {event["properties"]["$ai_prompt_version"] for event in events if event["event"] in AI_FAMILY} == {
                 version
             }
+        assert leaks(bed) == []
+
+
+def leaks(bed: Bed) -> list[bytes]:
+    """What of prompts and values is on the disk, in the log or with PostHog."""
+    data = [path.read_bytes() for path in bed.served.data.rglob("*") if path.is_file()]
+    said = b"".join([*data, bed.served.stdout, bed.served.stderr, *(post.body for post in bed.posthog.posts)])
+    return [word for word in (b"Lovelace", b"tersely", b"Help ") if word in said]
 
 
 async def test_apps_of_other_dialects_are_served_alike(tmp_path: Path) -> None:
@@ -94,13 +102,13 @@ async def test_apps_of_other_dialects_are_served_alike(tmp_path: Path) -> None:
             )  # fmt: skip
         async with openai.AsyncOpenAI(base_url=f"{bed.served.url}/v1", api_key="sk", max_retries=0) as api:
             reply = await api.responses.with_raw_response.create(
-                prompt={"id": "support", "variables": {"customer": "Ada"}},
+                prompt={"id": "support", "variables": {"customer": "Ada Lovelace"}},
                 input="hi",
                 extra_headers=headers("r1", "user_1"),
             )
             stream = await api.chat.completions.create(
                 model="prompt/support", messages=[{"role": "user", "content": "hi"}], stream=True,
-                extra_headers=headers("s1", "user_1"), extra_body={"prompt_variables": {"customer": "Ada"}},
+                extra_headers=headers("s1", "user_1"), extra_body={"prompt_variables": {"customer": "Ada Lovelace"}},
             )  # fmt: skip
             assert [chunk async for chunk in stream]
         version = reply.headers["x-prompt-version"]

@@ -3,7 +3,7 @@
 import argparse
 from typing import TypeAlias
 
-from proxy.cli.prompts import listing, lock, seen, show
+from proxy.cli.prompts import listing, lock, pull, seen, show
 
 _Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
@@ -19,4 +19,5 @@ def add_parser(subparsers: _Verbs) -> None:
     listing.add_verb(verbs)
     show.add_verb(verbs)
     lock.add_verb(verbs)
+    pull.add_verb(verbs)
     seen.add_verb(verbs)
