@@ -16,6 +16,7 @@ import orjson
 from proxy.adapters.journal import JournalReader, StoredExchange, journal_files
 from proxy.adapters.journal.reader import RunningCall
 from proxy.adapters.journal.schema import Unusable
+from proxy.domain.errors import Overloaded
 from proxy.domain.events import recorded
 from proxy.domain.outcome_context import Found, Record, Sees
 from proxy.domain.outcomes import Reference
@@ -26,33 +27,51 @@ MOST_OF_ONE_REQUEST = 20
 """Of the calls with one request id, as many are looked at, the newest ones."""
 
 
+MOST_AT_ONCE = 500
+"""Calls whose questions wait: some seconds' work. Keys in pages can be had by anybody."""
+
+
 class CallFinder:
     """Satisfies `pipeline.ports.CallFinder`."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="call-finder")
+        self._asked = 0
 
-    async def find(self, about: Reference, sees: Sees) -> Found:
-        """Look once, as of now."""
+    async def find(self, abouts: Sequence[Reference], sees: Sees) -> Sequence[Found]:
+        """Look once for each, as of now. Raises Overloaded."""
+        if self._asked >= MOST_AT_ONCE:
+            raise Overloaded("Too many outcomes come at once. Send it again a little later.", code="overloaded")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(look, self._data_dir, about, sees))
+        self._asked += 1
+        asked = loop.run_in_executor(self._threads, partial(look, self._data_dir, abouts, sees))
+        asked.add_done_callback(self._answered)
+        return await asked
+
+    def _answered(self, _: "asyncio.Future[list[Found]]") -> None:
+        self._asked -= 1
 
     def close(self) -> None:
         """Take no more questions; one that is being answered is let finish."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def look(data_dir: Path, about: Reference, sees: Sees) -> Found:
-    """The call that is meant: by its own id, else by its request's, else the last of the trace. Blocks."""
+def look(data_dir: Path, abouts: Sequence[Reference], sees: Sees) -> list[Found]:
+    """What each reference means. Blocks."""
     with ExitStack() as leaving:
         readers = []
         for path in journal_files(data_dir):
             with suppress(Unusable, apsw.Error):
                 readers.append(leaving.enter_context(JournalReader(path)))
-        meant = _last(_candidates(readers, about), sees)
-        trace_id = meant["trace_id"] if meant is not None else about.trace_id
-        return Found() if trace_id is None else _of_trace(readers, trace_id, meant, sees)
+        return [_meant_by(about, readers, sees) for about in abouts]
+
+
+def _meant_by(about: Reference, readers: Sequence[JournalReader], sees: Sees) -> Found:
+    """The call of that id, else the last one of that request's, else the last one of the trace."""
+    meant = _last(_candidates(readers, about), sees)
+    trace_id = meant["trace_id"] if meant is not None else about.trace_id
+    return Found() if trace_id is None else _of_trace(readers, trace_id, meant, sees)
 
 
 def _candidates(readers: Sequence[JournalReader], about: Reference) -> Iterator[Record]:

@@ -134,6 +134,17 @@ def _analytics(configuration: Configuration, document: Document) -> Said:
     salt: Path = ("identity", "salt_env")
     if policy.identity_mode != "hash" and salt in document.places:
         yield salt, "it has no effect while `mode` is not hash"
+    yield from _outcomes(configuration)
+
+
+def _outcomes(configuration: Configuration) -> Said:
+    policy = configuration.analytics.outcomes
+    if policy.origins and policy.feedback_token_s is None and not policy.publishable_keys:
+        yield ("outcomes", "origins"), "their pages need `feedback_token_hours` or a publishable key too"
+    aliases = {entry.key.alias for entry in configuration.keys}
+    for index, published in enumerate(policy.publishable_keys):
+        if aliases and published.alias not in aliases:
+            yield ("outcomes", "publishable_keys", index, "alias"), "no key of routing.yaml has this alias"
 
 
 def _prices(configuration: Configuration) -> Said:

@@ -13,6 +13,7 @@ from proxy.domain.credentials import CREDENTIAL_HEADERS, PROXY_KEY_HEADER, Keyri
 from proxy.domain.errors import Forbidden, Unauthenticated
 from proxy.domain.feedback_token import verify_feedback
 from proxy.domain.headers import header
+from proxy.domain.outcome_context import CallContext
 from proxy.domain.outcomes import Verb
 from proxy.domain.paths import is_local_host
 from proxy.domain.policy import OutcomePolicy, PublishableKey
@@ -43,6 +44,12 @@ class Teller:
     environment: str | None = None
     rates_call: str | None = None
     """The one call that a feedback token lets its holder rate."""
+
+    def may_tell_of(self, context: CallContext) -> bool:
+        """The call is not another key's, nor another than the token is for."""
+        if self.rates_call is not None:
+            return context.exchange_id == self.rates_call
+        return self.alias is None or context.key_alias in (None, self.alias)
 
 
 def teller_of(headers: Sequence[tuple[str, str]], raw_query: str, verb: Verb, door: Door, now_unix_us: int) -> Teller:

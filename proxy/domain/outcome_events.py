@@ -44,12 +44,18 @@ class Telling:
 
     outcome: Outcome
     seed: str
-    at_unix_us: int
+    begun_unix_us: int
+    """When it was first said."""
     context: CallContext | None = None
     sums: Mapping[str, object] = field(default_factory=dict)
     key_alias: str | None = None
     """Of whoever told it; this and the next count where the call is not known."""
     environment: str
+
+    @property
+    def at_unix_us(self) -> int:
+        """When it happened, as far as that was said."""
+        return self.outcome.at_unix_us if self.outcome.at_unix_us is not None else self.begun_unix_us
 
 
 def seed_of(secret: bytes, *parts: str) -> str:

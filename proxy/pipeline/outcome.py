@@ -10,13 +10,13 @@ at the very same moment make the same event, under one uuid and one timestamp.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from proxy.domain.chat import parse_json
 from proxy.domain.context_token import verify
-from proxy.domain.errors import Conflict
+from proxy.domain.errors import Conflict, Overloaded
 from proxy.domain.events import event_uuid
 from proxy.domain.headers import header
 from proxy.domain.ids import exchange_of
@@ -31,10 +31,14 @@ from proxy.pipeline.ports import CallFinder
 from proxy.pipeline.services import RawRequest, Services, Snapshot
 
 BODY_LIMITS = Limits(body_bytes=1 << 20, body_silence_s=10.0)
+LOOK_S = 5.0
+"""How long one look may take; it takes a millisecond, unless many come at once or the disk hangs."""
 UNKNOWN_S = 1.0
 """How long a call of which nothing is known is looked for."""
 RUNNING_S = 0.3
 """How long the end of one that seems to run is waited for: an end is on disk within 100 ms."""
+KEEP_S = 5.0
+"""How long the disk may take."""
 PAUSE_S = 0.02
 """Before the second look; each further pause is twice as long."""
 
@@ -151,8 +155,7 @@ def _contexts(outcomes: Sequence[Outcome], teller: Teller, secret: bytes) -> lis
         if claims is None:
             problems.append(Problem(place(outcome.path, "context"), "is no token of this proxy's"))
         context = None if claims is None else of_claims(claims)
-        is_foreign = context is None or (teller.alias is not None and context.key_alias not in (None, teller.alias))
-        read[token] = None if is_foreign else context
+        read[token] = context if context is not None and teller.may_tell_of(context) else None
     if problems:
         raise BadOutcome(problems)
     return [None if (token := outcome.about.context) is None else read[token] for outcome in outcomes]
@@ -169,51 +172,70 @@ def _recall(name: Name | None, services: Services, now_us: int) -> Said | None:
 
 
 async def tell(heard: Heard, desk: OutcomeServices) -> Receipt:
-    """Join each outcome to its call, and have its events kept and sent."""
+    """Join each outcome to its call, and have its events kept and sent. Raises Overloaded; what was kept by then may
+    be repeated.
+    """
     fresh = [entry for entry in heard.entries if not entry.is_told]
     for entry in fresh:
         if entry.name is not None and entry.said is None:
             _remember(entry.name, Said(at_unix_us=desk.services.clock.unix_us(), digest=entry.name.digest), desk)
-    patience_s = {_sought(entry): RUNNING_S if entry.context else UNKNOWN_S for entry in fresh}
-    looked = await asyncio.gather(*(_find(about, s, heard, desk) for about, s in patience_s.items()))
-    found = dict(zip(patience_s, looked, strict=True))
-    is_found = [_tell(entry, found.get(_sought(entry), Found()), heard, desk) for entry in heard.entries]
-    return Receipt(
-        uuids=[event_uuid(entry.seed, entry.outcome.event) for entry in heard.entries],
-        context_found=is_found,
-        is_repeated=not fresh,
-    )
+    found = await _find_all(fresh, heard, desk)
+    tellings = [_telling(entry, found[_sought(entry)], heard, desk) for entry in fresh]
+    await _keep(tellings, heard, desk)
+    for entry, telling in zip(fresh, tellings, strict=True):
+        if entry.name is not None:
+            _remember(entry.name, _said(entry.name, telling), desk)
+    return _receipt(heard, tellings, desk)
 
 
-def _tell(entry: Entry, found: Found, heard: Heard, desk: OutcomeServices) -> bool:
-    """Hand one outcome's events to the journal, if that was not done before; whether its call is known."""
-    if entry.said is not None and entry.said.is_told:
-        desk.count(heard.verb, "repeated")
-        return entry.said.is_found
+def _telling(entry: Entry, found: Found, heard: Heard, desk: OutcomeServices) -> Telling:
+    """All that the events are made of."""
     services, snapshot = desk.services, heard.snapshot
     begun_us = services.clock.unix_us()
     if entry.name is not None:
         said = Said.unpacked(services.shared.recall(entry.name.memory_key), begun_us)
         begun_us = said.at_unix_us if said is not None else begun_us  # another worker's, where two began at once
     context = entry.context if found.meant is None else of_record(found.meant)
-    telling = Telling(
+    return Telling(
         outcome=entry.outcome,
         seed=entry.seed,
-        at_unix_us=entry.outcome.at_unix_us or begun_us,
+        begun_unix_us=begun_us,
         context=context,
         sums=_sums(found, context),
         key_alias=heard.teller.alias,
         environment=heard.teller.environment or snapshot.identity.environment,
     )
-    row = row_of(telling, snapshot.events, snapshot.identity)
-    if row.events:
-        services.journal.note(row)
-    is_found = context is not None
-    if entry.name is not None:
-        said = Said(at_unix_us=begun_us, digest=entry.name.digest, is_told=True, is_found=is_found)
-        _remember(entry.name, said, desk)
-    desk.count(heard.verb, "found" if is_found else "unknown")
-    return is_found
+
+
+async def _keep(tellings: Sequence[Telling], heard: Heard, desk: OutcomeServices) -> None:
+    """Wait until all of it is on disk."""
+    snapshot = heard.snapshot
+    rows = [row_of(telling, snapshot.events, snapshot.identity) for telling in tellings]
+    rows = [row for row in rows if row.events]
+    try:
+        async with asyncio.timeout(KEEP_S):
+            is_kept = not rows or await desk.services.journal.keep(rows)
+    except TimeoutError:
+        is_kept = False
+    if not is_kept:
+        raise Overloaded("The outcome cannot be kept now; send it again, with the same id.", code="outcome_not_kept")
+
+
+def _said(name: Name, telling: Telling) -> Said:
+    is_found = telling.context is not None
+    return Said(at_unix_us=telling.begun_unix_us, digest=name.digest, is_told=True, is_found=is_found)
+
+
+def _receipt(heard: Heard, tellings: Sequence[Telling], desk: OutcomeServices) -> Receipt:
+    found = {entry.seed: entry.said.is_found for entry in heard.entries if entry.said is not None}
+    found |= {telling.seed: telling.context is not None for telling in tellings}
+    for entry in heard.entries:
+        desk.count(heard.verb, "repeated" if entry.is_told else "found" if found[entry.seed] else "unknown")
+    return Receipt(
+        uuids=[event_uuid(entry.seed, entry.outcome.event) for entry in heard.entries],
+        context_found=[found[entry.seed] for entry in heard.entries],
+        is_repeated=not tellings,
+    )
 
 
 def _sums(found: Found, context: CallContext | None) -> dict[str, object]:
@@ -238,22 +260,28 @@ def _sought(entry: Entry) -> Reference:
     )
 
 
-async def _find(about: Reference, patience_s: float, heard: Heard, desk: OutcomeServices) -> Found:
-    """Look, and look again while nothing is found or something runs; what is known when the time is over."""
-    found = Found()
-    if about == Reference():
-        return found
-    loop, sees = asyncio.get_running_loop(), seen_by(heard.teller.alias)
-    began_s, pause_s = loop.time(), PAUSE_S
-    try:
-        async with asyncio.timeout(patience_s) as patience:
-            while True:
-                found = await desk.finder.find(about, sees)
-                if found.meant is not None and not found.is_running:
-                    return found
-                if found.meant is not None:
-                    patience.reschedule(began_s + min(patience_s, RUNNING_S))
-                await asyncio.sleep(pause_s)
-                pause_s *= 2
-    except TimeoutError:
-        return found
+async def _find_all(entries: Sequence[Entry], heard: Heard, desk: OutcomeServices) -> Mapping[Reference, Found]:
+    """Look for the calls of all, and again for those that may be about to be found; what is known when time is over."""
+    patience_s = {_sought(entry): RUNNING_S if entry.context else UNKNOWN_S for entry in entries}
+    found = dict.fromkeys(patience_s, Found())
+    sought = [about for about in patience_s if about != Reference()]
+    loop, sees, pause_s, began_s = asyncio.get_running_loop(), seen_by(heard.teller.alias), PAUSE_S, None
+    while sought:
+        try:
+            async with asyncio.timeout(LOOK_S):
+                found |= zip(sought, await desk.finder.find(sought, sees), strict=True)
+        except TimeoutError:
+            break
+        began_s = began_s or loop.time()
+        next_s = loop.time() - began_s + pause_s
+        sought = [about for about in sought if next_s <= _worth_waiting_s(found[about], patience_s[about])]
+        await asyncio.sleep(pause_s if sought else 0)
+        pause_s *= 2
+    return found
+
+
+def _worth_waiting_s(found: Found, unknown_s: float) -> float:
+    """How long, from the first look on, another one may still say more."""
+    if found.meant is None:
+        return unknown_s
+    return RUNNING_S if found.is_running else 0

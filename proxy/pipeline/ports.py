@@ -96,7 +96,7 @@ class SideDecompressor(Protocol):
 
 
 class Journal(Protocol):
-    """The durable store. All calls return at once, never raise, and count what they must drop."""
+    """The durable store. It never raises, and counts what it must drop. All calls but `keep` return at once."""
 
     def open(self, opening: Opening) -> None:
         """Note a running call."""
@@ -106,6 +106,9 @@ class Journal(Protocol):
 
     def note(self, outcome: Outcome) -> None:
         """Keep and send what came of calls; an event that is kept already is ignored."""
+
+    async def keep(self, outcomes: Sequence[Outcome]) -> bool:
+        """As `note`, all of them; True once they are durable, False where one of them could not be kept."""
 
 
 class Estimator(Protocol):
@@ -155,8 +158,8 @@ class SharedMemory(Protocol):
 class CallFinder(Protocol):
     """Finds calls in what is kept of them, by all workers."""
 
-    async def find(self, about: Reference, sees: Sees) -> Found:
-        """Look once, as of now, off the event loop."""
+    async def find(self, abouts: Sequence[Reference], sees: Sees) -> Sequence[Found]:
+        """Look once for each, as of now, off the event loop. Raises Overloaded."""
 
 
 class Checker(Protocol):

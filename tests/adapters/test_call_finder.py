@@ -1,5 +1,6 @@
 """Against journals that are being written, two of them as of two workers."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 from proxy.adapters import call_finder
 from proxy.adapters.call_finder import CallFinder, look
 from proxy.adapters.journal import JournalSettings, SqliteJournal
+from proxy.domain.errors import Overloaded
 from proxy.domain.events import EventPolicy, closing, opening
 from proxy.domain.exchange import Exchange
 from proxy.domain.ids import new_exchange_id, request_id_of
@@ -23,7 +25,9 @@ POLICY = EventPolicy()
 @pytest.fixture
 def journals(tmp_path: Path) -> Iterator[list[SqliteJournal]]:
     with ExitStack() as leaving:
-        made = [SqliteJournal(JournalSettings(directory=tmp_path, worker=worker)) for worker in (0, 1)]
+        made = [
+            SqliteJournal(JournalSettings(directory=tmp_path, worker=worker, store_max_age_s=1e9)) for worker in (0, 1)
+        ]
         for journal in made:
             journal.start()
             leaving.callback(journal.close_journal, 5)
@@ -52,7 +56,8 @@ def ids(calls: Sequence[Record]) -> set[str]:
 
 
 def find(folder: Path, alias: str | None = None, **about: str) -> Found:
-    return look(folder, Reference(**about), seen_by(alias))
+    (found,) = look(folder, [Reference(**about)], seen_by(alias))
+    return found
 
 
 def meant(folder: Path, alias: str | None = None, **about: str) -> str | None:
@@ -131,11 +136,22 @@ def test_files_that_cannot_be_read_are_left_out(journals: list[SqliteJournal], t
     assert find(tmp_path / "nowhere", trace_id="t") == Found()
 
 
+async def test_too_many_questions_are_refused_until_some_are_answered(
+    journals: list[SqliteJournal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_finder, "MOST_AT_ONCE", 2)
+    finder, about = CallFinder(tmp_path), Reference(trace_id="t")
+    answers = await asyncio.gather(*(finder.find([about], seen_by(None)) for _ in range(3)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [list, list, Overloaded]
+    assert await finder.find([about], seen_by(None)) == [Found()]
+    finder.close()
+
+
 async def test_it_reads_off_the_event_loop(journals: list[SqliteJournal], tmp_path: Path) -> None:
     write(journals[0], ended(1))
     finder = CallFinder(tmp_path)
-    found = await finder.find(Reference(trace_id="t"), seen_by(None))
+    (found, unknown) = await finder.find([Reference(trace_id="t"), Reference(trace_id="u")], seen_by(None))
     finder.close()
-    assert found.meant is not None
+    assert (found.meant is not None, unknown) == (True, Found())
     with pytest.raises(RuntimeError):
-        await finder.find(Reference(trace_id="t"), seen_by(None))
+        await finder.find([Reference(trace_id="t")], seen_by(None))

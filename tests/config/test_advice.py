@@ -127,6 +127,19 @@ def test_slips_of_analytics(tmp_path: Path) -> None:
     ]
 
 
+def test_slips_of_outcomes(tmp_path: Path) -> None:
+    assert advice(tmp_path, analytics="outcomes: {origins: ['https://a.example']}") == [
+        "analytics.yaml:2:12: outcomes.origins: their pages need `feedback_token_hours` or a publishable key too"
+    ]
+    keys = f"{OURS}keys: [{{alias: web, hash: '{HASH}'}}]"
+    published = [f"{{key: plp_0123456789ab_{alias}, alias: {alias}}}" for alias in ("web", "app")]
+    outcomes = f"outcomes: {{publishable_keys: [{', '.join(published)}]}}"
+    said = advice(tmp_path, routing=keys, analytics=outcomes)
+    assert [line.partition("outcomes.")[2] for line in said if "outcomes" in line] == [
+        "publishable_keys.1.alias: no key of routing.yaml has this alias"
+    ]
+
+
 def test_slips_of_prices(tmp_path: Path) -> None:
     text = (
         "models:\n  - {match: {provider: opnai, model: m}, free: true}\n"

@@ -41,7 +41,7 @@ def outcome(event: str = "llm_output_rated", **values: Any) -> Outcome:
 
 def telling(told: Outcome, **more: Any) -> Telling:
     known = {"context": CONTEXT, "sums": SUMS, "environment": "production", "key_alias": "backend"}
-    return Telling(**{"outcome": told, "seed": "5eed", "at_unix_us": AT_US, **known, **more})
+    return Telling(**{"outcome": told, "seed": "5eed", "begun_unix_us": AT_US, **known, **more})
 
 
 def events(told: Telling, policy: EventPolicy = POLICY) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Stand-ins for what outcome calls need besides what all calls need."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +17,10 @@ class FakeFinder:
     answers: list[Found] = field(default_factory=lambda: [Found()])
     asked: list[Reference] = field(default_factory=list)
 
-    async def find(self, about: Reference, sees: Sees) -> Found:
-        self.asked.append(about)
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+    async def find(self, abouts: Sequence[Reference], sees: Sees) -> Sequence[Found]:
+        self.asked += abouts
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return [answer] * len(abouts)
 
 
 def outcome_services(services: Services, finder: FakeFinder | None = None, **more: Any) -> OutcomeServices:

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from proxy.domain.context_token import sign_context
-from proxy.domain.errors import BadRequest, Conflict, TooLarge, Unauthenticated
+from proxy.domain.errors import BadRequest, Conflict, Overloaded, TooLarge, Unauthenticated
 from proxy.domain.events import EventPolicy, closing, opening, recorded
 from proxy.domain.feedback_token import sign_feedback
 from proxy.domain.ids import request_id_of
@@ -96,12 +96,13 @@ async def test_the_end_of_a_call_that_runs_is_waited_for_a_little() -> None:
     assert (said["prompt_name"], said["request_count"], "latency_ms" in said) == ("p", 1, False)
 
 
-async def test_a_disk_that_does_not_answer_holds_up_nobody_for_long() -> None:
+async def test_a_disk_that_does_not_answer_holds_up_nobody_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     class Stuck(FakeFinder):
-        async def find(self, *_: Any) -> Found:
+        async def find(self, *_: Any) -> Sequence[Found]:
             await asyncio.Event().wait()
             raise AssertionError
 
+    monkeypatch.setattr(outcome, "LOOK_S", 0.01)
     desk = Desk()
     desk.services = replace(desk.services, finder=Stuck())
     assert (await desk.take(RATING)).context_found == [False]
@@ -112,6 +113,17 @@ async def test_a_trace_of_too_many_calls_has_no_sums() -> None:
     await desk.take(RATING)
     said = desk.told()[0]["properties"]
     assert (said["context_found"], "request_count" in said) == (True, False)
+
+
+async def test_who_waits_long_for_the_first_look_is_not_taken_for_unknown() -> None:
+    class Busy(FakeFinder):
+        async def find(self, *args: Any) -> Sequence[Found]:
+            await asyncio.sleep(2 * outcome.UNKNOWN_S)
+            return await super().find(*args)
+
+    desk = Desk()
+    desk.services = replace(desk.services, finder=Busy([Found(), FOUND]))
+    assert (await desk.take(RATING)).context_found == [True]
 
 
 async def test_each_call_of_an_array_is_looked_for_once() -> None:
@@ -238,7 +250,7 @@ async def test_two_workers_who_begin_at_the_same_moment_make_the_same_event() ->
 
 async def test_what_was_begun_and_never_told_is_told_by_the_next_who_asks() -> None:
     class Dies(FakeFinder):
-        async def find(self, *_: Any) -> Found:
+        async def find(self, *_: Any) -> Sequence[Found]:
             raise RuntimeError("the process is killed here")
 
     desk = Desk()
@@ -248,6 +260,25 @@ async def test_what_was_begun_and_never_told_is_told_by_the_next_who_asks() -> N
     desk.services = alive
     assert not (await desk.take({**RATING, "id": "7"})).is_repeated
     assert len(desk.told()) == 1
+
+
+async def test_what_the_journal_cannot_keep_is_not_promised_and_can_be_sent_again() -> None:
+    desk = Desk(FOUND)
+    desk.made.journal.is_broken = True
+    with pytest.raises(Overloaded) as refused:
+        await desk.take({**RATING, "id": "7"})
+    assert (refused.value.code, refused.value.http_status) == ("outcome_not_kept", 503)
+    desk.made.journal.is_broken = False
+    receipt = await desk.take({**RATING, "id": "7"})
+    assert (receipt.uuids, receipt.is_repeated) == ([desk.told()[0]["uuid"]], False)
+
+
+async def test_a_disk_that_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outcome, "KEEP_S", 0.01)
+    desk = Desk(FOUND)
+    monkeypatch.setattr(desk.made.journal, "keep", lambda rows: asyncio.Event().wait())
+    with pytest.raises(Overloaded):
+        await desk.take(RATING)
 
 
 async def test_a_feedback_token_rates_its_call_once() -> None:
@@ -260,6 +291,16 @@ async def test_a_feedback_token_rates_its_call_once() -> None:
         with pytest.raises(Conflict):
             await desk.take(other, token, ("Idempotency-Key", "another"))
     assert desk.told()[0]["distinct_id"] == "user_8f3a"
+
+
+async def test_beside_a_feedback_token_the_context_of_its_call_counts_alone() -> None:
+    token = ("X-LLM-Feedback-Token", sign_feedback(EXCHANGE_ID, 2_000_000_000, SECRET))
+    desk = Desk()
+    assert (await desk.take({"user_feedback": "positive"}, token, ("X-LLM-Context", CONTEXT))).context_found == [True]
+    other = sign_context(replace(CALL, exchange_id="0198c0de-0000-7000-8000-000000000def"), SECRET)
+    desk = Desk()
+    assert (await desk.take({"user_feedback": "positive"}, token, ("X-LLM-Context", other))).context_found == [False]
+    assert desk.told()[0]["properties"]["exchange_id"] == EXCHANGE_ID
 
 
 async def test_nothing_is_read_of_whoever_may_not_call() -> None:

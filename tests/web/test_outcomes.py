@@ -1,7 +1,7 @@
 """Outcome calls on a real socket: methods, types, pages of other origins, and clients that leave."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -30,8 +30,8 @@ TOKEN = f"X-LLM-Feedback-Token: {sign_feedback(EXCHANGE_ID, 2_000_000_000, SECRE
 class Known(FakeFinder):
     """Knows at once that it knows nothing."""
 
-    async def find(self, *_: Any) -> Found:
-        return Found(meant=_CALL, trace=(_CALL,))
+    async def find(self, *_: Any) -> Sequence[Found]:
+        return [Found(meant=_CALL, trace=(_CALL,))]
 
 
 _CALL = {"exchange_id": EXCHANGE_ID, "trace_id": "t", "distinct_id": "u", "properties": {"status": "success"}}
@@ -177,7 +177,7 @@ async def test_an_outcome_is_told_also_when_its_client_leaves() -> None:
     class Slow(Known):
         looked, gate = asyncio.Event(), asyncio.Event()
 
-        async def find(self, *about: Any) -> Found:
+        async def find(self, *about: Any) -> Sequence[Found]:
             self.looked.set()
             await self.gate.wait()
             return await super().find(*about)
@@ -195,7 +195,7 @@ async def test_an_outcome_is_told_also_when_its_client_leaves() -> None:
 
 async def test_a_bug_is_answered_and_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(FakeFinder):
-        async def find(self, *_: Any) -> Found:
+        async def find(self, *_: Any) -> Sequence[Found]:
             raise RuntimeError("swordfish")
 
     async with serving(Broken()) as (_, served), RawClient(served.port) as client:

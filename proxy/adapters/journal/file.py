@@ -118,6 +118,10 @@ class JournalFile:
         if events:
             self.written += self.outbox.admit(events)
 
+    def keeps(self, uuids: Sequence[str]) -> bool:
+        """All these events of outcomes are kept."""
+        return len(heads(self._connection, _KEPT_AMONG, (listed(uuids),))) == len(set(uuids))
+
     def forget(self, exchange_ids: Sequence[str]) -> None:
         """The calls are not running any more, whether or not their ends could be kept."""
         if exchange_ids:

@@ -85,8 +85,8 @@ class Intake:
         """What they take in memory, about."""
         return self._put_bytes - self._taken_bytes
 
-    def offer(self, row: Row, size_bytes: int) -> None:
-        """Take the row, or count what is lost with it."""
+    def offer(self, row: Row, size_bytes: int) -> bool:
+        """Take the row, or count what is lost with it; True where it was taken."""
         share = 1.0 if isinstance(row, Closing) else START_SHARE
         size_bytes += ROW_OVERHEAD_BYTES
         waiting = self._queue.qsize()
@@ -97,11 +97,12 @@ class Intake:
                 self.records_refused += 1
                 if not self.is_closed and waiting < self._max_rows + MAX_NOTES:
                     self._queue.put((0, Note(row.exchange_id)))
-            return
+            return False
         self._put_bytes += size_bytes
         self._queue.put((size_bytes, row))
         if waiting >= GROUP_ROWS:
             self._hurry.set()
+        return True
 
     def submit(self, command: Command) -> None:
         """Queue a command behind the rows that wait, and have them written now."""

@@ -5,7 +5,7 @@ of it in one synced transaction: a disk that syncs slowly makes the groups large
 Questions and orders (which rows are due, these are delivered) take the same way, so that they see every row that
 was put before them.
 
-`open`, `close` and `note` are called from one thread, the event loop's.
+`open`, `close`, `note` and `keep` are called from one thread, the event loop's.
 """
 
 import asyncio
@@ -134,6 +134,16 @@ class SqliteJournal:
         raises.
         """
         self._intake.offer(outcome, _body_bytes(outcome.events))
+
+    async def keep(self, outcomes: Sequence[Outcome]) -> bool:
+        """As `note`, all of them; True once they are durable, False where one of them could not be kept."""
+        uuids = [event.uuid for outcome in outcomes for event in outcome.events]
+        if not all(self._intake.offer(outcome, _body_bytes(outcome.events)) for outcome in outcomes):
+            return False
+        try:
+            return await self._ask(lambda file: file.keeps(uuids))
+        except JournalUnavailable:
+            return False
 
     async def lease(self, max_events: int = 100, max_bytes: int = 1_000_000) -> Batch:
         """Due events that nobody is sending; they are the caller's until it acknowledges, retries, buries or

@@ -263,6 +263,33 @@ async def test_on_a_full_disk_delivery_goes_on_and_it_heals_by_itself(
         assert again.close_journal(5)
 
 
+async def test_what_is_kept_is_durable_when_it_is_answered(make: Make, tmp_path: Path) -> None:
+    journal = make()
+    rows = [outcome([event("a", "rated"), event("a", "edited")], "a"), outcome([event("b", "rated")], "b")]
+    assert await journal.keep(rows)
+    with JournalReader(tmp_path / "journal-0.db") as reader:
+        assert [kept.name for kept in reader.outcomes()] == ["rated", "edited", "rated"]
+    assert await journal.keep(rows), "what was kept before is kept"
+    assert journal.stats().pending == 3
+
+
+async def test_what_cannot_be_kept_is_answered_so(make: Make, tmp_path: Path) -> None:
+    rows = [outcome([event(name, "rated")], name) for name in ("a", "b")]
+    assert not await make(starts=False, queue_max_rows=1).keep(rows)
+    closed = make()
+    closed.close_journal(5)
+    assert not await closed.keep(rows)
+    with disk(tmp_path / "data") as on:
+        settings = JournalSettings(directory=on.folder, commit_ms=0, ballast_bytes=4096)
+        journal = SqliteJournal(settings, vfs=on.name, free=on.free, wall_unix_us=lambda: 2)
+        journal.start()
+        on.fill()
+        assert not await journal.keep([outcome([event(str(number), "rated") for number in range(200)])])
+        assert journal.stats().unbalanced == 0
+        on.capacity_bytes = None
+        assert journal.close_journal(5)
+
+
 def test_after_closing_rows_are_counted_and_questions_refused(make: Make) -> None:
     journal = make()
     assert journal.close_journal(5)
