@@ -21,6 +21,7 @@ VERBS = (
     "meter",
     "outbox",
     "calls",
+    "traces",
     "top",
     "login",
     "report",

@@ -19,6 +19,7 @@ PLACES = {
     "outbox": "[journal and outbox](operations.md#journal-and-outbox)",
     "calls": "[watching it](operations.md#watching-it)",
     "prompts": "[rollouts](rollouts.md), [prompt versions](prompt-versions.md)",
+    "traces": "[watching it](operations.md#watching-it)",
     "top": "[watching it](operations.md#watching-it)",
     "login": "[dashboards](operations.md#dashboards)",
     "report": "[what changed](operations.md#what-changed)",

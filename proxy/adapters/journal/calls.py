@@ -12,7 +12,7 @@ from pathlib import Path
 import apsw
 
 from proxy.adapters.journal.place import journal_files
-from proxy.adapters.journal.reader import JournalReader, StoredExchange
+from proxy.adapters.journal.reader import JournalReader, StoredExchange, StoredOutcome
 from proxy.adapters.journal.schema import Unusable
 
 PAGE_ROWS = 32, 1024
@@ -46,7 +46,7 @@ def of_trace(readers: Sequence[JournalReader], trace_id: str) -> list[StoredExch
 
 
 class Follower:
-    """Gives each call that ends after it was made, once; files that come later are followed too.
+    """Gives each call that ends after it was made, and each outcome, once; files that come later are followed too.
 
     A file is opened for each look and closed again, so that its owner's log can be cut back meanwhile.
     """
@@ -55,9 +55,11 @@ class Follower:
         self._directory = directory
         self._seen: dict[tuple[int, int], int] = {}
         """By file, not by name: a damaged one is put aside, and a new one takes its name and begins at 1."""
+        self._outcomes_seen: dict[tuple[int, int], int] = {}
         for path, identity in self._files():
             with JournalReader(path) as reader:
                 self._seen[identity] = max((call.seq for call in reader.latest(1)), default=0)
+                self._outcomes_seen[identity] = reader.last_outcome_seq()
 
     def more(self) -> list[StoredExchange]:
         """Those that have ended since the last look, in the order of their ends.
@@ -71,6 +73,16 @@ class Follower:
                     self._seen[identity] = page[-1].seq
                     found += page
         return sorted(found, key=lambda call: call.ended_unix_us)
+
+    def more_outcomes(self) -> list[StoredOutcome]:
+        """Events of outcomes that were written since the last look, as `more` gives calls."""
+        found: list[StoredOutcome] = []
+        for path, identity in self._files():
+            with suppress(Unusable, apsw.Error), JournalReader(path) as reader:
+                while page := reader.outcomes(self._outcomes_seen.get(identity, 0), PAGE_ROWS[1]):
+                    self._outcomes_seen[identity] = page[-1].seq
+                    found += page
+        return sorted(found, key=lambda outcome: outcome.at_unix_us)
 
     def _files(self) -> Iterator[tuple[Path, tuple[int, int]]]:
         for path in journal_files(self._directory):

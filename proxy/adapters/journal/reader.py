@@ -183,6 +183,13 @@ class JournalReader:
         """Events of outcomes that were written after the one with that `seq`, in this order."""
         return self._outcomes(f"{_OUTCOME} WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, limit))
 
+    def last_outcome_seq(self) -> int:
+        """Of the newest event of an outcome; 0 where there is none."""
+        if "outcome" not in self._tables:
+            return 0
+        last: int | None = fetch(self._connection, "SELECT max(seq) FROM outcome")[0][0]
+        return last or 0
+
     def outcomes_of_trace(self, trace_id: str) -> list[StoredOutcome]:
         """What came of a trace, in the order in which it was written."""
         return self._outcomes(f"{_OUTCOME} WHERE trace_id = ? ORDER BY seq", (trace_id,))

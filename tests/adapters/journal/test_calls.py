@@ -8,7 +8,7 @@ import pytest
 
 from proxy.adapters.journal import JournalReader, JournalSettings, SqliteJournal, StoredExchange, calls, journal_files
 from proxy.adapters.journal.calls import LATENESS_US, Follower, newest_first, of_trace
-from tests.harness.rows import ENDED_UNIX_US, closing
+from tests.harness.rows import ENDED_UNIX_US, closing, event, outcome
 
 
 @pytest.fixture
@@ -98,6 +98,18 @@ def test_a_follower_tells_each_new_call_once(journals: list[SqliteJournal], tmp_
     end(journals[0], 3)
     assert ids(follower.more()) == ["c3", "c4"]
     assert follower.more() == []
+
+
+def test_a_follower_tells_each_new_outcome_once(journals: list[SqliteJournal], tmp_path: Path) -> None:
+    journals[0].note(outcome([event("old", "rated")]))
+    assert journals[0].flush(5)
+    follower = Follower(tmp_path)
+    assert follower.more_outcomes() == []
+    journals[1].note(outcome([event("b", "rated")], at_unix_us=2))
+    journals[0].note(outcome([event("a", "rated")], at_unix_us=1))
+    assert all(journal.flush(5) for journal in journals)
+    assert [one.uuid for one in follower.more_outcomes()] == [event("a", "rated").uuid, event("b", "rated").uuid]
+    assert follower.more_outcomes() == []
 
 
 def test_a_file_that_comes_later_is_followed_as_soon_as_it_can_be_read(

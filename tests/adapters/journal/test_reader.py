@@ -89,6 +89,7 @@ def test_outcomes_by_order_and_trace(journal: SqliteJournal, reader: JournalRead
         (3, "rated", "b"),
     ]
     assert [one.seq for one in reader.outcomes(after_seq=1, limit=1)] == [2]
+    assert reader.last_outcome_seq() == 3
     (found,) = reader.outcomes_of_trace("trace-b")
     assert (found.uuid, found.body) == (event("b", "rated").uuid, event("b", "rated").body)
     assert "padding" not in repr(found)
@@ -101,6 +102,7 @@ def test_a_file_of_the_first_release_has_no_outcomes(tmp_path: Path) -> None:
     connection.close()
     with JournalReader(path) as reader:
         assert (reader.outcomes(), reader.outcomes_of_trace("t"), reader.by_request("r", 1)) == ([], [], [])
+        assert reader.last_outcome_seq() == 0
     connect(path).close()
     with JournalReader(path) as reader:
         assert {"outcome", "request"} <= reader._tables
