@@ -11,6 +11,7 @@ import yaml
 from proxy.domain.rollout import Split
 from tests.harness.bed import Bed
 from tests.harness.call import CALL_ID_HEADER
+from tests.harness.flags import definitions, flag
 from tests.harness.oracle import AI_FAMILY, Event
 
 PROMPTS = {
@@ -25,7 +26,14 @@ PROMPTS = {
                 "pv_2": {"model": "gpt-4.1", "system": "Help {{customer}}, tersely.", "temperature": 0.2},
             },
         },
-        "triage": {"versions": {"t_1": {"system": "Sort it."}}},
+        "triage": {
+            "flag": "triage-test",
+            "default": "t_1",
+            "versions": {
+                "t_1": {"variant": "control", "system": "Sort."},
+                "t_2": {"variant": "test", "system": "Rank."},
+            },
+        },
     },
 }
 TEXTS = {"pv_1": "Help Ada Lovelace.", "pv_2": "Help Ada Lovelace, tersely."}
@@ -92,13 +100,17 @@ def leaks(bed: Bed) -> list[bytes]:
     return [word for word in (b"Lovelace", b"tersely", b"Help ") if word in said]
 
 
-async def test_apps_of_other_dialects_are_served_alike(tmp_path: Path) -> None:
-    async with Bed(written(tmp_path)) as bed:
+async def test_apps_of_other_dialects_are_served_alike_by_posthog_s_flags(tmp_path: Path) -> None:
+    bed = Bed(written(tmp_path), environment={"POSTHOG_SECRET_KEY": "phs_hidden"})
+    bed.posthog.flags = definitions(flag("triage-test", variants={"control": 50, "test": 50}))
+    async with bed:
         named = {"X-Prompt-Name": "triage"}
+        variant = Split((("control", 50.0), ("test", 50.0))).variant_of("triage-test", "user_7")
+        triage = {"control": ("t_1", "Sort."), "test": ("t_2", "Rank.")}[variant]
         async with anthropic.AsyncAnthropic(base_url=bed.served.url, api_key="sk-ant", max_retries=0) as claude:
             await claude.messages.create(
                 model="claude-sonnet-5-5", max_tokens=9, system="Old.", messages=[{"role": "user", "content": "hi"}],
-                extra_headers=headers("a1", "u") | named,
+                extra_headers=headers("a1", "user_7") | named,
             )  # fmt: skip
         async with openai.AsyncOpenAI(base_url=f"{bed.served.url}/v1", api_key="sk", max_retries=0) as api:
             reply = await api.responses.with_raw_response.create(
@@ -113,10 +125,13 @@ async def test_apps_of_other_dialects_are_served_alike(tmp_path: Path) -> None:
             assert [chunk async for chunk in stream]
         version = reply.headers["x-prompt-version"]
         sent = {name: orjson.loads(bed.provider.of_call(name)[0].body) for name in ("a1", "r1", "s1")}
-        assert sent["a1"]["system"] == "Sort it."
+        assert sent["a1"]["system"] == triage[1]
         assert sent["r1"]["instructions"] == TEXTS[version]
         assert sent["s1"]["messages"][0]["content"] == TEXTS[version]
         assert sent["s1"]["stream_options"] == {"include_usage": True}
-        assert told(await bed.events_of("a1")) == {("triage", "t_1", "rollout", None, None, None)}
+        events = await bed.events_of("a1")
+        assert told(events) == {("triage", triage[0], "rollout", "triage-test", variant, None)}
+        assert {event["properties"]["$feature/triage-test"] for event in events} == {variant}
+        assert {event["properties"]["posthog_flag_source"] for event in events} == {"assigned"}
         for call_id in ("r1", "s1"):
             assert told(await bed.events_of(call_id)) == {("support", version, "rollout", "support", version, version)}
