@@ -21,8 +21,8 @@ MEASURES = {
     "priced": "count(estimated_cost_usd)",
     "traces": "count(DISTINCT trace_id)",
     "tool_calls": "sum(tool_call_count)",
-    "repeats": "sum(coalesce(retry_count, 0))",
-    "extra_attempts": "sum(greatest(coalesce(attempt_count, 1) - 1, 0))",
+    "repeats": "coalesce(sum(retry_count), 0)",
+    "extra_attempts": "coalesce(sum(greatest(coalesce(attempt_count, 1) - 1, 0)), 0)",
 }
 """Name, and how it is counted over `calls`. Percentiles are of calls that went well, so that quick refusals do not
 make a model look fast."""

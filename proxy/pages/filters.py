@@ -58,6 +58,7 @@ OUTCOMES: Mapping[str, str] = {
 SPECIAL: Mapping[str, str] = {
     "slower": "latency_ms >= try_cast($slower AS DOUBLE)",
     "failed": "status NOT IN ('success', 'cancelled')",
+    "retried": "attempt_count > 1",
     "tool": "trace_id IN (SELECT trace_id FROM outcomes WHERE tool_name = $tool)",
 }
 """Name in an address, and a condition over `calls`; `slower` takes milliseconds, inclusive."""

@@ -50,7 +50,13 @@ def render(template: str, **values: Any) -> bytes:  # noqa: ANN401
 
 def _links(filters: Filters, reader: Reader) -> list[tuple[str, str, str]]:
     """(key, title, address) of the pages that the reader may open; filters stay as one goes from one to another."""
-    places = [("traffic", "Traffic"), ("traces", "Traces")]
+    places = [
+        ("traffic", "Traffic"),
+        ("latency", "Latency and cost"),
+        ("quality", "Quality"),
+        ("agents", "Agents"),
+        ("traces", "Traces"),
+    ]
     if reader.key_alias is not None:
         places = places[-1:]
     return [(key, title, filters.to(f"/ui/{key}")) for key, title in places]

@@ -10,6 +10,14 @@ from proxy.pages.charts import Spec, link_to
 
 WIDE, NARROW = 1_180, 570
 """Widths of tiles, in units of the drawing; a page scales them."""
+COUNT, MS, USD, SHARE = "count", "ms", "usd", "share"
+"""What a number is, for the labels of its axis."""
+_LABELS = {
+    COUNT: "format(datum.value, '~s')",
+    MS: "datum.value >= 1000 ? format(datum.value / 1000, '~r') + ' s' : format(datum.value, '~r') + ' ms'",
+    USD: "'$' + format(datum.value, '~r')",
+    SHARE: "format(datum.value, '.0~%')",
+}
 OTHER = "other"
 """The series of all that have no colour of their own."""
 _MEANINGS = {OTHER: "muted", "success": "good", "cancelled": "muted", "error": "bad"}
@@ -50,7 +58,9 @@ class Point:
     href: str
 
 
-def stacked(moments: Sequence[Moment], series: Sequence[str], *, period: tuple[datetime, datetime], what: str) -> Spec:
+def stacked(
+    moments: Sequence[Moment], series: Sequence[str], *, period: tuple[datetime, datetime], what: str, unit: str = COUNT
+) -> Spec:
     """Bars over time, the series upon each other in the given order, the first at the bottom."""
     rank = {name: place for place, name in enumerate(series)}
     tops: dict[datetime, float] = {}
@@ -68,7 +78,7 @@ def stacked(moments: Sequence[Moment], series: Sequence[str], *, period: tuple[d
         "encoding": {
             "x": _time(period),
             "x2": {"field": "x2"},
-            "y": {"field": "y", "type": "quantitative", "title": what, "axis": _numbers()},
+            "y": {"field": "y", "type": "quantitative", "title": None, "axis": _numbers(unit)},
             "y2": {"field": "y2"},
             "color": _colours(series),
             **_LINK,
@@ -77,13 +87,13 @@ def stacked(moments: Sequence[Moment], series: Sequence[str], *, period: tuple[d
 
 
 def lines(
-    moments: Sequence[Moment], series: Sequence[str], *, period: tuple[datetime, datetime], what: str, unit: str = "~s"
+    moments: Sequence[Moment], series: Sequence[str], *, period: tuple[datetime, datetime], what: str, unit: str = COUNT
 ) -> Spec:
     """A line for each series, with a point at each moment."""
     rows = [_over_time(moment) | {"y": moment.value} for moment in moments]
     shared = {
         "x": _time(period),
-        "y": {"field": "y", "type": "quantitative", "title": what, "axis": _numbers(unit)},
+        "y": {"field": "y", "type": "quantitative", "title": None, "axis": _numbers(unit)},
         "color": _colours(series),
     }
     return {
@@ -131,20 +141,25 @@ def ranked(bars: Sequence[Bar], *, what: str, colour: str = "series-1") -> Spec:
     }
 
 
-def ranges(points: Sequence[Point], series: Sequence[str], *, what: str, unit: str = "~s") -> Spec:
-    """For each name a line from its least to its greatest value, with a point for each series."""
+def ranges(
+    points: Sequence[Point], series: Sequence[str], *, what: str, unit: str = COUNT, unmarked: Sequence[Point] = ()
+) -> Spec:
+    """For each name a line from its least to its greatest value, with a point for each series.
+
+    `unmarked` values make lines longer and have no point: the ends of intervals.
+    """
     rows = [
-        {"name": p.name, "series": p.series, "value": p.value, "label": p.label, "href": link_to(p.href)}
-        for p in points
+        {"name": it.name, "series": it.series, "value": it.value, "label": it.label, "href": link_to(it.href)}
+        for it in (*points, *unmarked)
     ]
     y = _names([point.name for point in points])
-    x = {"type": "quantitative", "title": what, "axis": _numbers(unit) | {"grid": True}}
+    x = {"type": "quantitative", "title": None, "axis": _numbers(unit) | {"grid": True}}
     return {
         **_frame(what, NARROW, {"step": _BAR_HEIGHT}),
         "data": {"values": rows},
         "layer": [
             {
-                "mark": {"type": "rule", "aria": False, "color": themed("line"), "strokeWidth": 4},
+                "mark": {"type": "rule", "aria": False, "color": themed("muted"), "strokeWidth": 3, "opacity": 0.55},
                 "encoding": {
                     "x": {**x, "field": "value", "aggregate": "min"},
                     "x2": {"field": "value", "aggregate": "max"},
@@ -152,6 +167,7 @@ def ranges(points: Sequence[Point], series: Sequence[str], *, what: str, unit: s
                 },
             },
             {
+                "transform": [{"filter": {"field": "series", "oneOf": list(series)}}],
                 "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1},
                 "encoding": {"x": {**x, "field": "value"}, "y": y, "color": _colours(series), **_LINK},
             },
@@ -193,8 +209,8 @@ def _names(names: Sequence[str]) -> dict[str, Any]:
     return {"field": "name", "type": "nominal", "sort": None, "title": None, "axis": axis}
 
 
-def _numbers(unit: str = "~s") -> dict[str, Any]:
-    return {"format": unit, "tickCount": 4}
+def _numbers(unit: str) -> dict[str, Any]:
+    return {"labelExpr": _LABELS[unit], "tickCount": 4}
 
 
 def _colours(series: Sequence[str]) -> dict[str, Any]:

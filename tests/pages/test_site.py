@@ -31,7 +31,7 @@ def test_what_there_is_not_is_not_found(address: str, store: Store) -> None:
 
 def test_one_click_from_a_bar_reaches_its_traces_and_another_one_a_trace(store: Store) -> None:
     board = page(store, "/ui/traffic?last=24h").body.decode()
-    marks = re.findall(r'<a href="(/ui/traces\?[^"]*)"><path [^>]*aria-label="([\w.-]+): (\d+) failed', board)
+    marks = re.findall(r'<a href="(/ui/traces\?[^"]*)"><path [^>]*aria-label="([\w.-]+): failed (\d+), ', board)
     address, error, count = marks[0]
     traces = page(store, address.replace("&amp;", "&")).body.decode()
     links = re.findall(r'<td><a href="(/ui/traces/[^"?]+)">', traces)
@@ -43,7 +43,7 @@ def test_every_table_can_be_downloaded(store: Store) -> None:
     board = page(store, "/ui/traffic").body.decode()
     downloads = set(re.findall(r'href="(/ui/[^"]*\.csv[^"]*)"', board))
     assert downloads
-    for address in downloads:
+    for address in sorted(downloads):
         found = page(store, address.replace("&amp;", "&"))
         assert (found.status, found.content_type) == (200, CSV)
         assert found.body.count(b"\r\n") > 1
