@@ -33,6 +33,7 @@ from proxy.adapters.telemetry import TelemetrySwitch
 from proxy.adapters.upstream import AiohttpUpstream, NativeUpstream
 from proxy.app.flags import FlagSwitch
 from proxy.app.pages import ui_of
+from proxy.app.retention import expire_for_ever
 from proxy.app.settings import Settings, journal_settings, keeping_settings, listen, posthog_settings, snapshot_of
 from proxy.app.stores import stats_of_others
 from proxy.config import Changes, Configuration, Refused
@@ -126,6 +127,10 @@ class App:
             leaving.push_async_callback(self._end_calls)
             self._house = asyncio.ensure_future(self._keep_house())
             leaving.push_async_callback(self._end_house)
+            if self._settings.worker == 0:
+                retention = asyncio.ensure_future(expire_for_ever(self._settings.data_dir, self._store_max_age_s))
+                leaving.push_async_callback(asyncio.wait, [retention])
+                leaving.callback(retention.cancel)
             self._leaving = leaving.pop_all()
 
     async def stop(self) -> None:
@@ -279,6 +284,9 @@ class App:
     async def _end_house(self) -> None:
         self._house.cancel()
         await asyncio.wait([self._house])
+
+    def _store_max_age_s(self) -> float:
+        return self._configuration.analytics.store.max_age_s
 
     async def _look(self, *, is_asked: bool) -> None:
         """Take up a changed configuration whole, or keep the one that runs and say why, once."""

@@ -22,6 +22,7 @@ VERBS = (
     "outbox",
     "calls",
     "traces",
+    "store",
     "top",
     "login",
     "report",

@@ -7,21 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import orjson
 
-from proxy.adapters.journal import JournalSettings, StoredEvent, journal_files
+from proxy.adapters.journal import StoredEvent
 from proxy.adapters.journal.reader import Rate
-from proxy.adapters.journal.requests import Request, RequestWaits, do_now, leave
+from proxy.adapters.journal.requests import Request, RequestWaits
 from proxy.adapters.journal.stats import JournalStats
 from proxy.cli.data_folder import FAILED, WELL, add_data, age_in_s, guarded, readers
+from proxy.cli.requests import carry_out
 from proxy.cli.terminal import size, span
 
-PATIENCE_S = 10.0
-"""How long a running proxy is given to carry out a request."""
-POLL_S = 0.05
 _Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
 
@@ -170,7 +167,7 @@ def _purge(args: argparse.Namespace) -> int:
 def _ask(args: argparse.Namespace, request: Request, done: str) -> int:
     """Do it, or have each running proxy do it, and say how that went."""
     try:
-        totals = _carry_out(args.data, request)
+        totals = carry_out(args.data, request)
     except RequestWaits:
         print("An earlier request has not been carried out yet; try again in a moment.", file=sys.stderr)
         return FAILED
@@ -183,28 +180,6 @@ def _ask(args: argparse.Namespace, request: Request, done: str) -> int:
     else:
         print(f"{totals['done']} {done}; the proxy does not run, so nothing is sent now.")
     return FAILED if totals["late"] else WELL
-
-
-def _carry_out(directory: Path, request: Request) -> Mapping[str, int]:
-    """By file: `done` here, `asked` of a running proxy, and `late` where it has not done it in time."""
-    totals = {"done": 0, "asked": 0, "late": 0}
-    for path in journal_files(directory):
-        count = do_now(path, request, JournalSettings(directory=directory), time.time_ns() // 1000)
-        if count is not None:
-            totals["done"] += count
-        else:
-            totals["asked"] += 1
-            totals["late"] += not _is_carried_out(leave(path, request))
-    return totals
-
-
-def _is_carried_out(request_path: Path) -> bool:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while request_path.exists():
-        if time.monotonic() > deadline_s:
-            return False
-        time.sleep(POLL_S)
-    return True
 
 
 def _head(event: StoredEvent) -> dict[str, Any]:

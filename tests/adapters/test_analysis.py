@@ -10,7 +10,7 @@ import duckdb
 import orjson
 import pytest
 
-from proxy.adapters.analysis import Analysis, columns, open_analysis, segments
+from proxy.adapters.analysis import Analysis, columns, expire, expiry, forget, open_analysis, segments
 from proxy.adapters.analysis.segments import folder_of
 from proxy.adapters.journal import schema
 from proxy.domain.errors import ErrorType
@@ -329,3 +329,32 @@ def test_files_are_for_their_owner_alone(
     folder = folder_of(tmp_path)
     assert folder.stat().st_mode & 0o077 == 0
     assert [path.name for path in files(tmp_path) if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.usefixtures("small")
+def test_a_forgotten_user_leaves_the_files_and_whoever_has_them_open(journals: list[Journal], tmp_path: Path) -> None:
+    for number in range(12):
+        user = f"user_{number % 2}"
+        record = {"distinct_id": user, "received_unix_us": 0, "event": "e", "properties": {}}
+        journals[0].keep(f"c{number:06}", orjson.dumps(record), RECEIVED_UNIX_US)
+    journals[0].rate("u1", "u2", "u3")
+    with open_analysis(tmp_path) as early:
+        assert len(numbers(early)) == 12
+        assert forget(tmp_path, "user_1") == 6 + 3
+        assert set(early.query("SELECT distinct_id FROM calls").pop().values()) == {"user_0"}
+        assert early.query("SELECT count(*) AS n FROM outcomes") == [{"n": 0}]
+        assert forget(tmp_path, "user_1") == 0
+    assert not any(b"user_1" in path.read_bytes() for path in files(tmp_path))
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_too_old_leaves_the_files(journals: list[Journal], tmp_path: Path) -> None:
+    assert expire(tmp_path, RECEIVED) == 0, "there are none yet"
+    journals[0].end(*range(10))
+    assert look(tmp_path) == list(range(10))
+    assert expire(tmp_path, RECEIVED + timedelta(microseconds=5)) == 5
+    journals[0].forget_first(9)
+    assert look(tmp_path) == [5, 6, 7, 8, 9]
+    assert expiry.main(str(tmp_path), "0") == 0
+    assert look(tmp_path) == [9], "which is in the journal still"
+    assert files(tmp_path) == []

@@ -18,6 +18,7 @@ PLACES = {
     "meter": "[recorded replies](#promptlane-meter)",
     "outbox": "[journal and outbox](operations.md#journal-and-outbox)",
     "calls": "[watching it](operations.md#watching-it)",
+    "store": "[forgetting a user](operations.md#what-is-kept-and-forgetting-a-user)",
     "prompts": "[rollouts](rollouts.md), [prompt versions](prompt-versions.md)",
     "traces": "[watching it](operations.md#watching-it)",
     "top": "[watching it](operations.md#watching-it)",

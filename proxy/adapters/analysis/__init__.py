@@ -9,10 +9,12 @@ makes it again from what the journals still hold.
     columns    what stands in a record, and the statement that takes it apart
     segments   the files, and the list that says which of them count; one writer at a time, by a lock
     database   DuckDB within bounds
-    tables     what others use: `open_analysis`, `query`
+    tables     what others use: `open_analysis` and `query`; `forget` and `expire`
 
 All of it blocks and takes memory: it is for the command line and for child processes, never for a worker.
 """
 
 from proxy.adapters.analysis.tables import Analysis as Analysis
+from proxy.adapters.analysis.tables import expire as expire
+from proxy.adapters.analysis.tables import forget as forget
 from proxy.adapters.analysis.tables import open_analysis as open_analysis

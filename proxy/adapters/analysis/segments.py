@@ -9,7 +9,7 @@ Each batch of rows becomes a file. When there are many small ones, they become o
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -122,6 +122,39 @@ class Segments:
                 manifest = self._save(replace(manifest, marks=news.marks, segments=manifest.segments + added))
                 for table in TABLES:
                     manifest = self._merge(table, manifest)
+
+    def drop(self, conditions: Mapping[str, str], value: object) -> int:
+        """Delete the rows of which the condition of their table, with `?` for the value, is true; returns how many.
+
+        Files that hold such rows are written anew and the old ones deleted. Raises OSError.
+        """
+        if not (self._folder / "manifest.json").exists():
+            return 0
+        dropped = 0
+        with self._lock():
+            manifest = self.manifest()
+            kept: list[Segment] = []
+            for segment in manifest.segments:
+                left = self._without(segment, conditions[segment.table], value)
+                dropped += segment.rows - (left.rows if left is not None else 0)
+                kept += [left] if left is not None else []
+            self._tidy(self._save(replace(manifest, segments=tuple(kept))))
+        return dropped
+
+    def _without(self, segment: Segment, condition: str, value: object) -> Segment | None:
+        """The same segment where nothing is to go, else another one, or None where nothing stays."""
+        table = next(table for table in TABLES if table.name == segment.table)
+        path = quoted(str(self._folder / segment.name))
+        found = self._connection.execute(f"SELECT count(*) FROM {path} WHERE {condition}", [value]).fetchone()
+        assert found is not None
+        if not found[0]:
+            return segment
+        self._connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE kept AS FROM {path} WHERE ({condition}) IS NOT TRUE", [value]
+        )
+        left = self._copy(table, "kept")
+        self._connection.execute("DROP TABLE kept")
+        return left
 
     def _write(self, table: Table, raws: list[Raw], manifest: Manifest) -> Segment | None:
         self._connection.execute(f"TRUNCATE {table.memory}")

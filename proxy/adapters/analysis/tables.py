@@ -117,6 +117,29 @@ def open_analysis(directory: Path) -> Iterator[Analysis]:
         connection.close()
 
 
+def forget(directory: Path, distinct_id: str) -> int:
+    """Delete a user's rows from the files; returns how many. The journals must have forgotten the user before.
+
+    Raises OSError where the folder cannot be written.
+    """
+    return _drop(directory, dict.fromkeys(("calls", "outcomes"), "distinct_id = ?"), distinct_id)
+
+
+def expire(directory: Path, before: datetime) -> int:
+    """Delete what is older from the files; returns how many rows. Raises OSError."""
+    return _drop(directory, {table.name: f"{database.named(table.at)} < ?" for table in TABLES}, _plain(before))
+
+
+def _drop(directory: Path, conditions: Mapping[str, str], value: object) -> int:
+    connection = database.connect(folder_of(directory))
+    try:
+        for table in TABLES:
+            connection.execute(table.create)
+        return Segments(directory, connection).drop(conditions, value)
+    finally:
+        connection.close()
+
+
 def _plain(value: object) -> object:
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).replace(tzinfo=None)

@@ -12,6 +12,7 @@ delays or fails a request: what cannot be kept is counted by its reason.
     place    names, lock, ballast, quarantine       stats    what /metrics and /readyz may know
     reader   for others, while the owner writes     requests what an operator asks of the owner
     orphans  files whose owner is gone              settings where, and how much
+    forgetting  one user's rows leave
 """
 
 from proxy.adapters.journal.outbox import EVENT_MAX_BYTES as EVENT_MAX_BYTES

@@ -6,11 +6,12 @@ only, so that whatever crash falls in between, the next start finds either an op
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import apsw
 
 from proxy.adapters.journal.bulk import fetch, heads, insert, listed
+from proxy.adapters.journal.forgetting import Forgetting
 from proxy.adapters.journal.outbox import Outbox
 from proxy.adapters.journal.settings import JournalSettings
 from proxy.adapters.journal.tally import Count, Drop, Tally
@@ -62,6 +63,7 @@ class JournalFile:
         counters = fetch(connection, "SELECT name, reason, value FROM counters")
         self.tally = Tally({(name, reason): value for name, reason, value in counters})
         self.outbox = Outbox(connection, self.tally, settings, wall_unix_us)
+        self.forgetting = Forgetting(connection, self.tally, self.outbox, RECORD_OVERHEAD_BYTES)
         self.written: list[JournalEvent] = []
         """Events that the last transaction made durable, in order."""
         self.oldest_pending_unix_us = self.outbox.oldest_unix_us()
@@ -160,6 +162,12 @@ class JournalFile:
         """Give some free pages back to the disk. Outside of a transaction."""
         if self._connection.pragma("freelist_count") > VACUUM_PAGES:
             self._connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+
+    def scrub(self) -> None:
+        """Leave nothing of what was deleted in free pages or in the log. Outside of a transaction."""
+        self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+        with suppress(apsw.BusyError):  # somebody reads: the log is cut the next time that it begins anew
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def finish(self) -> None:
         """Move the log into the file and close."""

@@ -214,6 +214,14 @@ class Outbox:
         """Throw away some of what died before that time, the oldest first; returns how many."""
         return self._evict_dead(before_unix_us, Drop.PURGED)
 
+    def forget_pending(self, places: Collection[int]) -> None:
+        """Rows of a user who is to be forgotten are not sent; one that is just being sent may still arrive."""
+        self._tally.add(Count.DROPPED, self._remove(places), Drop.FORGOTTEN)
+
+    def forget_dead(self, uuids: Collection[str]) -> None:
+        """The same of the dead."""
+        self._tally.add(Count.DROPPED, self._forget_dead(uuids), Drop.FORGOTTEN)
+
     def oldest(self, limit: int) -> dict[int, PendingRow]:
         """Pending rows as they are, by place, whoever may be sending them."""
         places = [seq for seq, _, _ in heads(self._connection, sql.OLDEST, (limit,))]

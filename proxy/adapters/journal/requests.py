@@ -1,4 +1,5 @@
-"""What an operator asks of a journal: replay or purge of dead events, whether or not the proxy runs.
+"""What an operator asks of a journal: replay or purge of dead events, or to forget a user, whether or not the proxy
+runs.
 
 The file has one writer. While the proxy runs, the order is left beside the file as `journal-<worker>.request`, and
 the proxy carries it out within a second or two and removes it; otherwise whoever asks takes the lock and does it.
@@ -22,12 +23,14 @@ MAX_BYTES = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Concerns what died before `before_unix_us`; None in a filter matches any."""
+    """Replay and purge concern what died before `before_unix_us`; None in a filter matches any."""
 
-    verb: Literal["replay", "purge"]
+    verb: Literal["replay", "purge", "forget"]
     before_unix_us: int
     reason: str | None = None
     uuid: str | None = None
+    distinct_id: str = ""
+    """Who is to be forgotten."""
 
 
 class RequestWaits(Exception):
@@ -38,6 +41,8 @@ def carry_out(file: JournalFile, request: Request) -> int:
     """One step, inside a transaction; returns how many rows it touched, 0 when all is done."""
     if request.verb == "replay":
         return file.outbox.replay(reason=request.reason, uuid=request.uuid, before_unix_us=request.before_unix_us)
+    if request.verb == "forget":
+        return file.forgetting.step(request.distinct_id)
     return file.outbox.purge(request.before_unix_us)
 
 
@@ -92,6 +97,7 @@ def do_now(path: Path, request: Request, settings: JournalSettings, now_unix_us:
                 with file.transaction():
                     touched = carry_out(file, request)
                 if not touched:
+                    file.scrub()
                     return total
                 total += touched
         finally:

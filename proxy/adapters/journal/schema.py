@@ -135,6 +135,7 @@ def _prepare(connection: apsw.Connection, *, is_new: bool) -> None:
     connection.pragma("synchronous", 2)
     connection.pragma("wal_autocheckpoint", 1000)
     connection.pragma("journal_size_limit", 64 << 20)
+    connection.pragma("secure_delete", "fast")  # what is deleted is overwritten where that costs no further page
     if is_new:
         with connection:
             connection.execute(_TABLES)

@@ -44,6 +44,7 @@ class Drop(StrEnum):
     UNREADABLE_FACTS = "unreadable_facts"
     DEAD_FULL = "dead_full"
     PURGED = "purged"
+    FORGOTTEN = "forgotten"
     QUARANTINED = "quarantined"
     STORE_FAILED = "store_failed"
     CLOSED = "closed"

@@ -291,7 +291,7 @@ class SqliteJournal:
         self._publish()
 
     def _carry_out_requests(self) -> None:
-        """An operator's replay or purge, a few steps at a time; the request stays until it is done."""
+        """What an operator asks for, a few steps at a time; the request stays until it is done."""
         place = self._backing.place
         if place is None or (request := requests.waiting(place.path)) is None:
             return
@@ -301,6 +301,8 @@ class SqliteJournal:
             if step.future.exception():
                 return
             if not step.future.result():
+                if request.verb == "forget":
+                    self._backing.file.scrub()
                 requests.done(place.path)
                 _log.info("carried out a request of the command line", extra={"verb": request.verb})
                 return
