@@ -14,7 +14,7 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from mmap import mmap
 from pathlib import Path
 from struct import Struct
@@ -30,8 +30,9 @@ _FACT = Struct(f"<{KEY_BYTES}sQB{VALUE_LIMIT_BYTES}s")
 """Key, when it was written (microseconds since 1970; 0: never), length of the value, value."""
 _SLOT_BYTES = 128
 """A fact, and its checksum."""
-_TIMES = Struct(f"<{KEY_BYTES}xQ{_SLOT_BYTES - KEY_BYTES - 8}x")
-_BUCKET_BYTES = 8 * _SLOT_BYTES
+_SLOTS = 8
+_TIMES = Struct("<" + f"{KEY_BYTES}xQ{_SLOT_BYTES - KEY_BYTES - 8}x" * _SLOTS)
+_BUCKET_BYTES = _SLOTS * _SLOT_BYTES
 _HEAD_BYTES = 4096
 _PIECE_BYTES = 1 << 16
 _CLOCK_DOUBT_US = 3_600_000_000
@@ -58,11 +59,8 @@ class SharedMemory:
         offset = self._offset(key)
         if not self._taken(offset):
             return None
-        newest_us, found = 0, None
-        for _, written_us, value in _facts(self._map[offset : offset + _BUCKET_BYTES], key):
-            if written_us > newest_us:
-                newest_us, found = written_us, value
-        return found
+        found = _found(self._map[offset : offset + _BUCKET_BYTES], key)
+        return None if found is None else found[1]
 
     def remember(self, key: bytes, value: bytes) -> bool:
         """Keep up to 96 bytes under the 16, in place of what was known; True when nothing was.
@@ -74,11 +72,11 @@ class SharedMemory:
             return True
         bucket = self._map[offset : offset + _BUCKET_BYTES]
         now_us = self._unix_us()
-        known_at = next((at for at, _, _ in _facts(bucket, key)), None)
-        at = offset + (_oldest(bucket, now_us) if known_at is None else known_at)
+        found = _found(bucket, key)
+        at = offset + (_oldest(bucket, now_us) if found is None else found[0])
         fact = _FACT.pack(key, now_us, len(value), value)
         self._map[at : at + _FACT.size + 4] = fact + crc32(fact).to_bytes(4)
-        return known_at is None
+        return found is None
 
     def close(self) -> None:
         """Let the file go; what was remembered stays in it."""
@@ -125,21 +123,25 @@ def open_shared_memory(
         return SharedMemory(None, buckets, unix_us or _unix_us)
 
 
-def _facts(bucket: bytes, key: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """(place, when it was written, value) of each whole fact with this key: one, or two that were written at once."""
+def _found(bucket: bytes, key: bytes) -> tuple[int, bytes] | None:
+    """Place and value of the whole fact with this key; of two that were written at once, of the later one."""
+    found, newest_us = None, 0
     at = bucket.find(key)
     while at >= 0:
         if at % _SLOT_BYTES == 0:
             end = at + _FACT.size
             _, written_us, length, value = _FACT.unpack_from(bucket, at)
-            if crc32(bucket[at:end]).to_bytes(4) == bucket[end : end + 4]:
-                yield at, written_us, value[:length]
+            if written_us > newest_us and crc32(bucket[at:end]).to_bytes(4) == bucket[end : end + 4]:
+                found, newest_us = (at, value[:length]), written_us
         at = bucket.find(key, at + 1)
+    return found
 
 
 def _oldest(bucket: bytes, now_us: int) -> int:
     """The place of the slot that is free, or was written first."""
-    times_us = [0 if us > now_us + _CLOCK_DOUBT_US else us for (us,) in _TIMES.iter_unpack(bucket)]
+    times_us = _TIMES.unpack(bucket)
+    if max(times_us) > now_us + _CLOCK_DOUBT_US:
+        return times_us.index(max(times_us)) * _SLOT_BYTES
     return times_us.index(min(times_us)) * _SLOT_BYTES
 
 

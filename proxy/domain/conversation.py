@@ -17,9 +17,10 @@ from proxy.domain import tool_results
 from proxy.domain.privacy import purpose_key
 from proxy.domain.tool_calls import CLIENT_TOOL_ITEMS, DIGEST_BYTES, ID_LIMIT_CHARS, MOST_CALLS
 
-HEAD_CHARS = 256
-"""Of the answer, that is compared: as much as the meter keeps (`domain.meter`)."""
-_COMPARED_CHARS = 128
+HEAD_CHARS = 160
+"""Of an answer, in which is looked; the meter keeps as much and more (`domain.meter`)."""
+_COMPARED_CHARS = 96
+"""Of these, without white space, that are compared: apps trim what they keep."""
 _EDGE_CHARS = 2_000
 _APIS = {"chat": "messages", "messages": "messages", "responses": "input"}
 """Where the messages of an API stand."""

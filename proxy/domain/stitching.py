@@ -136,8 +136,7 @@ class Keys:
 
     def __init__(self, tenant: bytes, person: str, secret: bytes) -> None:
         self.secret = secret
-        self._key = purpose_key(secret, "stitching")
-        self._tenant = tenant
+        self._bound = blake2b(tenant, digest_size=KEY_BYTES, key=purpose_key(secret, "stitching"))
         self._person = person.encode("utf-8", "replace")
 
     def response(self, response_id: str) -> bytes:
@@ -174,23 +173,20 @@ class Keys:
         return self._of(b"trace of request", self._person, model.encode("utf-8", "replace"), digest)
 
     def _of(self, *parts: bytes) -> bytes:
-        hashed = blake2b(self._tenant, digest_size=KEY_BYTES, key=self._key)
-        for part in parts:
-            hashed.update(len(part).to_bytes(4) + part)
+        hashed = self._bound.copy()
+        hashed.update(b"\0".join(parts))
         return hashed.digest()
 
 
-def tenant_of(headers: Sequence[tuple[str, str]], raw_query: str, key: VirtualKey | None, secret: bytes) -> bytes:
-    """Who pays: the proxy key's alias, or a digest of the credentials that pass through. 16 bytes."""
+def tenant_of(headers: Sequence[tuple[str, str]], raw_query: str, key: VirtualKey | None) -> bytes:
+    """Who pays: the proxy key's alias, or the credentials that pass through. To be hashed, and not to be kept."""
     if key is not None:
-        said = b"key " + key.alias.encode("utf-8", "replace")
-    else:
-        given = [value.strip() for name, value in headers if name.lower() in CREDENTIAL_HEADERS]
-        if raw_query:
-            pairs = (pair.partition("=") for pair in raw_query.split("&"))
-            given += [unquote_plus(value) for name, _, value in pairs if query_name(name) == "key"]
-        said = b"credential " + "\0".join(sorted(given)).encode("utf-8", "replace")
-    return blake2b(said, digest_size=KEY_BYTES, key=purpose_key(secret, "tenant")).digest()
+        return b"\0key\0%b\0" % key.alias.encode("utf-8", "replace")
+    given = [value.strip() for name, value in headers if name.lower() in CREDENTIAL_HEADERS]
+    if raw_query:
+        pairs = (pair.partition("=") for pair in raw_query.split("&"))
+        given += [unquote_plus(value) for name, _, value in pairs if query_name(name) == "key"]
+    return b"\0credential\0%b\0" % "\0".join(sorted(given)).encode("utf-8", "replace")
 
 
 @dataclass(slots=True, kw_only=True)

@@ -45,7 +45,7 @@ def stitch(
     try:
         caller = exchange.caller
         assert caller is not None
-        tenant = tenant_of(raw.headers, raw.target.raw_query, key, snapshot.secret)
+        tenant = tenant_of(raw.headers, raw.target.raw_query, key)
         keys = Keys(tenant, "" if caller.is_anonymous else caller.distinct_id, snapshot.secret)
         thread = exchange.thread = Thread(keys=keys, conversation=conversation)
         if conversation.results:
