@@ -25,7 +25,10 @@ from proxy.domain.tool_calls import ToolCall, is_drawn
 
 KEY_BYTES = 16
 MOST_FOLLOWERS = 3
-"""How many different requests may go on from one reply by the looks of it: a conversation, and where it forks."""
+"""How many different requests may go on from one reply by the looks of it: a conversation, and where it forks.
+
+Of strangers, of whom nobody knows who they are and who have nothing in common but what was said, the first one may.
+"""
 REPEAT_WINDOW_MS = 120_000
 """A request that is the same as one of the same user not longer ago is a repeat of it."""
 NOBODYS = b"\0"
@@ -57,9 +60,11 @@ class Trail:
             return None
         return _TRAIL.pack(_VERSION, min(self.step, _MOST_STEPS), min(self.followers, 255), self.last) + trace_id
 
-    def followed(self, asked: bytes) -> "Trail | None":
+    def followed(self, asked: bytes, *, by_stranger: bool = False) -> "Trail | None":
         """With this request as a follower; None where that would be one too many."""
         last = asked[:4]
+        if by_stranger:
+            return replace(self, followers=MOST_FOLLOWERS, last=last) if self.followers == 0 else None
         followers = self.followers + (last != self.last)
         return replace(self, followers=followers, last=last) if followers <= MOST_FOLLOWERS else None
 

@@ -88,10 +88,12 @@ def _find_steps(thread: Thread, shared: SharedMemory) -> None:
 
 def _found(thread: Thread, exchange: Exchange, shared: SharedMemory) -> tuple[TraceSource, Trail] | None:
     """The first trail that may be followed."""
+    is_anonymous = exchange.caller is None or exchange.caller.is_anonymous
     for source, key in _ways(thread, exchange):
         trail = trail_of(shared.recall(key))
         if trail is not None and source is not TraceSource.RESPONSE:  # which the caller names, as often as it likes
-            trail = trail.followed(thread.conversation.asked)
+            by_stranger = source is TraceSource.PREFIX and is_anonymous
+            trail = trail.followed(thread.conversation.asked, by_stranger=by_stranger)
             if trail is not None:
                 shared.remember(key, trail.packed() or NOBODYS)
         if trail is not None:

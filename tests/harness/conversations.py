@@ -18,6 +18,7 @@ Message = Json
 GREETINGS = ("hi", "Hello!", "hey, can you help me?", "I have a question", "Good morning")
 SAME_ANSWERS = {text: f"Hello! How can I help you today? ({number})" for number, text in enumerate(GREETINGS)}
 NIGHTLY = "Run the nightly report and tell me what is unusual."
+TEMPLATE_USES = 40
 TOOLS = ("get_weather", "search_orders", "read_file", "run_query")
 
 
@@ -185,6 +186,18 @@ def batch(app: App, number: int, user: str | None, examples: list[Message]) -> S
     yield from _asked(Sent(number, "/v1/chat/completions", body, app.credential, user), app.dice)
 
 
+def template(app: App, number: int, uses: Iterator[int]) -> tuple[Script, list[Callable[[], Script]]]:
+    """An answer that becomes the example before questions that have nothing to do with it, nor with one another."""
+    history: list[Message] = [{"role": "user", "content": f"Translate: {app.words(4)}"}]
+
+    def first() -> Script:
+        body = {"model": "gpt-4.1", "messages": list(history)}
+        reply = yield from _asked(Sent(number, "/v1/chat/completions", body, app.credential, None), app.dice)
+        history.append({"role": "assistant", "content": reply["choices"][0]["message"]["content"]})
+
+    return first(), [lambda use=use: batch(app, use, None, history) for use in uses]  # type: ignore[misc]
+
+
 def forked(app: App, number: int, user: str | None) -> tuple[Script, list[Callable[[], Script]]]:
     """A conversation, and two others that go on from its first reply: all three are one."""
     history: list[Message] = [{"role": "user", "content": f"Plan {app.words(3)}"}]
@@ -260,7 +273,9 @@ def scripts(seed: int, count: int) -> Iterator[tuple[App, Script, list[Callable[
         user = app.user()
         kind = dice.choices(["chat", "agent", "claude", "responses", "batch", "fork"], [40, 22, 14, 10, 10, 4])[0]
         after: list[Callable[[], Script]] = []
-        if kind == "fork":
+        if number == 0:
+            script, after = template(app, number, iter(range(count, count + TEMPLATE_USES)))
+        elif kind == "fork":
             script, after = forked(app, number, user)
         elif kind == "batch":
             script = batch(app, number, user, examples[app.number])

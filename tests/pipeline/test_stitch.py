@@ -141,14 +141,17 @@ async def test_users_who_say_and_are_told_the_same_do_not_join() -> None:
     assert (await send(made, *again, headers=(AUTH, USER)))["trace_source"] == "prefix"
 
 
-async def test_an_example_before_every_request_draws_few_of_them_together() -> None:
+@pytest.mark.parametrize(("headers", "most"), [((AUTH,), 1), ((AUTH, USER), MOST_FOLLOWERS + 1)])
+async def test_an_example_before_every_request_draws_few_of_them_together(
+    headers: tuple[tuple[str, str], ...], most: int
+) -> None:
     made = world(*[reply(says(f"answer {number}")) for number in range(12)])
-    await send(made, TASK)
-    sources = [
-        (await send(made, TASK, says("answer 0"), {"role": "user", "content": f"item {number}"}))["trace_source"]
-        for number in range(10)
-    ]
-    assert sources.count("prefix") == MOST_FOLLOWERS
+    await send(made, TASK, headers=headers)
+    sources = []
+    for item in (0, 0, 1, 2, 3, 4):
+        again: Json = {"role": "user", "content": f"item {item}"}
+        sources.append((await send(made, TASK, says("answer 0"), again, headers=headers))["trace_source"])
+    assert sources.count("prefix") == most
 
 
 async def test_a_retry_that_says_so_goes_on_with_the_trace_that_failed() -> None:

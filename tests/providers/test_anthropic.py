@@ -101,3 +101,18 @@ def test_signatures_pings_and_new_deltas_are_no_output() -> None:
 def test_one_block_is_one_call_however_often_it_starts() -> None:
     start = block(0, "tool_use", id="t", name="find", input={})
     assert drafted(start, start, block(1, "tool_use", name="find")).tool_call_count == 2
+
+
+def test_a_call_has_its_id_and_a_digest_of_its_input_streamed_or_whole() -> None:
+    streamed = drafted(
+        block(0, "text", text="Let me see."),
+        block(1, "tool_use", id="toolu_1", name="find", input={}),
+        block_delta(1, "input_json_delta", partial_json='{"x": '),
+        block_delta(1, "input_json_delta", partial_json='"y"}'),
+    )
+    whole = Draft()
+    MessagesCodec(whole).on_document(
+        {"content": [{"type": "tool_use", "id": "toolu_1", "name": "find", "input": {"x": "y"}}]}
+    )
+    assert [call.finished() for call in streamed.tool_calls] == [call.finished() for call in whole.tool_calls]
+    assert [(call.id, call.name) for call in streamed.tool_calls] == [("toolu_1", "find")]

@@ -3,6 +3,7 @@
 import pytest
 
 from proxy.domain.meter import ANSWER_HEAD_LIMIT_CHARS, OUTPUT_TEXT_LIMIT_CHARS
+from proxy.domain.tool_calls import MOST_CALLS
 from proxy.providers.draft import TOOL_NAMES_LIMIT, Draft
 
 
@@ -82,3 +83,10 @@ def test_a_code_is_not_lost_to_a_second_error_without_one() -> None:
     draft.fail({"error": {"code": "first"}})
     draft.fail({"error": "second"})
     assert draft.error_code == "first"
+
+
+def test_so_many_calls_of_a_reply_are_told_apart() -> None:
+    draft = Draft()
+    for number in range(MOST_CALLS + 1):
+        draft.add_tool_call("a", f"call_{number}")
+    assert (len(draft.tool_calls), draft.tool_call_count) == (MOST_CALLS, MOST_CALLS + 1)

@@ -78,3 +78,15 @@ def test_top_level_usage_wins_wherever_it_stands() -> None:
         extra_chunk(usage(9, 9)), says("a", x_groq={"usage": usage(1, 1)}), says("b", timings={"prompt_n": 3})
     )
     assert first.usage.input_tokens == 9
+
+
+def test_a_call_has_its_id_and_a_digest_of_its_arguments_however_they_came() -> None:
+    pieces = drafted(tool(0, "a", "", "call_1"), tool(0, None, '{"x":'), tool(1, "b", "{}"), tool(0, None, "1}"))
+    first, second = (call.finished() for call in pieces.tool_calls)
+    (whole,) = (call.finished() for call in drafted(tool(0, "a", '{"x": 1}', "call_9")).tool_calls)
+    assert [(call.id, call.name) for call in (first, second)] == [("call_1", "a"), ("", "b")]
+    assert first.arguments == whole.arguments != second.arguments
+
+
+def test_an_id_that_comes_late_is_the_calls() -> None:
+    assert [call.id for call in drafted(tool(0, "a"), tool(0, None, "{}", "late")).tool_calls] == ["late"]

@@ -76,3 +76,13 @@ def test_a_stated_number_of_searches_stands(stated: int) -> None:
 def test_a_cancelled_stream_is_not_whole() -> None:
     draft = drafted(text_delta("a"), closes("cancelled"))
     assert (draft.is_terminal, draft.is_pending, draft.finish_reason) == (False, False, "cancelled")
+
+
+def test_a_call_has_its_id_and_a_digest_of_its_arguments_streamed_or_whole() -> None:
+    item = {"type": "function_call", "call_id": "call_1", "name": "find", "arguments": '{"x":1}'}
+    delta = {"type": "response.function_call_arguments.delta", "output_index": 0, "delta": '{"x":1}'}
+    streamed = drafted(item_added(0, {**item, "arguments": ""}), delta, closes("completed", output=[item]))
+    whole = Draft()
+    ResponsesCodec(whole).on_document(response("completed", output=[item]))
+    assert [call.finished() for call in streamed.tool_calls] == [call.finished() for call in whole.tool_calls]
+    assert [(call.id, call.name) for call in streamed.tool_calls] == [("call_1", "find")]
