@@ -24,6 +24,10 @@ class MalformedDefinitionsError(ValueError):
     """What was sent or kept is no reply of PostHog's."""
 
 
+class QuotaUsedUpError(Exception):
+    """PostHog has sent no flags because of a bill, under a status that means well."""
+
+
 @dataclass(frozen=True, slots=True)
 class RegexFilter:
     """A condition on a property that was taken out: `name` stands for whether `pattern` is found in `key`'s value."""
@@ -60,7 +64,9 @@ class Definitions:
 
 
 def kept_of(document: object) -> dict[str, Any]:
-    """What is kept of PostHog's reply. Raises MalformedDefinitionsError."""
+    """What is kept of PostHog's reply. Raises MalformedDefinitionsError and QuotaUsedUpError."""
+    if isinstance(document, dict) and document.get("quotaLimited"):
+        raise QuotaUsedUpError
     if not isinstance(document, dict) or not isinstance(document.get("flags"), list):
         raise MalformedDefinitionsError("no list of flags")
     flags = document["flags"]
@@ -124,8 +130,9 @@ def _definition(
         steps += len(values) if isinstance(values, list) else 1
         if steps > MAX_STEPS:
             break
-        if (name := found.get("key")) in regexes:
-            asked[str(name)] = regexes[str(name)]
+        name = str(found.get("key"))
+        if name in regexes:
+            asked[name] = regexes[name]
         needs |= dict.fromkeys(_chain(found))
     facts = FlagFacts(
         id=_integer(rules.get("id")),

@@ -53,7 +53,7 @@ async def posthog() -> AsyncIterator[ScriptedPostHog]:
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "DELIVERY_S", 1.0)
-    monkeypatch.setattr("proxy.adapters.flags.fetch._PATIENCE_S", 0.01)
+    monkeypatch.setattr("proxy.adapters.flags.fetch.PATIENCE_S", 0.01)
 
 
 def configured(folder: Path, env: dict[str, str], routing: str = ROUTING) -> Configuration:

@@ -17,7 +17,7 @@ CONNECT_S = 5.0
 TOTAL_S = 10.0
 BODY_LIMIT_BYTES = 8 * 1024 * 1024
 _LONGEST_WAIT_S = 3600.0
-_PATIENCE_S = 300.0
+PATIENCE_S = 300.0
 """Before PostHog is asked again what it has refused; a person has to change something first."""
 
 
@@ -43,7 +43,7 @@ _TROUBLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Definitions200:
+class Fetched:
     """New definitions, as they were sent."""
 
     body: bytes = field(repr=False)
@@ -72,7 +72,7 @@ class Project:
     secret_key: str = field(repr=False)
 
 
-async def fetch(project: Project, etag: str | None) -> Definitions200 | Unchanged | Failed:
+async def fetch(project: Project, etag: str | None) -> Fetched | Unchanged | Failed:
     """Ask once, for at most `TOTAL_S`."""
     headers = {"Authorization": f"Bearer {project.secret_key}", "User-Agent": f"promptlane/{__version__}"}
     if etag is not None:
@@ -90,7 +90,7 @@ async def fetch(project: Project, etag: str | None) -> Definitions200 | Unchange
             if reply.status != 200:
                 return _failed(reply.status, reply.headers)
             body = await _bounded(reply.content)
-            return Failed(Trouble.TOO_LARGE) if body is None else Definitions200(body, reply.headers.get("ETag"))
+            return Failed(Trouble.TOO_LARGE) if body is None else Fetched(body, reply.headers.get("ETag"))
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         return Failed(Trouble.UNREACHABLE)
 
@@ -98,7 +98,7 @@ async def fetch(project: Project, etag: str | None) -> Definitions200 | Unchange
 def _failed(status: int, headers: Mapping[str, str]) -> Failed:
     trouble = _TROUBLES.get(status, Trouble.SERVER_ERROR if status >= 500 else Trouble.UNEXPECTED_REPLY)
     if trouble in (Trouble.KEY_REFUSED, Trouble.QUOTA_USED_UP):
-        return Failed(trouble, _PATIENCE_S)
+        return Failed(trouble, PATIENCE_S)
     asked = headers.get("Retry-After", "")
     return Failed(trouble, min(float(asked), _LONGEST_WAIT_S) if asked.isdecimal() and asked.isascii() else 0.0)
 

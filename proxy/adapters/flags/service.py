@@ -8,16 +8,16 @@ what is there now: there is no other way from a call to PostHog.
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from proxy.adapters.flags.evaluation import Evaluation
-from proxy.adapters.flags.fetch import Definitions200, Failed, Project, Trouble, Unchanged, fetch
+from proxy.adapters.flags.fetch import PATIENCE_S, Failed, Fetched, Project, Trouble, Unchanged, fetch
 from proxy.adapters.flags.kept_file import FILE_NAME, Kept, Signature, read_kept, signature_of, write_kept
-from proxy.domain.flag_definitions import kept_of, read_definitions
+from proxy.domain.flag_definitions import QuotaUsedUpError, kept_of, read_definitions
 from proxy.domain.identity import Caller
 from proxy.domain.rollout import Decision, Reason, Rollout, by_default
 
@@ -37,7 +37,7 @@ class FlagSettings:
     project: Project
     wanted: frozenset[str]
     person_properties: frozenset[str] = frozenset()
-    poll_s: float = field(default=60.0)
+    poll_s: float = 60.0
 
 
 class FlagService:
@@ -122,9 +122,11 @@ class FlagService:
         """Ask PostHog once; how long to wait at least until the next time."""
         answer = await fetch(self._settings.project, self._etag)
         match answer:
-            case Definitions200():
+            case Fetched():
                 try:
                     await asyncio.to_thread(self._take_sent, answer)
+                except QuotaUsedUpError:
+                    return self._failed(Failed(Trouble.QUOTA_USED_UP, PATIENCE_S))
                 except (ValueError, RecursionError):
                     return self._failed(Failed(Trouble.MALFORMED))
             case Failed():
@@ -146,8 +148,8 @@ class FlagService:
             )
         return failed.wait_s
 
-    def _take_sent(self, answer: Definitions200) -> None:
-        """In a thread. Raises ValueError and RecursionError where the body is no reply of PostHog's."""
+    def _take_sent(self, answer: Fetched) -> None:
+        """In a thread. Raises QuotaUsedUpError, and ValueError or RecursionError for what is no reply of PostHog's."""
         kept = Kept(kept_of(orjson.loads(answer.body)), answer.etag)
         self._take(kept.document)
         self._etag = kept.etag

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from proxy.adapters.flags import fetch as module
-from proxy.adapters.flags.fetch import Definitions200, Failed, Project, Trouble, Unchanged, fetch
+from proxy.adapters.flags.fetch import Failed, Fetched, Project, Trouble, Unchanged, fetch
 from tests.harness.flags import definitions, flag
 from tests.harness.posthog import HTML, Answer, ScriptedPostHog
 
@@ -16,7 +16,7 @@ async def test_definitions_are_asked_for_with_both_keys_and_then_by_their_tag():
     async with ScriptedPostHog() as posthog:
         posthog.flags = definitions(flag("answers"))
         first = await fetch(project(posthog), None)
-        assert isinstance(first, Definitions200)
+        assert isinstance(first, Fetched)
         assert b'"answers"' in first.body
         assert await fetch(project(posthog), first.etag) == Unchanged()
     asked = posthog.flags_requests[0]
@@ -51,7 +51,7 @@ async def test_what_else_posthog_may_say(monkeypatch, answer, trouble, wait_s):
 async def test_a_page_is_taken_as_it_is_and_refused_by_who_reads_it():
     async with ScriptedPostHog() as posthog:
         posthog.flags_answer = HTML
-        assert isinstance(await fetch(project(posthog), None), Definitions200)
+        assert isinstance(await fetch(project(posthog), None), Fetched)
 
 
 async def test_a_server_that_never_answers_is_given_up(monkeypatch):

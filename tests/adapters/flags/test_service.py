@@ -68,6 +68,7 @@ async def test_definitions_are_there_when_it_has_started_and_are_kept_fresh(tmp_
     [
         (Answer(status=401), Trouble.KEY_REFUSED),
         (Answer(status=402), Trouble.QUOTA_USED_UP),
+        (Answer(body=b'{"flags": [], "quotaLimited": ["feature_flags"]}'), Trouble.QUOTA_USED_UP),
         (Answer(status=500), Trouble.SERVER_ERROR),
         (Answer(body=b"<html>"), Trouble.MALFORMED),
         (Answer(body=b'{"flags": 1}'), Trouble.MALFORMED),
@@ -78,7 +79,8 @@ async def test_definitions_are_there_when_it_has_started_and_are_kept_fresh(tmp_
 async def test_whatever_goes_wrong_the_last_good_ones_decide_and_one_line_says_so(
     tmp_path, monkeypatch, caplog, trouble, what
 ):
-    monkeypatch.setattr("proxy.adapters.flags.fetch._PATIENCE_S", 0.01)
+    monkeypatch.setattr("proxy.adapters.flags.fetch.PATIENCE_S", 0.01)
+    monkeypatch.setattr(module, "PATIENCE_S", 0.01)
     async with ScriptedPostHog() as posthog:
         posthog.flags = ON
         async with running(posthog, tmp_path) as service:
