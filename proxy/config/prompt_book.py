@@ -1,6 +1,7 @@
 """From prompts.yaml and the texts it refers to, to prompts that can run."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -20,9 +21,14 @@ from proxy.domain.privacy import looks_like_secret
 from proxy.domain.prompts import ManagedPrompt, PromptBook, PromptVersion, Role, hashed_content, variables_in
 from proxy.domain.rollout import Rollout, Split
 
+_EXACT_BELOW = 2**53
+"""Larger numbers are no whole ones to many a JSON parser."""
 _SET_ELSEWHERE = {
     **dict.fromkeys(("temperature", "top_p", "max_tokens", "model"), "write it beside `parameters`"),
-    **dict.fromkeys(("system", "instructions", "systemInstruction", "system_instruction"), "write `system`"),
+    **dict.fromkeys(
+        ("system", "instructions", "systemInstruction", "system_instruction"),
+        "write it beside `parameters`, as `system`",
+    ),
     **dict.fromkeys(
         ("messages", "input", "contents", "prompt", "prompt_variables", "stream", "stream_options", "metadata", "tools",
          "user", "safety_identifier", "generationConfig", "generation_config", "previous_response_id", "conversation"),
@@ -53,13 +59,10 @@ def referred_files(document: Document) -> list[str]:
 def compile_prompts(document: Document, file: PromptsFile, texts: Mapping[Path, bytes]) -> PromptBook:
     """The prompts; problems go to the document. `texts` are the files, by the path below the document's folder."""
     folder = Path(document.file).parent
-    prompts = {
-        name: _prompt(
-            document, name, section, {path.relative_to(folder).as_posix(): raw for path, raw in texts.items()}
-        )
-        for name, section in file.prompts.items()
-    }
-    return PromptBook(prompts=prompts)
+    by_name = {path.relative_to(folder).as_posix(): raw for path, raw in texts.items()}
+    return PromptBook(
+        prompts={name: _prompt(document, name, section, by_name) for name, section in file.prompts.items()}
+    )
 
 
 def _prompt(document: Document, name: str, section: PromptSection, texts: Mapping[str, bytes]) -> ManagedPrompt:
@@ -195,14 +198,25 @@ def _parameters(document: Document, place: Place, section: VersionSection) -> It
     for name in section.parameters:
         if name in _SET_ELSEWHERE:
             document.report((*place, name), _SET_ELSEWHERE[name])
-        yield name, _plain(document.value_at((*place, name)))  # pydantic takes a number with a point for text here
+        value = _plain(document.value_at((*place, name)))  # pydantic takes a number with a point for text here
+        if _has_infinity(value):
+            document.report((*place, name), "a number here is too large for JSON")
+        yield name, value
+
+
+def _has_infinity(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return True
+    return False
 
 
 def _plain(value: Value | Decimal) -> Any:  # noqa: ANN401
     """As JSON has it."""
     match value:
         case Decimal():
-            return int(value) if value == int(value) else float(value)
+            return int(value) if abs(value) < _EXACT_BELOW and value == int(value) else float(value)
         case list():
             return [_plain(item) for item in value]
         case dict():

@@ -43,11 +43,6 @@ class PromptVersion:
     content_hash: str = ""
     """`sha256:` and hex digits over all that the version sets; see `content_hash`."""
 
-    @property
-    def sets_something(self) -> bool:
-        """False for a version that is a label alone."""
-        return self.text is not None or self.model is not None or bool(self.parameters)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedPrompt:

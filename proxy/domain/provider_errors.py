@@ -142,9 +142,9 @@ PROXY_CODES = frozenset(
         "bad_target", "body_too_large", "duplicate_model", "headers_too_large", "invalid_json",
         "malformed_request", "method_not_allowed", "missing_v1", "model_malformed", "model_not_a_string",
         "model_not_allowed", "model_required", "not_an_object", "not_found",
-        "prompt_version_required", "proxy_key_required",
-        "token_required", "too_deep", "too_many_members", "unknown_proxy_key", "unsupported_encoding",
-        "upgrade_refused",
+        "prompt_has_no_model", "prompt_no_place", "prompt_variable_missing", "prompt_version_required",
+        "prompt_version_unknown", "proxy_key_required", "token_required", "too_deep", "too_many_members",
+        "unknown_prompt", "unknown_proxy_key", "unsupported_encoding", "upgrade_refused",
     }
 )  # fmt: skip
 """Codes of the proxy's own refusals that are not the name of an `ErrorType`."""

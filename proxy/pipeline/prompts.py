@@ -12,7 +12,6 @@ from typing import Any, Literal
 from proxy.domain.chat import ModelCall
 from proxy.domain.errors import BadRequest
 from proxy.domain.exchange import Exchange
-from proxy.domain.identity import Caller
 from proxy.domain.prompt_edit import NoPlaceError, PromptEdit, takes_instructions
 from proxy.domain.prompts import (
     VARIABLES,
@@ -23,7 +22,7 @@ from proxy.domain.prompts import (
     rendered,
     values_for,
 )
-from proxy.domain.request_facts import RequestFacts, edited_facts
+from proxy.domain.request_facts import edited_facts
 from proxy.pipeline.admit import LARGE_BODY_BYTES, hashing_of
 from proxy.pipeline.call import Body
 from proxy.pipeline.client_body import WholeBody
@@ -53,14 +52,20 @@ async def roll_out(body: Body, exchange: Exchange, snapshot: Snapshot, services:
         return _unchanged(body, exchange, _UNKNOWN_VERSION)
     version, source = chosen
     assignment = Assignment(prompt=prompt.name, version=version, model=_model(prompt, version, call))
-    warnings: tuple[str, ...] = ()
+    told: dict[str, Any] = {
+        "prompt_name": prompt.name,
+        "prompt_version_id": version.id,
+        "prompt_version_source": source,
+    }
     if isinstance(body, WholeBody):
         try:
-            body, warnings = await _rewritten(body, prompt, version, exchange, snapshot, services)
+            body, changes = await _rewritten(body, prompt, version, exchange, snapshot, services)
         except NoPlaceError:
             return _unchanged(body, exchange, _NO_PLACE)
-        _restate_call(exchange, call, body.facts)
-    exchange.caller = _restated(caller, prompt, version, source, body, warnings)
+        told |= changes
+        # which model the caller named, and whether it streams, no version changes
+        exchange.call = replace(body.facts.call, requested_model=call.requested_model, stream=call.stream)
+    exchange.caller = replace(caller, **told)
     exchange.assignment = assignment
     return body
 
@@ -120,22 +125,29 @@ async def _rewritten(
     exchange: Exchange,
     snapshot: Snapshot,
     services: Services,
-) -> tuple[WholeBody, tuple[str, ...]]:
-    """The body after the edit, read anew. Raises NoPlaceError, and BadRequest where a variable is missing."""
+) -> tuple[WholeBody, dict[str, Any]]:
+    """The body after the edit, and what its caller says otherwise then.
+
+    Raises NoPlaceError, and BadRequest where a variable is missing.
+    """
+    assert exchange.caller is not None
     drop, sent = _own_members(prompt, exchange, body.facts.options)
     values = values_for(prompt, sent)
+    changes: dict[str, Any] = {"warnings": (*exchange.caller.warnings, *values.warnings)}
     edit = PromptEdit(mode=prompt.mode, drop=drop)
     if prompt.mode != "label":
         text = None if version.text is None else rendered(prompt, version.text, values.values)
         edit = replace(edit, text=text, template=version.text, role=version.role, parameters=version.parameters)
     if edit.text is None and not edit.parameters and not drop:
-        return body, values.warnings
+        return body, changes
     hashing = hashing_of(snapshot)
     if len(body.decoded) > LARGE_BODY_BYTES:
         data, facts = await services.edit_elsewhere(body.decoded, exchange.endpoint, hashing, edit)
     else:
         data, facts = edited_facts(body.decoded, exchange.endpoint, hashing, edit)
-    return WholeBody(raw=data, decoded=data, facts=facts, is_edited=True), values.warnings
+    if edit.text is not None:
+        changes["prompt_hash"] = facts.prompt_hash
+    return WholeBody(raw=data, decoded=data, facts=facts, is_edited=True), changes
 
 
 def _own_members(
@@ -150,22 +162,3 @@ def _own_members(
     if exchange.endpoint.name != "responses" or reference is None or reference.get("id") != prompt.name:
         return tuple(drop), options.get(VARIABLES)
     return (*drop, "prompt"), options.get(VARIABLES, reference.get("variables"))
-
-
-def _restate_call(exchange: Exchange, call: ModelCall, facts: RequestFacts) -> None:
-    """What the body says now; which model the caller named, and whether it streams, no version changes."""
-    exchange.call = replace(facts.call, requested_model=call.requested_model, stream=call.stream)
-
-
-def _restated(
-    caller: Caller, prompt: ManagedPrompt, version: PromptVersion, source: Source, body: Body, warnings: tuple[str, ...]
-) -> Caller:
-    is_edited = isinstance(body, WholeBody) and body.is_edited and prompt.mode != "label"
-    return replace(
-        caller,
-        prompt_name=prompt.name,
-        prompt_version_id=version.id,
-        prompt_version_source=source,
-        prompt_hash=body.facts.prompt_hash if is_edited and isinstance(body, WholeBody) else caller.prompt_hash,
-        warnings=(*caller.warnings, *warnings),
-    )

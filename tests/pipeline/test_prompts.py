@@ -255,6 +255,15 @@ async def test_a_label_changes_no_byte_and_no_model() -> None:
     assert end["model"] == "gpt-4.1-mini"  # as the reply says
 
 
+async def test_a_version_that_sets_nothing_leaves_the_call_s_own_prompt() -> None:
+    made = world(plain(), configured=configured(versions={"pv_1": PromptVersion(id="pv_1")}))
+    body = b' {"model":"m", "messages":[{"role":"system","content":"x"} ], "prompt_variables":{} } '
+    await call(made, request(body, headers=[NAMED, ("X-Prompt-Hash", "mine")]))
+    assert made.upstream.bodies == [body.replace(b', "prompt_variables":{}', b"")]
+    end = made.journal.end()
+    assert (end["prompt_version_id"], end["prompt_hash"]) == ("pv_1", "mine")
+
+
 async def test_a_label_fits_any_call() -> None:
     made = world(plain(), configured=configured(mode="label"))
     await call(made, request({"model": "m", "input": "x"}, target="/v1/embeddings", headers=[NAMED]))
