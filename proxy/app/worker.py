@@ -41,6 +41,7 @@ from proxy.domain import events
 from proxy.domain.checks import HeavyRule, heavy_rules
 from proxy.domain.exchange import Exchange
 from proxy.pages.process import PageProcess
+from proxy.pipeline.judging import Judging
 from proxy.pipeline.outcome import OutcomeServices
 from proxy.pipeline.services import Services, Snapshot
 from proxy.web.edge import Edge
@@ -124,6 +125,7 @@ class App:
             self._finder = CallFinder(self._settings.data_dir)
             leaving.callback(self._finder.close)
             await self._accept()
+            leaving.push_async_callback(self._judging.stop)
             leaving.push_async_callback(self._end_calls)
             self._house = asyncio.ensure_future(self._keep_house())
             leaving.push_async_callback(self._end_house)
@@ -209,6 +211,9 @@ class App:
             flags=self._flags.service,
             content=self._content,
         )
+        share = 1 / self._settings.worker_count
+        self._judging = Judging(self._services, self._metrics.observe_check, share=share)
+        self._services.judge = self._judging.consider
         self._edge = Edge(self._services, self._outcome_services(), self._operations(), self._ui())
         self._server = HardenedServer(self._edge)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=1.0)

@@ -22,7 +22,9 @@ from proxy.domain.checks import (
     OneOf,
     Rule,
 )
+from proxy.domain.endpoints import Dialect
 from proxy.domain.judges import Judge
+from proxy.domain.routing import RoutingTable, Target, route_of
 
 SCHEMA_LIMIT_BYTES = 262_144
 _RULES = (
@@ -84,6 +86,27 @@ def _judge(document: Document, path: Path, name: str, judge: JudgeSection) -> Ju
         per_minute=float(judge.max_per_minute),
         reasons=judge.reasons,
     )
+
+
+def check_judges(document: Document, models: Mapping[str, tuple[CheckSection, ...]], table: RoutingTable) -> None:
+    """Report judges whose model no key of ours pays for, or that speaks no dialect in which they are asked."""
+    for pattern, sections in models.items():
+        for index, section in enumerate(sections):
+            if section.judge is not None and (problem := _judge_problem(section.judge.model, table)) is not None:
+                document.report(("models", pattern, "checks", index, "judge", "model"), problem)
+
+
+def _judge_problem(model: str, table: RoutingTable) -> str | None:
+    route = route_of(table, model)
+    default = table.defaults.get(Dialect.OPENAI)
+    targets = (*route.targets, *route.fallback) if route else (Target(provider=default),) if default else ()
+    if not targets:
+        return "no target for this model; name it under `models:`"
+    if any(target.provider.api_key is None for target in targets):
+        return "a judge has no caller's key: all targets of its model need a provider with a `key_env`"
+    if targets[0].provider.dialect is Dialect.GEMINI:
+        return "judges are asked in the dialects of OpenAI and Anthropic; name a model that speaks one of them"
+    return None
 
 
 def _rule(document: Document, path: Path, section: CheckSection, files: Mapping[str, bytes]) -> Rule | None:

@@ -6,7 +6,7 @@ from pathlib import Path as FilePath
 
 from proxy.config.addresses import base_address, host_of
 from proxy.config.capture import CaptureRuleSection
-from proxy.config.check_rules import compile_checks
+from proxy.config.check_rules import check_judges, compile_checks
 from proxy.config.document import Document
 from proxy.config.presets import PRESETS, Preset
 from proxy.config.problems import Path, Problem, shown_variable
@@ -122,6 +122,10 @@ class _Compiler:
         self._check_alike(path, [*targets, *(target for target in fallback if target)])
         if targets and not any(target.weight for target in targets):
             self.document.report((*path, "targets"), "at least one target needs a weight above 0")
+        if section.checks and targets and targets[0].provider.dialect is Dialect.GEMINI:
+            self.document.report(
+                (*path, "checks"), "replies in Gemini's dialect are not read, so nothing could be checked"
+            )
         checks, judges = compile_checks(self.document, (*path, "checks"), section.checks, self.schemas)
         return Route(
             pattern=pattern,
@@ -233,11 +237,13 @@ def compile_routing(
         if (provider := compiler.provider(name, section)) is not None:
             compiler.providers[name] = provider
     written = sorted(file.models.items(), key=lambda item: precedence(item[0]))
-    return RoutingTable(
+    table = RoutingTable(
         providers=compiler.providers,
         routes=tuple(route for pattern, section in written if (route := compiler.route(pattern, section))),
         defaults={dialect: compiler.default(dialect, file.default_provider) for dialect in Dialect},
     )
+    check_judges(document, {pattern: section.checks for pattern, section in file.models.items()}, table)
+    return table
 
 
 def capture_rules(

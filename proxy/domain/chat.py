@@ -174,7 +174,8 @@ def _tool_count(parsed: Mapping[str, Any]) -> int:
     return count
 
 
-def _messages(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def messages_of(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Messages or input items of any dialect, in order."""
     for slot in ("messages", "input", "contents"):
         for item in _array(parsed.get(slot)):
             if isinstance(item, dict):
@@ -183,7 +184,7 @@ def _messages(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _input_parts(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Every content part of every message, and those one level down (a tool's result)."""
-    for message in _messages(parsed):
+    for message in messages_of(parsed):
         for slot in ("content", "parts", "output"):
             held = message.get(slot)
             if held is None or isinstance(held, str):  # the usual content
@@ -238,15 +239,15 @@ def _instructions(parsed: Mapping[str, Any]) -> str:
     texts: list[str] = []
     for slot in ("instructions", "system", "systemInstruction", "system_instruction"):
         if (given := parsed.get(slot)) is not None:
-            texts.extend(_texts(given))
-    for message in _messages(parsed):
+            texts.extend(texts_of(given))
+    for message in messages_of(parsed):
         if message.get("role") in ("system", "developer"):
-            texts.extend(_texts(message.get("content")))
+            texts.extend(texts_of(message.get("content")))
     texts.extend(_canonical(parsed[slot]) for slot in ("tools", "functions") if parsed.get(slot))
     return "\n".join(texts)
 
 
-def _texts(content: object) -> Iterator[str]:
+def texts_of(content: object) -> Iterator[str]:
     """The text of a string, a part, or a list of parts."""
     if isinstance(content, dict):
         content = content.get("parts", [content])

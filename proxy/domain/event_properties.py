@@ -14,6 +14,7 @@ import orjson
 from proxy.domain.checks import CheckReason
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ErrorType, FailedPhase, Status
+from proxy.domain.judges import PURPOSE
 from proxy.domain.meter import OutputCategory
 from proxy.domain.pricing import CostStatus
 from proxy.domain.property_rows import Kind, Property, boolean, check_of, group, integer, many, number, one_of, text
@@ -81,6 +82,7 @@ TABLE: tuple[Property, ...] = (
         text("$session_id", "The PostHog session."),
         many("$groups", Kind.MAP, "The accounts (PostHog groups) that the user acts for.", limit=200, most=5),
         text("environment", "production, staging, …: from the key or the configuration."),
+        one_of("call_purpose", (PURPOSE,), "Only on calls that the proxy makes by itself: what for."),
         text("key_alias", "The alias of the proxy key, never the key.", 200),
         text("proxy_version", "The version of Promptlane.", 64),
         boolean("distinct_id_hashed", "The distinct id is an HMAC of what the client sent."),

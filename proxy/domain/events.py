@@ -58,6 +58,8 @@ class EventPolicy:
     started: bool = True
     attempt_failed: bool = True
     sample: float = 1.0
+    purpose: str | None = None
+    """What the proxy makes calls of its own for; None for all others."""
     trace_url: str = ""
     """Page of a trace, with `{trace_id}` in it; empty for none."""
 
@@ -165,7 +167,8 @@ def recorded(record_json: bytes) -> dict[str, Any]:
 
 def _common(exchange: Exchange, policy: EventPolicy) -> bytes:
     caller = _caller(exchange)
-    return members(EVERY, call_properties.of_call(exchange, caller, policy.trace_url_of(caller.trace_id)))
+    said = call_properties.of_call(exchange, caller, policy.trace_url_of(caller.trace_id))
+    return members(EVERY, {**said, "call_purpose": policy.purpose})
 
 
 def _own(caller: Caller) -> bytes:

@@ -14,6 +14,7 @@ from proxy.domain.checks import Check, Evaluation
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import ErrorType, FailedPhase, Status
 from proxy.domain.identity import Caller
+from proxy.domain.judges import Judge
 from proxy.domain.meter import Reading
 from proxy.domain.pricing import Cost
 from proxy.domain.prompts import Assignment
@@ -86,6 +87,8 @@ class Exchange:
     """Holds content back for keeping; None where none is kept."""
     checks: tuple[Check, ...] = ()
     """What its route has looked at in the answer."""
+    judges: tuple[Judge, ...] = ()
+    """Who may be asked about it later."""
     attempts: list[Attempt] = field(default_factory=list)
     committed_ns: int | None = None
     ended_ns: int | None = None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from proxy.domain.chat import messages_of, parse, texts_of
 from proxy.domain.endpoints import Dialect
 
 PURPOSE = "judge"
@@ -52,6 +53,16 @@ class Verdict(NamedTuple):
     passed: bool
     score: float | None
     reason: str | None
+
+
+def question_of(body: bytes) -> str:
+    """What a request asked, its instructions first, each message after the name of its role. Raises BadRequest."""
+    parsed = parse(body)
+    said = [("system", parsed.get(slot)) for slot in ("instructions", "system")]
+    said += [("user", parsed[slot]) for slot in ("input", "prompt") if isinstance(parsed.get(slot), str)]
+    said += [(str(message.get("role", "tool")), message.get("content")) for message in messages_of(parsed)]
+    lines = [(role, "\n".join(texts_of(content))) for role, content in said if content is not None]
+    return "\n\n".join(f"{role}: {text}" for role, text in lines if text)
 
 
 def request_body(judge: Judge, dialect: Dialect, question: str, answer: str) -> bytes:

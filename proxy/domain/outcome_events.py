@@ -157,6 +157,8 @@ def _evaluation(said: Properties, told: Telling) -> Properties:
     return {
         "$ai_evaluation_name": said["eval_name"],
         "$ai_evaluation_result": said["eval_passed"],
+        "$ai_evaluation_runtime": "llm_judge" if said.get("eval_model") is not None else None,
+        "$ai_evaluation_model": said.get("eval_model"),
         "$ai_target_event_id": target,
     }
 

@@ -79,6 +79,7 @@ TABLE: tuple[Property, ...] = (
         number("eval_score", "The check's score.", 1_000_000),
         text("eval_name", "The check's name.", 200),
         text("eval_reason_code", "Why it was not passed.", 200),
+        text("eval_model", "The model that judged it, where one did.", 200),
     ),
     *group(
         "rollout",
@@ -123,6 +124,8 @@ TABLE: tuple[Property, ...] = (
         (AI_EVALUATION,),
         text("$ai_evaluation_name", "As `eval_name`.", 200),
         boolean("$ai_evaluation_result", "As `eval_passed`."),
+        one_of("$ai_evaluation_runtime", ("llm_judge",), "Who evaluated, where a model did."),
+        text("$ai_evaluation_model", "As `eval_model`.", 200),
         text("$ai_target_event_id", "The uuid of the generation that was evaluated.", 36),
     ),
     *group(

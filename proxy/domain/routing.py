@@ -128,7 +128,7 @@ def plan(
     `model` is None where the call names none (a list of models); it goes to the dialect's default provider. Raises
     UnknownModel.
     """
-    route = _route(table, model) if model is not None else None
+    route = route_of(table, model) if model is not None else None
     if route is None:
         return Plan(targets=(_default_target(table, dialect),))
     if route.targets[0].provider.dialect is not dialect:
@@ -144,7 +144,8 @@ def plan(
     )
 
 
-def _route(table: RoutingTable, model: str) -> Route | None:
+def route_of(table: RoutingTable, model: str) -> Route | None:
+    """The entry of `models:` for a model; None where the dialect's default takes it."""
     return next((route for route in table.routes if matches(route.pattern, model)), None)
 
 

@@ -41,7 +41,7 @@ async def handle(raw: RawRequest, services: Services) -> AsyncIterator[Reply]:
             exchange.caller = with_version(exchange.caller, exchange.endpoint, snapshot.versions, route.demand)
         if snapshot.capture is not None:
             exchange.tap = tap_for(exchange, raw, snapshot.capture)
-        exchange.checks = route.checks
+        exchange.checks, exchange.judges = route.checks, route.judges
         begin(exchange, snapshot, services, route.targets[0])
         call = Call(
             raw=raw, body=body, credentials=credentials, exchange=exchange, snapshot=snapshot, services=services

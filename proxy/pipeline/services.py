@@ -84,6 +84,8 @@ class Services:
     """None where no credentials for PostHog's definitions are given."""
     overrides: Callable[[], Overrides] = lambda: NO_OVERRIDES
     """What counts now instead of configured rollouts."""
+    judge: Callable[[Exchange, bytes | None], None] | None = None
+    """`pipeline.judging.Judging.consider`; None where nobody judges."""
     refuses_usage: set[str] = field(default_factory=set)
     """Names of providers that answered an injected `stream_options` with an error, remembered until restart."""
     is_cutting: bool = False

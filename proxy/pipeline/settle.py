@@ -64,6 +64,8 @@ def settle(
         begin(exchange, snapshot, services)
         if exchange.tap is not None:
             hand_over(exchange, body, services)
+        if exchange.judges and services.judge is not None:
+            services.judge(exchange, body.decoded if body is not None else None)
         job = _estimate_job(exchange, body)
         if job is None or not services.estimator.submit(
             job, lambda found: _estimated(exchange, found, snapshot, services)

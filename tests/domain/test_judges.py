@@ -2,7 +2,7 @@ import orjson
 import pytest
 
 from proxy.domain.endpoints import Dialect
-from proxy.domain.judges import MAX_TOKENS, SHOWN_QUESTION_CHARS, Judge, Verdict, request_body, verdict_of
+from proxy.domain.judges import MAX_TOKENS, SHOWN_QUESTION_CHARS, Judge, Verdict, question_of, request_body, verdict_of
 
 JUDGE = Judge(
     name="helpful", model="strong", criteria="Says when it ships.", sample=0.1, per_minute=6, reasons=("wrong", "vague")
@@ -46,3 +46,20 @@ def test_of_a_long_question_the_end_is_shown() -> None:
     (_, shown) = orjson.loads(body)["messages"]
     assert "the end\n</question>" in shown["content"]
     assert len(shown["content"]) < SHOWN_QUESTION_CHARS + 200
+
+
+@pytest.mark.parametrize(
+    ("body", "question"),
+    [
+        ({"system": "Be kind.", "messages": [{"role": "user", "content": "When?"}]}, "system: Be kind.\n\nuser: When?"),
+        ({"instructions": "Be kind.", "input": "When?"}, "system: Be kind.\n\nuser: When?"),
+        ({"prompt": "Once"}, "user: Once"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url"}]}]},
+            "user: a",
+        ),
+        ({"input": [{"type": "function_call_output", "output": "x"}]}, ""),
+    ],
+)
+def test_the_question_is_what_was_said_by_whom(body: object, question: str) -> None:
+    assert question_of(orjson.dumps(body)) == question

@@ -85,7 +85,7 @@ class Analysis:
             self._connection.execute(f"TRUNCATE {table.memory}")
             self._connection.execute(f"CREATE OR REPLACE VIEW all_{table.name} AS {self._rows(table)}")
         own = ", ".join(column.name for column in CALLS.columns if column.name != "attempts")
-        self._connection.execute(f"CREATE OR REPLACE VIEW calls AS SELECT {own} FROM all_calls")
+        self._connection.execute(f"CREATE OR REPLACE VIEW calls AS SELECT {own} FROM all_calls{_PRODUCT}")
         self._connection.execute("CREATE OR REPLACE VIEW outcomes AS SELECT * FROM all_outcomes")
         self._connection.execute(f"CREATE OR REPLACE VIEW attempts AS {_ATTEMPTS}")
 
@@ -97,10 +97,14 @@ class Analysis:
         return f"SELECT {table.names} FROM ({newest} UNION ALL BY NAME SELECT * FROM {source})"
 
 
+_PRODUCT = " WHERE call_purpose IS NULL"
+"""Not what the proxy asked by itself, as judges do."""
 _ATTEMPTS = (
     "SELECT exchange_id, trace_id, started_at AS call_started_at, "
     + ", ".join(f"one.{name} AS {name}" for name in ATTEMPT)
-    + " FROM (SELECT exchange_id, trace_id, started_at, unnest(attempts) AS one FROM all_calls)"
+    + " FROM (SELECT exchange_id, trace_id, started_at, unnest(attempts) AS one FROM all_calls"
+    + _PRODUCT
+    + ")"
 )
 
 
