@@ -16,7 +16,7 @@ import pytest_asyncio
 from proxy.adapters.flags import service
 from proxy.app import App, Settings, worker
 from proxy.app.flags import flag_settings
-from proxy.config import Configuration, load
+from proxy.config import Changes, Configuration, Places, load
 from proxy.domain.rollout import Split
 from tests.harness.bed import chat
 from tests.harness.call import PATIENCE_S
@@ -64,13 +64,13 @@ def configured(folder: Path, env: dict[str, str], routing: str = ROUTING) -> Con
 
 @asynccontextmanager
 async def started(
-    folder: Path, provider: ScriptedProvider, posthog: ScriptedPostHog, **changes: Any
+    folder: Path, provider: ScriptedProvider, posthog: ScriptedPostHog, routing: str = ROUTING, **settings: Any
 ) -> AsyncIterator[App]:
     env = {**upstream_environment(provider.url), **posthog_environment(posthog.url), **KEYS}
-    made = App(
-        configured(folder, env),
-        Settings(host="127.0.0.1", port=0, data_dir=folder / "data", secret=b"0" * 16, **changes),
-    )
+    configuration = configured(folder, env, routing)
+    places = Places(config_dir=folder, pricing_file=folder / "none.yaml", data_dir=folder / "data")
+    told = Settings(host="127.0.0.1", port=0, data_dir=places.data_dir, secret=b"0" * 16, **settings)
+    made = App(configuration, told, Changes(places, env, configuration))
     await made.start()
     try:
         yield made
@@ -208,6 +208,22 @@ async def test_a_start_while_posthog_is_away_decides_as_before(
         assert shown(await ask(made, "req-1")) == ["answers=treatment"]
 
 
+async def test_a_reload_brings_flags_in_and_takes_them_out_again(
+    tmp_path: Path, provider: ScriptedProvider, posthog: ScriptedPostHog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LOOK_S", 0.01)
+    without = "version: 1\nmodels: {fast: {target: openai/gpt-4.1}}\n"
+    taken_up: asyncio.Queue[Configuration] = asyncio.Queue()
+    async with started(tmp_path, provider, posthog, without, on_configuration=taken_up.put_nowait) as made:
+        assert (shown(await ask(made, "req-1")), posthog.flags_requests) == ([], [])
+        for text, expected in ((ROUTING, ["answers=treatment"]), (without, [])):
+            (tmp_path / "routing.yaml").write_text(text)
+            async with asyncio.timeout(PATIENCE_S):
+                await taken_up.get()
+            assert shown(await ask(made, "req-2")) == expected
+        assert made._flags.service is None
+
+
 async def test_callers_without_an_id_get_one_variant_for_each_trace(
     tmp_path: Path, provider: ScriptedProvider, posthog: ScriptedPostHog
 ) -> None:
@@ -254,7 +270,7 @@ async def test_five_percent_of_users_are_five_percent_within_chance(
     tmp_path: Path, provider: ScriptedProvider, posthog: ScriptedPostHog
 ) -> None:
     posthog.flags = definitions(flag("answers", variants={"control": 95, "treatment": 5}))
-    split, users = Split((("control", 95.0), ("treatment", 5.0))), [f"user_{number}" for number in range(300)]
+    split, users = Split((("control", 95.0), ("treatment", 5.0))), [f"user_{number}" for number in range(200)]
     async with started(tmp_path, provider, posthog) as made, connected(made) as client:
         for user in users:
             await client.send(asks(user, user))
