@@ -74,6 +74,10 @@ bench-growth: $(READY) ## Measure what a call costs as bodies, connections, stre
 profile: $(READY) ## Sample where a loaded proxy spends its time (ARGS="--load stream --format flamegraph")
 	@$(BIN)/python -m tools.bench.profile $(ARGS)
 
+.PHONY: simulate
+simulate: $(READY) ## Put the statistics of experiments to the test: simulated months, also through the real proxy
+	@$(BIN)/python -m tools.simulate $(ARGS)
+
 .PHONY: soak
 soak: $(READY) ## Run the long tests: thousands of mixed calls, kills and outages
 	@$(BIN)/pytest -m soak $(ARGS)

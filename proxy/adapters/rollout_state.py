@@ -20,6 +20,10 @@ KEPT_CHANGES = 200
 """The newest; the last one of each flag is always kept."""
 
 
+class Damaged(Exception):
+    """The file holds something else; the text says which file."""
+
+
 class RolloutState:
     """For command line and child processes; blocks."""
 
@@ -27,16 +31,18 @@ class RolloutState:
         self.path = data_dir / FILE_NAME
 
     def changes(self) -> list[RolloutChange]:
-        """All that are kept, oldest first. Raises OSError, and ValueError for a file that is damaged."""
+        """All that are kept, oldest first. Raises OSError, Damaged."""
         try:
             return from_json(self.path.read_bytes())
         except FileNotFoundError:
             return []
+        except ValueError:
+            raise Damaged(f"{self.path} holds no list of changes") from None
 
     def add(self, change: RolloutChange, only_if: Callable[[Overrides], bool] = lambda _: True) -> bool:
         """The change counts when this returns True; False where what counts by now spoke against it.
 
-        Raises OSError, ValueError.
+        Raises OSError, Damaged.
         """
         is_added = False
 
@@ -49,7 +55,7 @@ class RolloutState:
         return is_added
 
     def note(self, change_id: str, at_posthog: AtPostHog) -> None:
-        """What became of the change at PostHog. Raises OSError, ValueError."""
+        """What became of the change at PostHog. Raises OSError, Damaged."""
         self._rewrite(
             lambda changes: [
                 replace(change, at_posthog=at_posthog) if change.id == change_id else change for change in changes
@@ -91,7 +97,7 @@ class WatchedRollouts:
             return False
         try:
             changes = self._state.changes()
-        except (OSError, ValueError):
+        except (OSError, Damaged):
             was_readable, self.is_readable = self.is_readable, False
             return was_readable
         self._mark, self.is_readable = mark, True

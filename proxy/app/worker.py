@@ -32,8 +32,10 @@ from proxy.adapters.shared_memory import open_shared_memory
 from proxy.adapters.telemetry import TelemetrySwitch
 from proxy.adapters.upstream import AiohttpUpstream, NativeUpstream
 from proxy.app.flags import FlagSwitch
+from proxy.app.guardrails import GuardrailWatch
 from proxy.app.pages import ui_of
 from proxy.app.retention import expire_for_ever
+from proxy.app.rollouts import Rollouts
 from proxy.app.settings import Settings, journal_settings, keeping_settings, listen, posthog_settings, snapshot_of
 from proxy.app.stores import stats_of_others
 from proxy.config import Changes, Configuration, Refused
@@ -124,16 +126,26 @@ class App:
             leaving.push_async_callback(self._end_estimates)
             self._finder = CallFinder(self._settings.data_dir)
             leaving.callback(self._finder.close)
+            self._rollouts = self._watched_rollouts()
+            await self._rollouts.look()
             await self._accept()
             leaving.push_async_callback(self._judging.stop)
             leaving.push_async_callback(self._end_calls)
             self._house = asyncio.ensure_future(self._keep_house())
             leaving.push_async_callback(self._end_house)
-            if self._settings.worker == 0:
-                retention = asyncio.ensure_future(expire_for_ever(self._settings.data_dir, self._store_max_age_s))
-                leaving.push_async_callback(asyncio.wait, [retention])
-                leaving.callback(retention.cancel)
+            self._start_chores(leaving)
             self._leaving = leaving.pop_all()
+
+    def _start_chores(self, leaving: AsyncExitStack) -> None:
+        """What one worker of a data folder does for all of them, until it leaves."""
+        if self._settings.worker != 0:
+            return
+        chores = [expire_for_ever(self._settings.data_dir, self._store_max_age_s)]
+        if self._changes is not None:
+            chores.append(GuardrailWatch(self._changes.places, lambda: self._configuration.prompts).run())
+        for chore in map(asyncio.ensure_future, chores):
+            leaving.push_async_callback(asyncio.wait, [chore])
+            leaving.callback(chore.cancel)
 
     async def stop(self) -> None:
         """Leave in the opposite order; see the module's text. Each step is taken even when one before it failed."""
@@ -210,6 +222,7 @@ class App:
             observe=self._observer(),
             flags=self._flags.service,
             content=self._content,
+            overrides=self._rollouts.overrides,
         )
         share = 1 / self._settings.worker_count
         self._judging = Judging(self._services, self._metrics.observe_check, share=share)
@@ -221,6 +234,10 @@ class App:
         self._socket.listen(BACKLOG)  # raises where another has just begun to; uvloop would say nothing
         self._site = web.SockSite(self._runner, self._socket, backlog=BACKLOG)
         await self._site.start()
+
+    def _watched_rollouts(self) -> Rollouts:
+        note = self._journal.note if self._settings.worker == 0 else None
+        return Rollouts(self._settings.data_dir, note, SystemClock().unix_us)
 
     async def _end_calls(self) -> None:
         """Let running calls finish within the limit, and cut the rest."""
@@ -282,6 +299,7 @@ class App:
             self._is_reload_asked.clear()
             try:
                 await self._look(is_asked=is_asked)
+                await self._rollouts.look()
                 self._metrics.publish(self._vitals())
             except Exception:
                 log.exception("housekeeping stumbled; it goes on")

@@ -29,6 +29,8 @@ VERBS = (
     "reconcile",
     "prompts",
     "dashboards",
+    "experiment",
+    "rollout",
 )
 """Each has a module of this package, which offers `add_parser(subparsers)` and sets `run` on its parser."""
 _MODULES = {"import": "importing"}

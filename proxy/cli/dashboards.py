@@ -5,7 +5,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from proxy.adapters.posthog_api import PostHogApi, Refused, Unavailable
 from proxy.adapters.posthog_dashboards import Carrier, read_ours
 from proxy.cli.dashboards_render import add_options, render
 from proxy.cli.data_folder import add_data
+from proxy.cli.posthog_project import Misused, explained, find_project
 from proxy.config import ConfigError, find_places, load
-from proxy.config.addresses import posthog_address, posthog_app_address
 from proxy.domain.dashboards import DASHBOARDS, Dashboard, experiment_dashboard
 from proxy.domain.dashboards.plan import Change, changes, dashboard_fields, deletions, insight_fields
 
@@ -26,15 +26,12 @@ in the project is ever touched. Tiles may be moved: where they stand is set only
 Needs POSTHOG_PERSONAL_API_KEY with the scopes dashboard:write and insight:write, POSTHOG_PROJECT_ID,
 and POSTHOG_HOST where the project is not in the US.
 """
+_SCOPES = "the scopes dashboard:write and insight:write"
 _ROUNDS = 3
 """After an answer that did not come, what there is is read again and the rest of the plan is made anew."""
 Run = Callable[[PostHogApi, argparse.Namespace, Sequence[Dashboard]], Awaitable[int]]
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 _DONE = {"create": "made", "update": "changed", "delete": "deleted"}
-
-
-class Misused(Exception):
-    """What was asked for does not exist, or cannot be asked for as things are; the text says what to do."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -70,22 +67,22 @@ def _asking(run: Run) -> Callable[[argparse.Namespace], int]:
 
     def start(args: argparse.Namespace) -> int:
         try:
-            host, key, project_id = _project(os.environ)
+            project = find_project(os.environ, _SCOPES)
             dashboards = _wanted(args) if "only" in args else ()
         except (Misused, ConfigError) as error:
             print(error, file=sys.stderr)
             return 2
 
         async def talk() -> int:
-            async with PostHogApi(host, key, project_id) as api:
+            async with PostHogApi(project.host, project.key, project.project_id) as api:
                 return await run(api, args, dashboards)
 
         try:
             return asyncio.run(talk())
         except Refused as error:
-            print(_explained(error, host), file=sys.stderr)
+            print(explained(error, project), file=sys.stderr)
         except Unavailable as error:
-            print(f"PostHog at {host}: {error}. Try again later: what is done already stays.", file=sys.stderr)
+            print(f"PostHog at {project.host}: {error}. Try again later: what is done already stays.", file=sys.stderr)
         return 1
 
     return start
@@ -193,23 +190,6 @@ def _exported(dashboard: Dashboard) -> dict[str, Any]:
     return {**dashboard_fields(dashboard), "insights": insights}
 
 
-def _project(env: Mapping[str, str]) -> tuple[str, str, str]:
-    """App host, personal key and project. Raises Misused where one is missing."""
-    key, project_id = env.get("POSTHOG_PERSONAL_API_KEY", ""), env.get("POSTHOG_PROJECT_ID", "")
-    if not key:
-        raise Misused(
-            "POSTHOG_PERSONAL_API_KEY is not set. Make a personal API key (phx_…) in PostHog, under Settings →"
-            " Personal API keys, with the scopes dashboard:write and insight:write."
-        )
-    if not (project_id.isascii() and project_id.isdecimal()):
-        raise Misused("POSTHOG_PROJECT_ID is not set to a number. It is the number in the address of the project.")
-    try:
-        host = posthog_address(env.get("POSTHOG_HOST") or "https://us.i.posthog.com")
-    except ValueError as error:
-        raise Misused(f"POSTHOG_HOST: {error}, such as https://eu.i.posthog.com") from None
-    return posthog_app_address(host), key, project_id
-
-
 def _line(change: Change) -> str:
     why = f" ({', '.join(change.differs)})" if change.differs else ""
     return f"  {_SIGNS[change.action]} {change.kind:9} {change.key}{why}: {change.name}"
@@ -218,16 +198,3 @@ def _line(change: Change) -> str:
 def _summary(planned: Sequence[Change]) -> str:
     counts = {action: sum(change.action == action for change in planned) for action in _SIGNS}
     return f"To make {counts['create']}, to change {counts['update']}, to delete {counts['delete']}."
-
-
-def _explained(error: Refused, host: str) -> str:
-    """What to do about it."""
-    advice = {
-        401: f"{host} does not know the key. Is it a personal key (phx_…), and is the project in this region?"
-        " POSTHOG_HOST says which.",
-        403: "the key needs the scopes dashboard:write and insight:write, and access to the project.",
-        404: "there is no such project for this key. Look at POSTHOG_PROJECT_ID.",
-        429: "PostHog's rate limit is used up for longer than this command waits. Try again in a few minutes.",
-    }.get(error.status, "PostHog does not take it; a newer release of Promptlane may.")
-    said = f" PostHog says: {error.detail}" if error.detail else ""
-    return f"refused ({error.status}): {advice}{said}"

@@ -30,7 +30,8 @@ class Changes:
     """For one thread. `look` is called several times a second."""
 
     def __init__(self, places: Places, env: Mapping[str, str], running: Configuration) -> None:
-        self._places = places
+        self.places = places
+        """Where configuration and data are."""
         self._env = env
         self._running = running
         self._watched: Sequence[Path] = tuple(running.files)
@@ -58,14 +59,14 @@ class Changes:
     def _watch(self) -> None:
         """Look at what the files refer to now: a text may still be to come."""
         with suppress(ConfigError):
-            self._watched = tuple(read_files(self._places.config_dir, self._places.pricing_file, self._env))
+            self._watched = tuple(read_files(self.places.config_dir, self.places.pricing_file, self._env))
 
     def _marks(self) -> Sequence[Mark]:
         return [_mark(path) for path in self._watched]
 
     def _read(self) -> Configuration | Refused:
         try:
-            found = load(self._places.config_dir, self._places.pricing_file, self._env)
+            found = load(self.places.config_dir, self.places.pricing_file, self._env)
         except ConfigError as error:
             return Refused(error.problems)
         lost = lost_files(found, self._running)

@@ -244,4 +244,5 @@ def _experiment(document: Document, place: Place, section: ExperimentSection | N
         primary=Primary(event=primary.event, property=primary.property, goal=Goal(primary.goal)),
         guardrails=tuple(guardrails),
         on_breach=OnBreach(section.on_breach),
+        check_every_s=float(section.check_every_s),
     )

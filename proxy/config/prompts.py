@@ -130,6 +130,8 @@ class ExperimentSection(Section):
     """What must not become worse."""
     on_breach: Literal["stop", "report"] = "report"
     """What a broken guardrail does: `stop` moves everybody to the default, `report` only shows it."""
+    check_every_s: Annotated[Decimal, Field(ge=1, le=3_600, title="seconds")] = Decimal(60)
+    """How often the proxy looks at the guardrails, where `on_breach` is `stop`."""
 
 
 class PromptSection(Section):

@@ -114,6 +114,8 @@ class Experiment:
     primary: Primary
     guardrails: tuple[Guardrail, ...] = ()
     on_breach: OnBreach = OnBreach.REPORT
+    check_every_s: float = 60.0
+    """Between two looks at the guardrails, where a broken one acts."""
 
 
 def measured_by(asked: Primary | Guardrail) -> Metric:

@@ -177,7 +177,7 @@ def breach_text(variant: str, watch: Watch) -> str:
     assert guardrail.max_increase is not None
     amount = difference_text(finding.comparison(variant), finding)
     limit = number_text(guardrail.max_increase, finding, is_difference=True)
-    return f"{variant} breaks a guardrail: {finding.metric.label} {amount}, and may rise by {limit}."
+    return f"{variant} breaks a guardrail: {finding.metric.label} {amount}, where {limit} are allowed."
 
 
 def difference_text(comparison: Comparison, finding: Finding) -> str:

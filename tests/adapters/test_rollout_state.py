@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.adapters.rollout_state import FILE_NAME, KEPT_CHANGES, RolloutState, WatchedRollouts
+from proxy.adapters.rollout_state import FILE_NAME, KEPT_CHANGES, Damaged, RolloutState, WatchedRollouts
 from proxy.domain.overrides import ChangedBy
 from proxy.domain.rollout_changes import AtPostHog, RolloutChange, to_json
 
@@ -64,7 +64,7 @@ def test_a_damaged_file_changes_nothing_and_is_told_once(tmp_path: Path) -> None
     assert [watching.look(), watching.look()] == [True, False]
     assert not watching.is_readable
     assert watching.overrides.of("test") is not None
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(Damaged, match=FILE_NAME):
         state.add(RESUMED)
 
 

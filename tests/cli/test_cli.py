@@ -16,8 +16,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
-    shown = capsys.readouterr().out
-    assert [verb for verb in VERBS if f"\n    {verb} " not in shown] == []
+    shown = capsys.readouterr().out.split()
+    assert [verb for verb in VERBS if verb not in shown] == []
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -88,7 +88,7 @@ def judgement(primary: Finding, *watches: Watch, goal: Goal = Goal.INCREASE, **s
         (
             judgement(finding(0.1, 0.2), watch(ESCALATED, Standing.BROKEN)),
             "treatment breaks a guardrail: escalated_to_human rises by 7.0 points (3.0 to 11.0),"
-            " and may rise by 2.0 points.",
+            " where 2.0 points are allowed.",
         ),
         (
             judgement(

@@ -1,4 +1,4 @@
-"""A PostHog project that holds dashboards and insights in memory, by the documented rules of its private API.
+"""A PostHog project that holds dashboards, insights and flags in memory, by the documented rules of its private API.
 
 Lists come in pages of two; `insights.dashboards` replaces the whole set; deleting is a flag; the server adds members of
 its own to each query; an insight on a dashboard has a tile there, and a PATCH of tiles changes those it lists. `script`
@@ -8,6 +8,7 @@ out and then says nothing.
 
 import json
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Self
 
 from aiohttp import web
@@ -23,6 +24,10 @@ class PostHogProject:
     def __init__(self) -> None:
         self.dashboards: dict[int, dict[str, Any]] = {}
         self.insights: dict[int, dict[str, Any]] = {}
+        self.feature_flags: dict[int, dict[str, Any]] = {}
+        self.queries: list[dict[str, Any]] = []
+        self.answer: Callable[[str], list[list[Any]]] = lambda _: []
+        """The rows that a query gets."""
         self.tiles: dict[int, dict[str, Any]] = {}
         self.asked: list[tuple[str, str]] = []
         self.script: deque[Any] = deque()
@@ -45,9 +50,12 @@ class PostHogProject:
     def add(self, kind: str, **fields: Any) -> int:
         """Put an object there as a user of the project would."""
         self._next_id += 1
-        objects = self.dashboards if kind == "dashboards" else self.insights
+        objects = self._objects(kind)
         objects[self._next_id] = {"id": self._next_id, "deleted": False, "tags": [], "description": "", **fields}
         return self._next_id
+
+    def _objects(self, kind: str) -> dict[int, dict[str, Any]]:
+        return {"dashboards": self.dashboards, "insights": self.insights, "feature_flags": self.feature_flags}[kind]
 
     @property
     def living(self) -> set[str]:
@@ -58,7 +66,11 @@ class PostHogProject:
         kind = request.match_info["kind"]
         if (told := await self._refusal(request)) is not None:
             return told
-        objects = self.dashboards if kind == "dashboards" else self.insights
+        if kind == "query":
+            query = (await request.json())["query"]
+            self.queries.append(query)
+            return web.json_response({"results": self.answer(query["query"])})
+        objects = self._objects(kind)
         if request.method == "POST":
             document = await request.json()
             made_id = self.add(kind, **document)
@@ -80,7 +92,7 @@ class PostHogProject:
         kind = request.match_info["kind"]
         if (told := await self._refusal(request)) is not None:
             return told
-        objects = self.dashboards if kind == "dashboards" else self.insights
+        objects = self._objects(kind)
         one = objects.get(int(request.match_info["id"]))
         if one is None:
             return _error(404, "not_found", "Not found.")

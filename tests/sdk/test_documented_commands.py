@@ -40,6 +40,7 @@ WALKED = {
     "docs/quickstart.md",
     "docs/configuration.md",
     "docs/dashboards.md",
+    "docs/experiments.md",
     "docs/migrating-from-helicone.md",
     "docs/migrating-from-litellm.md",
     *BESIDE_A_PROXY,
@@ -116,6 +117,18 @@ async def test_dashboards(provider: ScriptedProvider, tmp_path: Path) -> None:
             await walk.follow(block)
     assert "pictures/traffic.png" in walk.said
     assert "LLM traffic and reliability" in project.living
+
+
+async def test_experiments(provider: ScriptedProvider, tmp_path: Path) -> None:
+    """With the experiment that the page shows."""
+    page = blocks(ROOT / "docs" / "experiments.md")
+    async with PostHogProject() as project, Walk(tmp_path, provider.url, project.host) as walk:
+        (walk.folder / "config" / "prompts.yaml").write_text(next(it.text for it in page if it.language == "yaml"))
+        await begin(walk)
+        for block in page:
+            await walk.follow(block)
+        assert project.queries
+    assert "Nobody has been given a variant yet." in walk.said
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(block.language == "js" for block in blocks(page))])

@@ -26,6 +26,8 @@ PLACES = {
     "report": "[what changed](operations.md#what-changed)",
     "reconcile": "[what changed](operations.md#what-changed)",
     "dashboards": "[dashboards in PostHog](dashboards.md)",
+    "experiment": "[experiments](experiments.md)",
+    "rollout": "[experiments](experiments.md#guardrails-that-act)",
 }
 """Where each verb is told of in its context."""
 

@@ -71,43 +71,39 @@ class _Bench:
         """A guardrail is broken when its one-sided bound says so, and kept when the two-sided interval says so."""
         metric = measured_by(guardrail)
         finding = self.finding(metric, alpha)
-        is_broken = self._breaks(guardrail, metric, finding, alpha)
-        standings = {variant: self._standing(guardrail, finding, is_broken, variant) for variant in self._treatments}
+        if guardrail.max is not None:
+            found = self._against_limit(guardrail.max, metric, alpha)
+        else:
+            found = self._against_control(guardrail.max_increase or 0.0, metric, finding, alpha)
+        is_everywhere = found.get(self._control) is Standing.BROKEN
+        standings = {
+            variant: Standing.BROKEN_EVERYWHERE
+            if is_everywhere and found[variant] is Standing.BROKEN
+            else found[variant]
+            for variant in self._treatments
+        }
         return Watch(guardrail=guardrail, finding=finding, standings=standings)
 
-    def _standing(
-        self, guardrail: Guardrail, finding: Finding, is_broken: Mapping[str, bool], variant: str
-    ) -> Standing:
-        if is_broken[variant]:
-            return Standing.BROKEN_EVERYWHERE if is_broken[self._control] else Standing.BROKEN
-        if guardrail.max is not None:
-            high, limit = finding.arm(variant).high, guardrail.max
-        else:
-            high, limit = finding.comparison(variant).high, guardrail.max_increase or 0.0
-        return Standing.KEPT if high is not None and high <= limit else Standing.OPEN
-
-    def _breaks(self, guardrail: Guardrail, metric: Metric, finding: Finding, alpha: float) -> dict[str, bool]:
-        if guardrail.max is None:
-            return self._rises_too_far(guardrail, metric, finding, alpha)
+    def _against_limit(self, limit: float, metric: Metric, alpha: float) -> dict[str, Standing]:
+        """A quantile is within its limit when the share of calls beyond that is small enough."""
         if metric.quantile is None:
-            measured, limit = self._records.measured(metric), guardrail.max
+            measured = self._records.measured(metric)
         else:
-            bounds = dict.fromkeys(self._variants, guardrail.max)
-            measured, limit = self._records.measured(metric, bounds), 1 - metric.quantile
-        return {variant: _is_above(measured, variant, limit, alpha) for variant in self._variants}
+            measured = self._records.measured(metric, dict.fromkeys(self._variants, limit))
+            limit = 1 - metric.quantile
+        return {variant: _stands_to(measured, variant, limit, alpha) for variant in self._variants}
 
-    def _rises_too_far(self, guardrail: Guardrail, metric: Metric, finding: Finding, alpha: float) -> dict[str, bool]:
-        limit = guardrail.max_increase or 0.0
-        broken = {self._control: False}
+    def _against_control(self, limit: float, metric: Metric, finding: Finding, alpha: float) -> dict[str, Standing]:
         measured = self._records.measured(metric) if metric.quantile is None else None
+        found = {}
         for variant in self._treatments:
-            if measured is None:
-                low = finding.comparison(variant).low
-                broken[variant] = low is not None and low > limit
-                continue
-            difference, error, people = _difference(measured, self._control, variant)
-            broken[variant] = difference - one_sided_margin(error, people, alpha) > limit
-        return broken
+            comparison = finding.comparison(variant)
+            low, high = comparison.low, comparison.high
+            if measured is not None:
+                difference, error, people = _difference(measured, self._control, variant)
+                low = difference - one_sided_margin(error, people, alpha)
+            found[variant] = _standing(low, high, limit)
+        return found
 
     def _of_ratio(self, metric: Metric, alpha: float) -> Finding:
         measured = self._records.measured(metric)
@@ -197,13 +193,19 @@ def _comparison(measured: Measured, control: str, variant: str, alpha: float) ->
     )
 
 
-def _is_above(measured: Measured, variant: str, limit: float, alpha: float) -> bool:
-    """Shown to be above: for a ratio, that the mean of numerator - limit · denominator is."""
+def _stands_to(measured: Measured, variant: str, limit: float, alpha: float) -> Standing:
     moments = measured.moments.get(variant, Moments())
     if moments.ratio is None or moments.people < LEAST_PEOPLE:
-        return False
+        return Standing.OPEN
     error = _error(moments, is_share=measured.is_share)
-    return moments.ratio - one_sided_margin(error, moments.people, alpha) > limit
+    low = moments.ratio - one_sided_margin(error, moments.people, alpha)
+    return _standing(low, moments.ratio + margin(error, moments.people, alpha), limit)
+
+
+def _standing(low: float | None, high: float | None, limit: float) -> Standing:
+    if low is not None and low > limit:
+        return Standing.BROKEN
+    return Standing.KEPT if high is not None and high <= limit else Standing.OPEN
 
 
 def _levels(measured: Measured, variant: str, level: float, alpha: float) -> list[float]:

@@ -1,9 +1,7 @@
 """Every tile against what PostHog takes, and against what we send."""
 
-import importlib
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +13,7 @@ import pytest
 from proxy.domain import event_properties, outcome_properties
 from proxy.domain.dashboards import DASHBOARDS, Tile, experiment_dashboard
 from proxy.domain.dashboards.tiles import COLUMNS, properties_of
+from tests.harness.hogql import hogql_parser
 
 SCHEMA = Path(__file__).parents[4] / "shared" / "reference" / "posthog" / "insight_query.schema.json"
 EXPERIMENT = experiment_dashboard("support_answer", "support-answer-test", "support_ticket_resolved", "resolved")
@@ -32,18 +31,8 @@ EVENTS = {*event_properties.EVENTS, *outcome_properties.EVENTS, "support_ticket_
 
 @pytest.fixture(scope="session")
 def hogql() -> Iterator[ModuleType]:
-    """PostHog's own parser, which looks for its errors in the application that it was taken from."""
-    names = ("BaseHogQLError", "ExposedHogQLError", "ImpossibleASTError", "InternalHogQLError", "NotImplementedError")
-    errors: Any = ModuleType("posthog.hogql.errors")
-    for name in (*names, "ParsingError", "QueryError", "ResolutionError", "SyntaxError"):
-        setattr(errors, name, type(name, (Exception,), {"__init__": lambda self, *told, **_: None}))
-    package: Any = ModuleType("posthog.hogql")
-    package.errors = errors
-    stand_ins = {"posthog.hogql": package, "posthog.hogql.errors": errors}
-    sys.modules.update(stand_ins)
-    yield importlib.import_module("hogql_parser")
-    for name in stand_ins:
-        sys.modules.pop(name, None)
+    with hogql_parser() as parser:
+        yield parser
 
 
 def hogql_of(tile: Tile) -> Iterator[tuple[str, str]]:
