@@ -19,6 +19,8 @@ _PROMPTS = {
     "pv_2026_05_21_001": ("control", "You answer support questions. Be correct and brief."),
     "pv_2026_06_04_003": ("treatment", "You answer support questions. Be warm, name the next step, then stop."),
 }
+_RESOLVED = {"control": 0.6, "treatment": 0.8}
+"""Of the tickets of a variant, this share."""
 _QUESTIONS = (
     "Why is my invoice higher this month?",
     "The export of my project never finishes.",
@@ -44,6 +46,8 @@ class SampleCall:
     body: dict[str, Any]
     headers: dict[str, str]
     leaves_early: bool = False
+    outcome: dict[str, Any] | None = None
+    """What the product says of the task once the answer is there."""
 
 
 @dataclass(slots=True)
@@ -175,8 +179,21 @@ class _Person:
             "X-Task-Type": task,
         }
         return SampleCall(
-            user=self._user, path=path, body=body, headers=own | (headers or {}), leaves_early=leaves_early
+            user=self._user,
+            path=path,
+            body=body,
+            headers=own | (headers or {}),
+            leaves_early=leaves_early,
+            outcome=self._outcome() if task == "answer_ticket" else None,
         )
+
+    def _outcome(self) -> dict[str, Any]:
+        is_resolved = self._rng.random() < _RESOLVED[self._variant]
+        return {
+            "task_completed": is_resolved,
+            "escalated_to_human": not is_resolved,
+            "user_feedback": "positive" if is_resolved else "negative",
+        }
 
 
 async def _make_all(session: aiohttp.ClientSession, base_url: str, calls: list[SampleCall], tally: Tally) -> None:
@@ -189,6 +206,16 @@ async def _make_all(session: aiohttp.ClientSession, base_url: str, calls: list[S
             elif reply.ok:
                 await reply.read()
                 tally.answered += 1
+                await _tell(session, base_url, call, reply.headers.get("X-Trace-Id"))
             else:
                 await reply.read()
                 tally.refused += 1
+
+
+async def _tell(session: aiohttp.ClientSession, base_url: str, call: SampleCall, trace_id: str | None) -> None:
+    """Tell what came of it, where something that knows of traces answered."""
+    if call.outcome is None or trace_id is None:
+        return
+    outcome = call.outcome | {"trace_id": trace_id}
+    async with session.post(f"{base_url.removesuffix('/v1')}/analytics/v1/tasks", json=outcome) as answer:
+        answer.raise_for_status()

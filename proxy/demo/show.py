@@ -9,6 +9,7 @@ import orjson
 
 from proxy.domain.event_properties import COMPLETED, EVENTS
 from proxy.domain.journal_rows import JournalEvent
+from proxy.domain.outcome_properties import EVENTS as OUTCOMES
 
 COLUMNS = 80
 _PAIR_COLUMNS = COLUMNS - 5
@@ -39,7 +40,7 @@ class EventView:
     def counts(self) -> str:
         """A line for each kind of event, in the order in which a call gives them."""
         with self._lock:
-            lines = [f"{self._counts[name]:>6} × {name}" for name in EVENTS if self._counts[name]]
+            lines = [f"{self._counts[name]:>6} × {name}" for name in (*EVENTS, *OUTCOMES) if self._counts[name]]
         return "\n".join(lines) or "  none yet"
 
     def example(self) -> str | None:

@@ -137,9 +137,9 @@ def _events(told: Telling, said: Properties, policy: EventPolicy) -> Iterator[tu
 
 def _twins(event: str, said: Properties, told: Telling) -> Iterator[tuple[str, Properties]]:
     """PostHog's own events for the same thing."""
-    if event == OUTPUT_RATED and said.get("user_feedback") is not None:
+    if event in (OUTPUT_RATED, TASK_COMPLETED) and said.get("user_feedback") is not None:
         yield AI_FEEDBACK, {"$ai_feedback_text": said["user_feedback"]}
-    elif event == TASK_COMPLETED:
+    if event == TASK_COMPLETED:
         yield AI_METRIC, {"$ai_metric_name": "task_completed", "$ai_metric_value": int(said["task_completed"] is True)}
     elif event == OUTPUT_EVALUATED:
         if said.get("eval_passed") is not None:
@@ -147,26 +147,31 @@ def _twins(event: str, said: Properties, told: Telling) -> Iterator[tuple[str, P
         if said.get("eval_score") is not None:
             yield AI_METRIC, {"$ai_metric_name": said["eval_name"], "$ai_metric_value": said["eval_score"]}
     elif event == AGENT_STEP:
-        yield AI_SPAN, _span(said)
+        yield AI_SPAN, _span(said, told)
 
 
 def _evaluation(said: Properties, told: Telling) -> Properties:
-    context = told.context
-    attempt = context.properties.get("attempt") if context else None
-    target = event_uuid(context.exchange_id, AI_GENERATION, attempt - 1) if context and type(attempt) is int else None
     return {
         "$ai_evaluation_name": said["eval_name"],
         "$ai_evaluation_result": said["eval_passed"],
         "$ai_evaluation_runtime": "llm_judge" if said.get("eval_model") is not None else None,
         "$ai_evaluation_model": said.get("eval_model"),
-        "$ai_target_event_id": target,
+        "$ai_target_event_id": _generation(told),
     }
 
 
-def _span(said: Properties) -> Properties:
+def _generation(told: Telling) -> str | None:
+    """The uuid of the `$ai_generation` that tells of the call's last attempt, where the call is known."""
+    attempt = told.context.properties.get("attempt") if told.context else None
+    if told.context is None or not isinstance(attempt, int):
+        return None
+    return event_uuid(told.context.exchange_id, AI_GENERATION, attempt - 1)
+
+
+def _span(said: Properties, told: Telling) -> Properties:
     duration_ms, status = said.get("duration_ms"), said.get("step_status")
     return {
-        "$ai_parent_id": ai_trace_id(str(said["trace_id"])),
+        "$ai_parent_id": _generation(told) or ai_trace_id(str(said["trace_id"])),
         "$ai_span_name": said.get("tool_name") or said.get("agent_step_name"),
         "$ai_latency": duration_ms / 1_000 if isinstance(duration_ms, int | float) else None,
         "$ai_is_error": status == "error" if status in ("success", "error") else None,

@@ -41,6 +41,7 @@ def test_once_shows_each_call_and_what_posthog_would_have_received(capsys: pytes
     assert not re.search(r"^all .* - ", top, re.MULTILINE)
     assert re.search(r"^outbox +\d+ events \(.*, the oldest \d+ s old; 0.0 delivered/s$", top, re.MULTILINE)
     assert "    11 × llm_request_started\n" in events
+    assert re.search(r"^ +\d × llm_task_completed$", events, re.MULTILINE)
     properties: dict[str, Any] = orjson.loads(example)["properties"]
     assert properties["prompt_version_id"].startswith("pv_2026_")
     assert properties["prompt_name"] == sample_traffic.PROMPT_NAME

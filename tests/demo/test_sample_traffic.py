@@ -31,6 +31,15 @@ def test_a_user_stays_on_one_version_and_session():
     assert len(kept) == len(sample_traffic.USERS)
 
 
+def test_tickets_are_resolved_or_escalated():
+    calls = list(script_of(calls=200, seed=1))
+    tickets = [call for call in calls if call.headers["X-Task-Type"] == "answer_ticket"]
+    assert {call.headers["X-Task-Type"] for call in calls if call.outcome is None} >= {"find_order", "search_articles"}
+    outcomes = [call.outcome for call in tickets if call.outcome is not None]
+    assert len(outcomes) == len(tickets)
+    assert {(told["task_completed"], told["escalated_to_human"]) for told in outcomes} == {(True, False), (False, True)}
+
+
 def test_the_same_seed_gives_the_same_calls():
     assert list(script_of(calls=20, seed=1)) == list(script_of(calls=20, seed=1)) != list(script_of(calls=20, seed=2))
 

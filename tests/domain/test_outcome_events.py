@@ -32,6 +32,8 @@ CONTEXT = CallContext(
     },
     own={"plan": "pro"},
 )
+GENERATION = event_uuid(CONTEXT.exchange_id, "$ai_generation", 1)
+"""Of the call's second attempt."""
 SUMS: dict[str, object] = {"request_count": 3, "estimated_cost_usd": 0.01, "latency_ms": 12.5}
 
 
@@ -122,13 +124,13 @@ def test_two_unknown_outcomes_without_a_trace_are_two_strangers() -> None:
             {
                 "$ai_evaluation_name": "grounded",
                 "$ai_evaluation_result": True,
-                "$ai_target_event_id": event_uuid(CONTEXT.exchange_id, "$ai_generation", 1),
+                "$ai_target_event_id": GENERATION,
             },
         ),
         (
             outcome("llm_agent_step", tool_name="search", step_status="error", duration_ms=1500),
             "$ai_span",
-            {"$ai_span_name": "search", "$ai_latency": 1.5, "$ai_is_error": True, "$ai_parent_id": "trace_1"},
+            {"$ai_span_name": "search", "$ai_latency": 1.5, "$ai_is_error": True, "$ai_parent_id": GENERATION},
         ),
     ],
 )
@@ -139,6 +141,17 @@ def test_posthogs_own_event_comes_with_it(told: Outcome, twin: str, own: dict[st
     assert {**own, "$ai_trace_id": "trace_1", "$ai_session_id": "s", "prompt_version_id": "v1"}.items() <= said.items()
     assert made[twin]["distinct_id"] == "user_1"
     assert "context_found" not in said
+
+
+def test_a_task_that_was_rated_shows_both_in_posthogs_trace() -> None:
+    told = outcome("llm_task_completed", task_completed=True, user_feedback="positive")
+    assert list(events(telling(told))) == ["llm_task_completed", "$ai_feedback", "$ai_metric"]
+
+
+def test_a_step_of_an_unknown_call_is_part_of_the_trace() -> None:
+    step = outcome("llm_agent_step", agent_step_name="plan", step_status="unknown")
+    said = events(telling(step, context=None))["$ai_span"]["properties"]
+    assert (said["$ai_parent_id"], said["$ai_span_name"], "$ai_is_error" in said) == ("trace_1", "plan", False)
 
 
 def test_nothing_of_posthogs_own_without_a_trace_or_for_what_has_no_place_there() -> None:
