@@ -90,6 +90,8 @@ def summary(configuration: Configuration) -> Iterator[str]:
     destination, analytics = configuration.destination, configuration.analytics
     yield f"events        {destination.host if destination.api_key else 'stay local: POSTHOG_API_KEY is not set'}"
     yield f"environment   {analytics.environment}"
+    if analytics.versions.demand != "observe":
+        yield f"versions      calls that name none: {analytics.versions.demand}"
     signals = {"traces": analytics.telemetry.traces, "metrics": analytics.telemetry.metrics}
     if wanted := [name for name, is_wanted in signals.items() if is_wanted]:
         yield f"telemetry     {' and '.join(wanted)} go to an OpenTelemetry collector"
@@ -106,9 +108,23 @@ def _routing(configuration: Configuration) -> Iterator[str]:
         targets = _chosen(route.rollout) if route.rollout else _drawn(route)
         fallback = "".join(f" then {target.label}" for target in route.fallback)
         yield f"model         {route.pattern} → {targets}{fallback}"
+        yield from _quality(route)
     for dialect, default in configuration.routing.defaults.items():
         yield f"other models  {dialect.value} → {default.name if default else 'refused'}"
     yield f"proxy keys    {', '.join(entry.key.alias for entry in configuration.keys) or 'none'}"
+
+
+def _quality(route: Route) -> Iterator[str]:
+    """What is wanted of its calls, and looked at in its answers."""
+    if route.demand is not None:
+        yield f"  calls that name no prompt version: {route.demand}"
+    if route.checks:
+        yield f"  answers are checked: {', '.join(check.name for check in route.checks)}"
+    for judge in route.judges:
+        yield (
+            f"  answers are judged: {judge.name} by {judge.model}, {judge.sample:.3g} of them, at most"
+            f" {judge.per_minute:g} a minute; question and answer go there"
+        )
 
 
 def _prompt(prompt: ManagedPrompt) -> str:

@@ -16,7 +16,7 @@ from proxy.config.wording import nearest
 from proxy.domain.globs import is_glob, matches
 from proxy.domain.price_doubts import doubts
 from proxy.domain.prompts import PromptVersion, odd_braces, variables_in
-from proxy.domain.routing import Provider, Route, Timeouts
+from proxy.domain.routing import Provider, Route, RoutingTable, Timeouts, route_of
 
 Said = Iterator[tuple[Path, str]]
 _TELL_THEIR_COST = frozenset({"openrouter", "perplexity", "xai", "deepinfra"})
@@ -46,6 +46,13 @@ def _placed(document: Document, *said: Said) -> list[Problem]:
     return document.problems
 
 
+def _judging(table: RoutingTable) -> set[str]:
+    """Names of the providers that judges are asked of, which takes no proxy key."""
+    models = [judge.model for route in table.routes for judge in route.judges]
+    routes = [route for model in models if (route := route_of(table, model)) is not None]
+    return {target.provider.name for route in routes for target in (*route.targets, *route.fallback)}
+
+
 def _providers(configuration: Configuration, document: Document) -> Said:
     table = configuration.routing
     routed = [target.provider for route in table.routes for target in (*route.targets, *route.fallback)]
@@ -56,7 +63,7 @@ def _providers(configuration: Configuration, document: Document) -> Said:
         path: Path = ("providers", name)
         if path in document.places and name not in used:
             yield path, "no model and no default_provider leads here; name it there, or take it out"
-        if provider.api_key is not None and not configuration.keys:
+        if provider.api_key is not None and not configuration.keys and name not in _judging(table):
             yield (*path, "key_env"), "nobody can use it: callers need a proxy key; add one with `promptlane keys new`"
         if provider.include_usage == "never" and provider.label in ("openai", "azure_openai"):
             yield (*path, "include_usage"), "this host tells a stream's tokens only when asked; they will be estimates"

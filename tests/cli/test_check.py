@@ -61,6 +61,29 @@ def test_a_good_configuration_is_summed_up(
     assert "hidden" not in printed.out + printed.err
 
 
+def test_what_is_wanted_of_calls_and_looked_at_in_answers_is_summed_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OURS", "hidden-key")
+    judge = "{model: strong, criteria: Helps., sends_content: true, sample: 0.05}"
+    (tmp_path / "analytics.yaml").write_text("version: 1\nrequire_prompt_version: warn\n")
+    (tmp_path / "routing.yaml").write_text(
+        "version: 1\nproviders: {openai: {preset: openai}, ours: {preset: openai, key_env: OURS}}\n"
+        "models:\n  strong: {target: ours/gpt-4.1}\n  fast:\n    target: openai/gpt-4.1-mini\n    require_prompt_version: enforce\n"
+        f"    checks: [{{name: kind, refusal: never}}, {{name: good, judge: {judge}}}]\n"
+    )
+    assert run("--config", str(tmp_path)) == 0
+    printed = capsys.readouterr()
+    for line in (
+        "  calls that name no prompt version: enforce",
+        "  answers are checked: kind",
+        "  answers are judged: good by strong, 0.05 of them, at most 6 a minute; question and answer go there",
+        "versions      calls that name none: warn",
+    ):
+        assert line in printed.out.splitlines()
+    assert printed.err == ""
+
+
 def test_who_decides_on_a_rollout_is_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "routing.yaml").write_text(
         "version: 1\nmodels:\n"
