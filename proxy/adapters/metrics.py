@@ -47,6 +47,8 @@ class Vitals:
     """Since the worker started."""
     lost_spans: int = 0
     """Since the worker started; see `adapters.telemetry`."""
+    lost_content: int = 0
+    """Since the worker started; see `adapters.content`."""
     degraded: tuple[str, ...] = ()
 
 
@@ -107,6 +109,9 @@ class CallMetrics:
         """What the worker says of itself."""
         self._retried = self._counter("promptlane_outbox_retried", "Events sent again after a failure.")
         self._lost_spans = self._counter("promptlane_telemetry_lost_spans", "Spans that no collector took.")
+        self._lost_content = self._counter(
+            "promptlane_content_lost", "Calls whose content was to be kept, and had no room."
+        )
         self._last = Vitals()
         self._running = self._gauge("promptlane_calls_running", "Calls that run now.")
         self._queued_rows = self._gauge("promptlane_journal_queued_rows", "Rows that wait for the journal's writer.")
@@ -132,6 +137,7 @@ class CallMetrics:
         self._queued_bytes.set(vitals.queued_bytes)
         self._retried.inc(vitals.retried_events - self._last.retried_events)
         self._lost_spans.inc(vitals.lost_spans - self._last.lost_spans)
+        self._lost_content.inc(vitals.lost_content - self._last.lost_content)
         self._last = vitals
         for part in PARTS:
             self._degraded.labels(part).set(part in vitals.degraded)

@@ -361,6 +361,7 @@ class App:
             queued_bytes=stats.queued_bytes,
             retried_events=delivery.retried_events if delivery is not None else 0,
             lost_spans=self._telemetry.lost_spans,
+            lost_content=self._content.lost,
             degraded=(*alarming, *(("flags",) if self._flags.is_alarming else ()), *stats.degraded),
         )
 

@@ -353,9 +353,12 @@ _HOUSE = (
         good_below=1,
     ),
     Panel(
-        title="Lost spans",
-        about="Spans that no OpenTelemetry collector took, in the last hour.",
-        queries=(Query(expr=f"sum(increase(promptlane_telemetry_lost_spans_total{{{_HERE}}}[1h]))", legend="lost"),),
+        title="Lost spans and content",
+        about="Spans that no OpenTelemetry collector took, and calls whose content had no room, in the last hour.",
+        queries=(
+            Query(expr=f"sum(increase(promptlane_telemetry_lost_spans_total{{{_HERE}}}[1h]))", legend="spans"),
+            Query(expr=f"sum(increase(promptlane_content_lost_total{{{_HERE}}}[1h]))", legend="content"),
+        ),
         kind="stat",
         width=6,
         good_below=1,
