@@ -51,6 +51,8 @@ def _step(exchange: Exchange, result: ToolResult, asked: Asked) -> Properties:
     duration_ms = exchange.received_unix_us / 1_000 - asked.at_unix_ms
     return {
         "exchange_id": asked.exchange_id,
+        "request_id": None,  # of the other call
+        "analytics_warnings": None,
         "context_found": True,
         "tool_name": call_properties.tool_name(asked.name) if asked.name else None,
         "step_index": asked.step,

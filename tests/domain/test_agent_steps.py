@@ -37,6 +37,7 @@ def test_a_step_says_which_tool_how_long_and_how_it_ended() -> None:
         "agent_config_id": "triage_v3", "prompt_version_id": "pv_1", "plan": "pro",
     }  # fmt: skip
     assert {name: step.get(name) for name in expected} == expected
+    assert "request_id" not in step
 
 
 def test_the_span_hangs_below_the_generation_that_asked() -> None:

@@ -33,6 +33,7 @@ def test_all_facts_are_the_same_with_the_places_and_without_the_text() -> None:
     assert everything.members == tuple(top_level_members(BODY))
     assert everything.call.instructions == ""
     assert (everything.prompt_hash, everything.options) == (some.prompt_hash, some.options)
+    assert everything.conversation == some.conversation is not None
     assert "brief" not in repr(everything)
 
 
