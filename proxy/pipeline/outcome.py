@@ -42,7 +42,6 @@ KEEP_S = 5.0
 PAUSE_S = 0.02
 """Before the second look; each further pause is twice as long."""
 
-
 Result = Literal["found", "unknown", "repeated", "refused"]
 
 
@@ -145,20 +144,20 @@ def _door(snapshot: Snapshot, desk: OutcomeServices) -> Door:
 
 def _contexts(outcomes: Sequence[Outcome], teller: Teller, secret: bytes) -> list[CallContext | None]:
     """What the tokens say, each read once. Another key's call is as good as unknown. Raises BadOutcome."""
-    read: dict[str, CallContext | None] = {}
+    told: dict[str, CallContext | None] = {}
     problems = []
     for outcome in outcomes:
         token = outcome.about.context
-        if token is None or token in read:
+        if token is None or token in told:
             continue
         claims = verify(token, secret)
         if claims is None:
             problems.append(Problem(place(outcome.path, "context"), "is no token of this proxy's"))
         context = None if claims is None else of_claims(claims)
-        read[token] = context if context is not None and teller.may_tell_of(context) else None
+        told[token] = context if context is not None and teller.may_tell_of(context) else None
     if problems:
         raise BadOutcome(problems)
-    return [None if (token := outcome.about.context) is None else read[token] for outcome in outcomes]
+    return [None if (token := outcome.about.context) is None else told[token] for outcome in outcomes]
 
 
 def _recall(name: Name | None, services: Services, now_us: int) -> Said | None:
@@ -172,8 +171,8 @@ def _recall(name: Name | None, services: Services, now_us: int) -> Said | None:
 
 
 async def tell(heard: Heard, desk: OutcomeServices) -> Receipt:
-    """Join each outcome to its call, and have its events kept and sent. Raises Overloaded; what was kept by then may
-    be repeated.
+    """Join each outcome to its call, and have its events kept and sent. Raises Conflict, where somebody else says
+    something else under the same name right now, and Overloaded.
     """
     fresh = [entry for entry in heard.entries if not entry.is_told]
     for entry in fresh:
@@ -189,17 +188,15 @@ async def tell(heard: Heard, desk: OutcomeServices) -> Receipt:
 
 
 def _telling(entry: Entry, found: Found, heard: Heard, desk: OutcomeServices) -> Telling:
-    """All that the events are made of."""
+    """All that the events are made of. Raises Conflict."""
     services, snapshot = desk.services, heard.snapshot
-    begun_us = services.clock.unix_us()
-    if entry.name is not None:
-        said = Said.unpacked(services.shared.recall(entry.name.memory_key), begun_us)
-        begun_us = said.at_unix_us if said is not None else begun_us  # another worker's, where two began at once
+    now_us = services.clock.unix_us()
+    said = _recall(entry.name, services, now_us)  # where two began at once, what the later one has said
     context = entry.context if found.meant is None else of_record(found.meant)
     return Telling(
         outcome=entry.outcome,
         seed=entry.seed,
-        begun_unix_us=begun_us,
+        begun_unix_us=now_us if said is None else said.at_unix_us,
         context=context,
         sums=_sums(found, context),
         key_alias=heard.teller.alias,

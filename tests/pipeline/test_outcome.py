@@ -17,7 +17,7 @@ from proxy.domain.outcomes import BadOutcome, Reference, Verb
 from proxy.pipeline import outcome
 from proxy.pipeline.outcome import OutcomeServices, Receipt, hear, tell
 from tests.harness.exchanges import EXCHANGE_ID, attempt, caller, finished, running
-from tests.pipeline.fakes import SECRET, SteppingClock, World, request, snapshot, world
+from tests.pipeline.fakes import SECRET, FakeSharedMemory, SteppingClock, World, request, snapshot, world
 from tests.pipeline.outcome_fakes import FakeFinder, outcome_services
 
 RATING: dict[str, object] = {"trace_id": "trace_1", "user_feedback": "positive"}
@@ -54,8 +54,15 @@ class Desk:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks again at once, and gives up soon."""
     monkeypatch.setattr(outcome, "PAUSE_S", 0.0001)
-    monkeypatch.setattr(outcome, "RUNNING_S", 0.01)
-    monkeypatch.setattr(outcome, "UNKNOWN_S", 0.02)
+    monkeypatch.setattr(outcome, "RUNNING_S", 0.05)
+    monkeypatch.setattr(outcome, "UNKNOWN_S", 0.05)
+
+
+@pytest.fixture
+def patient(hurried: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives up as late as if it never did."""
+    monkeypatch.setattr(outcome, "RUNNING_S", 60)
+    monkeypatch.setattr(outcome, "UNKNOWN_S", 60)
 
 
 async def test_an_outcome_is_joined_to_its_call() -> None:
@@ -79,18 +86,25 @@ async def test_of_an_unknown_call_it_is_told_all_the_same() -> None:
     assert len(desk.finder.asked) > 1
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_call_that_was_just_written_is_looked_for_again() -> None:
     desk = Desk(Found(), Found(), FOUND)
     assert (await desk.take(RATING)).context_found == [True]
     assert len(desk.finder.asked) == 3
 
 
-async def test_the_end_of_a_call_that_runs_is_waited_for_a_little() -> None:
-    runs = Found(meant=BEGUN, trace=(BEGUN,), is_running=True)
-    desk = Desk(runs, FOUND)
+RUNS = Found(meant=BEGUN, trace=(BEGUN,), is_running=True)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_the_end_of_a_call_that_runs_is_waited_for() -> None:
+    desk = Desk(RUNS, FOUND)
     await desk.take(RATING)
     assert desk.told()[0]["properties"]["latency_ms"] == 1840.0
-    slow = Desk(runs)
+
+
+async def test_a_call_that_goes_on_running_is_told_as_far_as_it_is_known() -> None:
+    slow = Desk(RUNS)
     await slow.take(RATING)
     said = slow.told()[0]["properties"]
     assert (said["prompt_name"], said["request_count"], "latency_ms" in said) == ("p", 1, False)
@@ -118,7 +132,8 @@ async def test_a_trace_of_too_many_calls_has_no_sums() -> None:
 async def test_who_waits_long_for_the_first_look_is_not_taken_for_unknown() -> None:
     class Busy(FakeFinder):
         async def find(self, *args: Any) -> Sequence[Found]:
-            await asyncio.sleep(2 * outcome.UNKNOWN_S)
+            if not self.asked:
+                await asyncio.sleep(2 * outcome.UNKNOWN_S)
             return await super().find(*args)
 
     desk = Desk()
@@ -246,6 +261,30 @@ async def test_two_workers_who_begin_at_the_same_moment_make_the_same_event() ->
     await asyncio.gather(*(tell(each, desk.services) for each, desk in zip(heard, desks, strict=True)))
     one, other = made.journal.outcomes
     assert one == other
+
+
+async def test_of_two_who_say_different_things_at_the_same_moment_one_is_refused() -> None:
+    made = world()
+    desks = Desk(made=made), Desk(made=made)
+    bodies = [{**RATING, "id": "7", "user_feedback": said} for said in ("positive", "negative")]
+    heard = [
+        await hear(request(body, headers=(HOST,)), Verb.FEEDBACK, desk.services)
+        for body, desk in zip(bodies, desks, strict=True)
+    ]
+    answers = await asyncio.gather(
+        *(tell(each, desk.services) for each, desk in zip(heard, desks, strict=True)), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [Conflict, Receipt]
+    assert [event["properties"]["user_feedback"] for event in desks[0].told()] == ["negative"]
+
+
+async def test_what_is_forgotten_is_told_again_under_the_same_uuid() -> None:
+    desk = Desk(FOUND)
+    first = await desk.take({**RATING, "id": "7"})
+    desk.made.services.shared = FakeSharedMemory()
+    again = await desk.take({**RATING, "id": "7"})
+    assert again == first
+    assert len({event["uuid"] for event in desk.told()}) == 1
 
 
 async def test_what_was_begun_and_never_told_is_told_by_the_next_who_asks() -> None:
