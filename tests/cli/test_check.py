@@ -69,7 +69,8 @@ def test_what_is_wanted_of_calls_and_looked_at_in_answers_is_summed_up(
     (tmp_path / "analytics.yaml").write_text("version: 1\nrequire_prompt_version: warn\n")
     (tmp_path / "routing.yaml").write_text(
         "version: 1\nproviders: {openai: {preset: openai}, ours: {preset: openai, key_env: OURS}}\n"
-        "models:\n  strong: {target: ours/gpt-4.1}\n  fast:\n    target: openai/gpt-4.1-mini\n    require_prompt_version: enforce\n"
+        "models:\n  strong: {target: ours/gpt-4.1}\n"
+        "  fast:\n    target: openai/gpt-4.1-mini\n    require_prompt_version: enforce\n"
         f"    checks: [{{name: kind, refusal: never}}, {{name: good, judge: {judge}}}]\n"
     )
     assert run("--config", str(tmp_path)) == 0
