@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from proxy.adapters.content.handover import KeepingSettings
@@ -69,7 +69,9 @@ def snapshot_of(configuration: Configuration, secret: bytes, address: str) -> Sn
     return Snapshot(
         routing=configuration.routing,
         keyring=HashedKeys(configuration.keys, secret),
-        identity=analytics.identity(secret),
+        identity=replace(
+            analytics.identity(secret), infers_version=analytics.versions.infers and not configuration.prompts
+        ),
         events=EventPolicy(
             product=analytics.families.product,
             ai=analytics.families.ai,

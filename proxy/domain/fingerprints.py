@@ -15,6 +15,8 @@ from proxy.domain.privacy import purpose_key
 
 PromptHashMode = Literal["hmac-sha256", "sha256"]
 
+INFERRED = "inferred"
+"""What is said of a version that `inferred_version` made."""
 NORMALISATION = 1
 """To be raised with each change of what is made constant: hashes from before it are of other texts."""
 _NORMALISED_LIMIT_CHARS = 262_144

@@ -16,7 +16,7 @@ from proxy.domain.analytics_headers import Headers, Reason, Sent
 from proxy.domain.chat import ModelCall
 from proxy.domain.double_capture import REASON, SOURCE, is_wrapped_by_posthog
 from proxy.domain.event_properties import MAX_FLAGS, OWN_PROPERTY_LIMIT_CHARS
-from proxy.domain.fingerprints import PromptHashMode
+from proxy.domain.fingerprints import INFERRED, PromptHashMode, inferred_version
 from proxy.domain.outcome_properties import RESERVED_NAMES
 from proxy.domain.privacy import (
     hash_identity,
@@ -96,6 +96,8 @@ class IdentityPolicy:
     salt: bytes | None = field(default=None, repr=False)
     prompt_hash_mode: PromptHashMode = "hmac-sha256"
     prompt_hash_ignores_numbers: bool = False
+    infers_version: bool = False
+    """A call that names no version has the one of its hash, there being nobody who decides on one later."""
     allowed_properties: frozenset[str] = frozenset()
     environment: str = "production"
     allow_environment_header: bool = False
@@ -173,6 +175,10 @@ def identify(
     trace_source, trace_id = _trace(sent, parent_span) or (TraceSource.NEW, new_trace_id)
     distinct_id, is_hashed = _distinct_id(sent, policy)
     version_source, version = next(sent.each(_PROMPT_VERSION), ("", None))
+    prompt_hash = sent.matching(("x-prompt-hash",), _PROMPT_HASH) or prompt_hash
+    kind = _kind_of(version_source)
+    if version is None and policy.infers_version and prompt_hash is not None:
+        version, kind = inferred_version(prompt_hash), INFERRED
     retries = sent.matching(_RETRIES, _SMALL_NUMBER)
     for name in _NUMBERS_READ_ELSEWHERE:
         if name in sent.values:
@@ -190,8 +196,8 @@ def identify(
         key_alias=key.alias if key else None,
         prompt_name=sent.first(_PROMPT_NAME),
         prompt_version_id=version,
-        prompt_version_source=_kind_of(version_source),
-        prompt_hash=sent.matching(("x-prompt-hash",), _PROMPT_HASH) or prompt_hash,
+        prompt_version_source=kind,
+        prompt_hash=prompt_hash,
         flags=_flags(sent),
         groups=_groups(sent),
         **{_PLAIN[source]: sent.first((source,)) for source in sent.values if source in _PLAIN},

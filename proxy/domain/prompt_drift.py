@@ -5,6 +5,7 @@ because its template fills in what no pattern knows, would be told for ever: so 
 day, the last of which says that there may be more.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 
 from proxy.domain import call_properties
@@ -32,8 +33,12 @@ def version_key(caller: Caller, identity: IdentityPolicy) -> bytes:
     How texts are hashed is a part of it: after a change of that, every version begins anew.
     """
     hashing = (identity.prompt_hash_mode, str(identity.prompt_hash_ignores_numbers), str(NORMALISATION))
-    secret = purpose_key(identity.secret, "prompt drift")
-    return _key(secret, *hashing, caller.prompt_name or "", caller.prompt_version_id or "")
+    return _version_key(identity.secret, *hashing, caller.prompt_name or "", caller.prompt_version_id or "")
+
+
+@lru_cache(maxsize=1_024)
+def _version_key(secret: bytes, *parts: str) -> bytes:
+    return _key(purpose_key(secret, "prompt drift"), *parts)
 
 
 def text_key(version: bytes, text_hash: str) -> bytes:

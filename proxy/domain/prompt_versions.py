@@ -8,14 +8,13 @@ from typing import Literal
 
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import PromptVersionRequired
-from proxy.domain.fingerprints import inferred_version
+from proxy.domain.fingerprints import INFERRED, inferred_version
 from proxy.domain.identity import Caller
 
 Demand = Literal["observe", "warn", "enforce"]
 """What becomes of a call that names no version: nothing, a warning, or a refusal."""
 
 WARNING = "prompt_version:missing"
-INFERRED = "inferred"
 PROMPTED = frozenset({"chat", "completions", "responses", "messages", "complete", "generate_content"})
 """Endpoints, by name, whose calls carry a prompt that somebody wrote."""
 
@@ -33,7 +32,8 @@ NO_DEMAND = VersionPolicy()
 
 def with_version(caller: Caller, endpoint: Endpoint, policy: VersionPolicy, demand: Demand | None = None) -> Caller:
     """The caller with the version that its events say. `demand` is the route's own. Raises PromptVersionRequired."""
-    if caller.prompt_version_id is not None or endpoint.name not in PROMPTED:
+    is_named = caller.prompt_version_id is not None and caller.prompt_version_source != INFERRED
+    if is_named or endpoint.name not in PROMPTED:
         return caller
     demand = demand or policy.demand
     if demand == "enforce":
@@ -43,7 +43,7 @@ def with_version(caller: Caller, endpoint: Endpoint, policy: VersionPolicy, dema
             code="prompt_version_required",
         )
     warnings = (*caller.warnings, WARNING) if demand == "warn" else caller.warnings
-    if not policy.infers or caller.prompt_hash is None:
+    if not policy.infers or caller.prompt_hash is None or caller.prompt_version_id is not None:
         return caller if demand == "observe" else replace(caller, warnings=warnings)
     return replace(
         caller,

@@ -3,10 +3,10 @@
 from proxy.domain.context_token import sign_context
 from proxy.domain.exchange import Attempt
 from proxy.domain.feedback_token import sign_feedback
+from proxy.domain.fingerprints import INFERRED
 from proxy.domain.flag_properties import shown_to_client
 from proxy.domain.headers import downstream_headers, header
 from proxy.domain.identity import Caller
-from proxy.domain.prompt_versions import INFERRED
 from proxy.domain.prompt_versions import WARNING as PROMPT_VERSION_MISSING
 from proxy.pipeline.call import Call
 from proxy.pipeline.ports import UpstreamReply

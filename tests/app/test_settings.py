@@ -38,6 +38,18 @@ def test_traces_are_shown_here_unless_configuration_says_where(tmp_path: Path) -
     assert snapshot.events.trace_url_of("trace/1") == "http://127.0.0.1:4000/ui/traces/trace%2F1"
 
 
+def test_versions_are_inferred_at_once_unless_a_prompt_may_still_be_rolled_out(tmp_path: Path) -> None:
+    def infers() -> bool:
+        return snapshot_of(load(tmp_path, tmp_path / "none.yaml", {}), SECRET, "").identity.infers_version
+
+    assert infers()
+    (tmp_path / "prompts.yaml").write_text("version: 1\nprompts: {p: {versions: {a: {system: Hi.}}}}\n")
+    assert not infers()
+    (tmp_path / "prompts.yaml").unlink()
+    (tmp_path / "analytics.yaml").write_text("version: 1\nfingerprint: {infer_version: false}\n")
+    assert not infers()
+
+
 def test_workers_share_one_port_and_one_alone_does_not(tmp_path: Path) -> None:
     def reuses_port(worker_count: int) -> bool:
         settings = Settings(host="127.0.0.1", port=0, data_dir=tmp_path, secret=SECRET, worker_count=worker_count)

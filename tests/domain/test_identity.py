@@ -189,6 +189,14 @@ def test_the_environment_is_the_keys_then_configurations_and_the_clients_only_if
 # --- prompt hash, retries, flags, groups ---
 
 
+def test_a_version_is_inferred_where_nobody_decides_on_one_later() -> None:
+    infers = IdentityPolicy(secret=SECRET, infers_version=True)
+    inferred = read(policy=infers, prompt_hash="sha256:0123456789abcd")
+    assert (inferred.prompt_version_id, inferred.prompt_version_source) == ("fp_0123456789ab", "inferred")
+    assert read(policy=infers).prompt_version_source == "missing"
+    assert read(("X-Prompt-Version", "pv_1"), policy=infers, prompt_hash="sha256:aa").prompt_version_id == "pv_1"
+
+
 def test_the_prompt_hash_is_the_computed_one_unless_sent() -> None:
     assert read(prompt_hash="hmac-sha256:aa").prompt_hash == "hmac-sha256:aa"
     assert read(("X-Prompt-Hash", "sha256:9f2c"), prompt_hash="hmac-sha256:aa").prompt_hash == "sha256:9f2c"

@@ -50,6 +50,14 @@ def test_what_is_enforced_refuses_and_says_what_to_send(policy: Demand, route: D
     assert (refusal.value.http_status, refusal.value.code) == (400, "prompt_version_required")
 
 
+def test_a_version_that_was_inferred_before_meets_no_demand() -> None:
+    inferred = with_version(CALLER, CHAT, VersionPolicy())
+    assert with_version(inferred, CHAT, VersionPolicy()) is inferred
+    assert with_version(inferred, CHAT, VersionPolicy(demand="warn")).warnings == (WARNING,)
+    with pytest.raises(PromptVersionRequired):
+        with_version(inferred, CHAT, VersionPolicy(demand="enforce"))
+
+
 def test_the_routes_own_demand_wins() -> None:
     assert with_version(CALLER, CHAT, VersionPolicy(demand="enforce"), "observe").warnings == ()
 

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 
 from proxy.cli.data_folder import WELL, add_data, age_in_s, guarded
 from proxy.cli.terminal import UNKNOWN, cell, usd, whole
+from proxy.domain.fingerprints import INFERRED
 from proxy.domain.globs import matches
-from proxy.domain.prompt_versions import INFERRED, PROMPTED
+from proxy.domain.prompt_versions import PROMPTED
 
 _Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 Row = Mapping[str, Any]
