@@ -1,35 +1,30 @@
 """`promptlane experiment`: what the versions of a prompt have shown, and whether the guardrails hold."""
 
 import argparse
-import asyncio
 import json
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import time_ns
 from typing import Any
 
 from proxy.adapters.experiments.ask import Asked, ask
 from proxy.adapters.experiments.judge import judge
-from proxy.adapters.experiments.source import Records
-from proxy.adapters.journal import journal_files
-from proxy.adapters.posthog_api import PostHogApi, Refused, Unavailable
 from proxy.adapters.rollout_state import RolloutState
-from proxy.cli.configured_rollouts import Failed, add_places, configured, guarded, prompt_named
+from proxy.cli.configured_rollouts import add_places, configured, guarded, prompt_named
 from proxy.cli.data_folder import age_in_s
 from proxy.cli.experiment_guard import catch_up_in_posthog, guard_all
+from proxy.cli.experiment_records import records_of
 from proxy.cli.experiment_table import as_json, lines
-from proxy.cli.posthog_project import Misused, Project, explained, find_project
+from proxy.cli.posthog_project import Misused
 from proxy.cli.terminal import in_colour
+from proxy.config import Configuration
 from proxy.domain.experiments import measured_by
+from proxy.domain.flag_filters import shares_of
 from proxy.domain.judgement import Judgement
-from proxy.domain.prompts import PromptBook
+from proxy.domain.prompts import ManagedPrompt, PromptBook
 
 _PICTURES = (".svg", ".png")
-_SCOPES = "the scope query:read"
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -117,11 +112,17 @@ def _report(args: argparse.Namespace) -> int:
     now_us = _now_us()
     since_us = None if args.since is None else now_us - int(args.since * 1_000_000)
     changes = RolloutState(places.data_dir).changes()
-    asked = ask(prompt, changes, until_unix_us=now_us, since_unix_us=since_us)
+    asked = ask(
+        prompt,
+        changes,
+        until_unix_us=now_us,
+        since_unix_us=since_us,
+        flag_shares=_flag_shares(configuration, prompt, places.data_dir),
+    )
     if asked is None:
         missing = "`experiment:`" if prompt.experiment is None else "`flag:` or `split:`"
         raise Misused(f"The prompt {prompt.name} has no {missing} in {places.config_dir / 'prompts.yaml'}.")
-    with _records(args.source, asked, places.data_dir) as records:
+    with records_of(args.source, asked.question, places.data_dir) as records:
         judgement = judge(asked.experiment, asked.question, asked.expected, records)
     stopped_because = asked.stopped.evidence or "by hand" if asked.stopped else None
     source = "PostHog" if args.source == "posthog" else f"the records in {places.data_dir}/"
@@ -135,41 +136,15 @@ def _report(args: argparse.Namespace) -> int:
     return 0
 
 
-@contextmanager
-def _records(source: str, asked: Asked, data_dir: Path) -> Iterator[Records]:
-    """Raises Misused, Failed."""
-    if source == "journal":
-        if not journal_files(data_dir):
-            raise Failed(f"There is no journal in {data_dir}/: name the proxy's own folder with --data.")
-        from proxy.adapters.analysis import open_analysis
-        from proxy.adapters.experiments.journal import JournalRecords
+def _flag_shares(configuration: Configuration, prompt: ManagedPrompt, data_dir: Path) -> dict[str, float] | None:
+    """Those of the definition that was fetched last."""
+    if prompt.rollout is None or prompt.rollout.split is not None:
+        return None
+    from proxy.app.flags import kept_definitions
 
-        with open_analysis(data_dir) as tables:
-            yield JournalRecords(tables, asked.question)
-        return
-    from proxy.adapters.experiments.posthog import PostHogRecords
-
-    project = find_project(os.environ, _SCOPES)
-    try:
-        yield PostHogRecords(partial(_query, project), asked.question)
-    except Refused as error:
-        raise Failed(explained(error, project)) from None
-    except Unavailable as error:
-        raise Failed(f"PostHog at {project.host}: {error}. Try again later.") from None
-
-
-def _query(project: Project, text: str, values: Mapping[str, object]) -> Sequence[Sequence[Any]]:
-    """One query, in a loop of its own."""
-    query = {"kind": "HogQLQuery", "query": text, "values": dict(values)}
-
-    async def asked() -> dict[str, Any]:
-        async with PostHogApi(project.host, project.key, project.project_id) as api:
-            return await api.post("query/", {"query": query, "name": "promptlane: experiment", "refresh": "blocking"})
-
-    found = asyncio.run(asked()).get("results")
-    if not isinstance(found, list):
-        raise Unavailable("it gave no rows")
-    return found
+    definitions = kept_definitions(configuration, data_dir)
+    flag = definitions.flags.get(prompt.rollout.flag) if definitions is not None else None
+    return shares_of(flag.rules.get("filters", {})) if flag is not None else None
 
 
 def _draw(judgement: Judgement, path: Path) -> None:

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from proxy.adapters.experiments.ask import Asked, ask
+from proxy.adapters.experiments.journal import JournalRecords
 from proxy.adapters.experiments.judge import judge
 from proxy.adapters.journal import journal_files
 from proxy.adapters.rollout_state import RolloutState
 from proxy.cli.configured_rollouts import NamedRollout, rollouts_of
+from proxy.cli.experiment_records import kept_tables
 from proxy.cli.rollout_steps import change_of, follow_in_posthog, stop_shares
 from proxy.config import Configuration
 from proxy.domain.experiments import OnBreach
@@ -21,7 +23,7 @@ from proxy.domain.rollout_changes import AtPostHog, overrides_of
 
 
 def guard_all(configuration: Configuration, data_dir: Path, now_us: int) -> Iterator[str]:
-    """What is broken and what was done, a line for each. Raises OSError, Damaged."""
+    """What is broken and what was done, a line for each. Raises OSError, Damaged, Failed."""
     state = RolloutState(data_dir)
     changes = state.changes()
     named = {each.rollout.flag: each for each in rollouts_of(configuration)}
@@ -32,13 +34,10 @@ def guard_all(configuration: Configuration, data_dir: Path, now_us: int) -> Iter
     ]
     if not watched or not journal_files(data_dir):
         return
-    from proxy.adapters.analysis import open_analysis
-    from proxy.adapters.experiments.journal import JournalRecords
-
-    with open_analysis(data_dir) as tables:
+    with kept_tables(data_dir) as tables:
         for asked in watched:
             records = JournalRecords(tables, asked.question)
-            found = broken(judge(asked.experiment, asked.question, asked.expected, records))
+            found = broken(judge(asked.experiment, asked.question, None, records))
             if found:
                 evidence = breach_text(*found[0])
                 before = overrides_of(changes).of(asked.question.flag)

@@ -137,7 +137,7 @@ def _shares_text(shares: Shares) -> str:
         for variant, count in shares.people.items()
     )
     if shares.expected is None:
-        return f"{counted}; the expected shares are PostHog's and not known here"
+        return f"{counted}; the expected shares are not known"
     expected = ", ".join(f"{share:.1%} {variant}" for variant, share in shares.expected.items())
     if shares.p_value is None:
         return f"{counted}; expected {expected}"

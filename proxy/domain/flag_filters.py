@@ -28,6 +28,27 @@ def with_shares(filters: Mapping[str, Any], shares: Mapping[str, float], control
     return changed
 
 
+def shares_of(filters: Mapping[str, Any]) -> dict[str, float] | None:
+    """Percent by variant among the people whom the flag gives one; None where its conditions make that no fixed share.
+
+    Whether somebody gets a variant at all is drawn apart from which one, so conditions leave the shares as they are,
+    but for those that pin people to a variant.
+    """
+    try:
+        variants = (filters.get("multivariate") or {}).get("variants") or []
+        conditions = filters.get("groups") or []
+        if any(condition.get("variant") is not None for condition in conditions):
+            return None
+        if variants:
+            return {str(variant["key"]): float(variant["rollout_percentage"]) for variant in variants}
+        if len(conditions) != 1 or conditions[0].get("properties"):
+            return None
+        share = float(conditions[0].get("rollout_percentage", 100))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return {"true": share, "false": 100 - share}
+
+
 def _deal_out(
     changed: dict[str, Any], variants: list[dict[str, Any]], shares: Mapping[str, float], control: str
 ) -> None:

@@ -145,7 +145,10 @@ def verdict(judgement: Judgement) -> Verdict:
         text = "Nobody has been given a variant yet."
         return Verdict(outcome=Outcome.NOBODY, text=text)
     if judgement.shares.is_mismatch:
-        text = "Do not trust these numbers: people are not spread over the variants as configured. Find out why first."
+        text = (
+            "Do not trust these numbers: people are not spread over the variants as they should be now. Were the shares"
+            " changed meanwhile? Then look at the time since, by --since. Else find out why first."
+        )
         return Verdict(outcome=Outcome.MISMATCH, text=text)
     if breaches := broken(judgement):
         variant, watch = breaches[0]
@@ -215,10 +218,16 @@ def _is_better(comparison: Comparison, goal: Goal) -> bool | None:
 
 
 def _about_guardrails(variant: str, judgement: Judgement) -> str:
-    waiting = [watch.finding.metric.label for watch in judgement.watches if watch.standings[variant] is Standing.OPEN]
-    if waiting:
-        return f" Not shown yet to be within its guardrail: {', '.join(waiting)}."
-    return " Every guardrail is kept." if judgement.watches else ""
+    labels = {
+        standing: [it.finding.metric.label for it in judgement.watches if it.standings[variant] is standing]
+        for standing in Standing
+    }
+    said = ""
+    if beyond := labels[Standing.BROKEN_EVERYWHERE]:
+        said += f" Beyond its guardrail, as {judgement.control} is: {', '.join(beyond)}."
+    if waiting := labels[Standing.OPEN]:
+        said += f" Not shown yet to be within its guardrail: {', '.join(waiting)}."
+    return said or (" Every guardrail is kept." if judgement.watches else "")
 
 
 def _open_text(judgement: Judgement) -> str:

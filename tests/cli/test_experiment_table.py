@@ -71,7 +71,7 @@ def test_shares_that_do_not_fit_or_are_not_known() -> None:
     ]
 
     assert "which does not fit (p 0.0001 over all looks; chi-square 1e-05)." in told[0]
-    assert told[1].endswith("the expected shares are PostHog's and not known here.")
+    assert told[1].endswith("the expected shares are not known.")
 
 
 def test_json_has_null_for_what_is_not_known() -> None:

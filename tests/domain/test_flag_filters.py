@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from proxy.domain.flag_filters import Unfit, with_shares
+from proxy.domain.flag_filters import Unfit, shares_of, with_shares
 
 STOP = {"control": 100.0, "treatment": 0.0}
 FILTERS: dict[str, Any] = {
@@ -71,3 +71,24 @@ def test_a_switch_has_the_share_of_its_condition() -> None:
 def test_what_a_flag_cannot_be_given_is_said(filters: dict[str, Any], shares: dict[str, float], why: str) -> None:
     with pytest.raises(Unfit, match=why):
         with_shares(filters, shares, "control")
+
+
+def test_the_shares_among_people_who_get_a_variant_are_those_of_the_variants() -> None:
+    unpinned = {**FILTERS, "groups": FILTERS["groups"][:1]}
+
+    assert shares_of(unpinned) == {"control": 50, "treatment": 50}
+    assert shares_of(SWITCH) == {"true": 30, "false": 70}
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        FILTERS,
+        {"groups": SWITCH["groups"] * 2},
+        {"groups": [{"properties": [{"key": "plan"}], "rollout_percentage": 10}]},
+        {"groups": "?"},
+        {"multivariate": {"variants": [{"key": "a"}]}},
+    ],
+)
+def test_where_conditions_have_a_say_the_shares_are_not_fixed(filters: dict[str, Any]) -> None:
+    assert shares_of(filters) is None

@@ -98,7 +98,8 @@ def judgement(primary: Finding, *watches: Watch, goal: Goal = Goal.INCREASE, **s
         ),
         (
             judgement(finding(0.1, 0.2), watch(ESCALATED, Standing.BROKEN), p_value=0.001),
-            "Do not trust these numbers: people are not spread over the variants as configured. Find out why first.",
+            "Do not trust these numbers: people are not spread over the variants as they should be now. Were the shares"
+            " changed meanwhile? Then look at the time since, by --since. Else find out why first.",
         ),
     ],
 )
@@ -116,6 +117,7 @@ def test_what_control_breaks_too_is_not_the_variants_fault() -> None:
     found = judgement(finding(0.02, 0.1), watch(SLOW, Standing.BROKEN_EVERYWHERE))
 
     assert verdict(found).outcome is Outcome.BETTER
+    assert verdict(found).text.endswith(" Beyond its guardrail, as control is: p95 latency_ms.")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,10 @@ def test_a_better_version_is_found(seen: dict[str, list[Seen]]) -> None:
     assert not any(each.worse or each.stopped for each in seen["better"])
 
 
+def test_a_version_that_just_keeps_its_guardrail_is_not_stopped(seen: dict[str, list[Seen]]) -> None:
+    assert sum(each.stopped is not None for each in seen["at the limit"]) <= 1
+
+
 def test_a_harmful_version_is_stopped_in_the_first_days(seen: dict[str, list[Seen]]) -> None:
     assert all(each.stopped is not None and each.stopped <= 15 for each in seen["harmful"])
 

@@ -27,6 +27,8 @@ class Truth:
 
 ALIKE: Mapping[str, Truth] = {CONTROL: Truth(), TREATMENT: Truth()}
 BETTER = {CONTROL: Truth(), TREATMENT: replace(Truth(), resolved=0.67)}
+AT_THE_LIMIT = {CONTROL: Truth(), TREATMENT: replace(Truth(), escalated=0.06676)}
+"""Two points more escalations over all people, exactly what the guardrail allows."""
 HARMFUL = {CONTROL: Truth(), TREATMENT: replace(Truth(), escalated=0.15)}
 
 

@@ -8,7 +8,7 @@ from proxy.adapters.experiments.judge import judge
 from proxy.adapters.experiments.source import Question
 from proxy.domain.experiments import Experiment, Guardrail, Primary
 from proxy.domain.judgement import Outcome, broken, verdict
-from tools.simulate.month import ALIKE, BETTER, CONTROL, FLAG, HARMFUL, TREATMENT, Truth, month
+from tools.simulate.month import ALIKE, AT_THE_LIMIT, BETTER, CONTROL, FLAG, HARMFUL, TREATMENT, Truth, month
 from tools.simulate.people import People
 
 EXPERIMENT = Experiment(
@@ -20,7 +20,7 @@ EXPERIMENT = Experiment(
     ),
 )
 QUESTION = Question(prompt="support", flag=FLAG, variants=(CONTROL, TREATMENT), until_unix_us=1)
-SCENARIOS = {"alike": ALIKE, "better": BETTER, "harmful": HARMFUL}
+SCENARIOS = {"alike": ALIKE, "better": BETTER, "at the limit": AT_THE_LIMIT, "harmful": HARMFUL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,9 +21,16 @@ class Asked:
 
 
 def ask(
-    prompt: ManagedPrompt, changes: Iterable[RolloutChange], *, until_unix_us: int, since_unix_us: int | None = None
+    prompt: ManagedPrompt,
+    changes: Iterable[RolloutChange],
+    *,
+    until_unix_us: int,
+    since_unix_us: int | None = None,
+    flag_shares: Mapping[str, float] | None = None,
 ) -> Asked | None:
     """None where the prompt has no experiment, or nothing decides who gets which version.
+
+    `flag_shares` are percent by variant, where a flag of PostHog's decides and they are known.
 
     Without `since_unix_us` the time begins when the shares were last set by hand: people who were dealt out by other
     shares before would be compared with those who came after. A rollout that was stopped is judged by the time before.
@@ -46,7 +53,7 @@ def ask(
             since_unix_us=since_unix_us,
             until_unix_us=until_unix_us,
         ),
-        expected=_expected(prompt.rollout, last),
+        expected=_expected(prompt.rollout, last, flag_shares),
         stopped=stopped,
     )
 
@@ -61,12 +68,12 @@ def _is_stop(change: RolloutChange) -> bool:
     return change.shares is not None and max(change.shares.values()) >= 100
 
 
-def _expected(rollout: Rollout, last: RolloutChange | None) -> dict[str, float] | None:
-    """PostHog's flag says itself who gets what, and to whom it is shown at all: its shares are not known here."""
+def _expected(
+    rollout: Rollout, last: RolloutChange | None, flag_shares: Mapping[str, float] | None
+) -> dict[str, float] | None:
+    shares: Mapping[str, float] | None = flag_shares
     if last is not None and last.shares is not None:
         shares = last.shares
     elif rollout.split is not None:
         shares = dict(rollout.split.shares)
-    else:
-        return None
-    return {variant: share / 100 for variant, share in shares.items()}
+    return None if shares is None else {variant: share / 100 for variant, share in shares.items()}

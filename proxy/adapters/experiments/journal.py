@@ -1,7 +1,7 @@
 """The sums out of the kept records. Everything is summed up for each person first, then over people, in the database.
 
-Outcomes belong to the person that they name: the outcome API gives an event the distinct id of the call that it is
-about, so an outcome that names a trace or a request alone arrives here under the right person.
+An outcome belongs to the person that it names, which the outcome API takes from the call that it is about. One that
+names somebody who was never exposed, such as the colleague who closed the ticket, belongs to the person of its trace.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,21 +59,27 @@ SELECT variant, person, sum(estimated_cost_usd) AS value
 FROM later GROUP BY variant, person, coalesce(task_id, trace_id)
 HAVING bool_or(prompt_name = $prompt) AND count(*) = count(estimated_cost_usd)
 """
+_TOLD = """
+told AS (
+    SELECT outcomes.*, coalesce(direct.person, traced.person) AS person
+    FROM outcomes
+    LEFT JOIN exposed AS direct ON outcomes.distinct_id = direct.person
+    LEFT JOIN (SELECT trace_id, min(person) AS person FROM later GROUP BY trace_id) AS traced
+        ON outcomes.trace_id = traced.trace_id
+    WHERE outcomes."at" < make_timestamp($until)
+        AND CASE WHEN $event = '' THEN NOT starts_with(outcomes.name, '$') ELSE outcomes.name = $event END
+)
+"""
 _OUTCOMES = """
 SELECT exposed.variant, exposed.person,
-    CASE found.text WHEN 'true' THEN 1 WHEN 'positive' THEN 1 WHEN 'false' THEN 0 WHEN 'negative' THEN 0
-        ELSE TRY_CAST(found.text AS DOUBLE) END AS value
-FROM exposed JOIN (
-    SELECT distinct_id, "at", json_extract_string(properties, $path) AS text
-    FROM outcomes WHERE CASE WHEN $event = '' THEN NOT starts_with(name, '$') ELSE name = $event END
-) AS found ON found.distinct_id = exposed.person
-WHERE found."at" >= exposed.moment AND found."at" < make_timestamp($until)
+    CASE word WHEN 'true' THEN 1 WHEN 'positive' THEN 1 WHEN 'false' THEN 0 WHEN 'negative' THEN 0
+        ELSE TRY_CAST(word AS DOUBLE) END AS value
+FROM exposed JOIN (SELECT *, json_extract_string(properties, $path) AS word FROM told) AS found
+    ON found.person = exposed.person AND found."at" >= exposed.moment
 """
 _PEOPLE = """
 SELECT exposed.variant, exposed.person, max(found."at" IS NOT NULL)::INTEGER::DOUBLE AS value
-FROM exposed LEFT JOIN outcomes AS found
-    ON found.distinct_id = exposed.person AND found.name = $event
-    AND found."at" >= exposed.moment AND found."at" < make_timestamp($until)
+FROM exposed LEFT JOIN told AS found ON found.person = exposed.person AND found."at" >= exposed.moment
 GROUP BY exposed.variant, exposed.person
 """
 _SINGLES = {
@@ -145,7 +151,10 @@ class JournalRecords:
         return found
 
     def _ask(self, select: str, given: Mapping[str, object], single: str | None = None) -> list[dict[str, Any]]:
-        sql = f"WITH {_EXPOSED}{'' if single is None else f', single AS ({single})'} {select}"
+        parts = [_EXPOSED]
+        if single is not None:
+            parts += [*([_TOLD] if " told" in single else []), f"single AS ({single})"]
+        sql = f"WITH {', '.join(parts)} {select}"
         return self._tables.query(sql, {name: value for name, value in given.items() if f"${name}" in sql})
 
     def _single(self, metric: Metric) -> tuple[str, dict[str, object]]:

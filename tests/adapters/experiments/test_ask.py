@@ -70,7 +70,7 @@ def test_whoever_asks_may_say_since_when_and_other_rollouts_do_not_matter() -> N
     assert asked.question.since_unix_us == 7
 
 
-def test_the_shares_of_a_flag_are_not_known() -> None:
+def test_the_shares_of_a_flag_are_what_posthog_says_if_that_is_known() -> None:
     prompt = replace(
         PROMPT, rollout=Rollout(flag="f", default="control"), variants={"treatment": "v2", "control": "v1"}
     )
@@ -80,6 +80,9 @@ def test_the_shares_of_a_flag_are_not_known() -> None:
     assert asked is not None
     assert asked.question.variants == ("control", "treatment")
     assert asked.expected is None
+    asked = ask(prompt, [], until_unix_us=1, flag_shares={"control": 90, "treatment": 10})
+    assert asked is not None
+    assert asked.expected == {"control": 0.9, "treatment": 0.1}
 
 
 def test_without_an_experiment_or_a_rollout_there_is_nothing_to_ask() -> None:

@@ -44,8 +44,16 @@ class Records:
         } | values
         self._insert("calls", "started_at", at_s, given)
 
-    def outcome(self, person: str, at_s: float, name: str = "ticket", **properties: object) -> None:
-        given = {"uuid": self._next(), "name": name, "distinct_id": person, "properties": json.dumps(properties)}
+    def outcome(
+        self, person: str, at_s: float, name: str = "ticket", *, trace: str | None = None, **properties: object
+    ) -> None:
+        given = {
+            "uuid": self._next(),
+            "name": name,
+            "distinct_id": person,
+            "trace_id": trace,
+            "properties": json.dumps(properties),
+        }
         self._insert("outcomes", "at", at_s, given)
 
     def _next(self) -> str:
@@ -110,6 +118,18 @@ def test_outcomes_count_from_the_exposure_on_and_by_person(tables: Records) -> N
     (moments,) = found.values()
     assert (moments.people, moments.numerator, moments.denominator) == (1, 1, 2)
     assert (moments.numerator_squared, moments.denominator_squared, moments.product) == (1, 4, 2)
+
+
+def test_an_outcome_under_another_name_belongs_to_the_person_of_its_trace(tables: Records) -> None:
+    tables.call("ada", 10)
+    tables.call("bob", 10, "treatment")
+    tables.outcome("agent_7", 11, trace="trace_ada", resolved=True)
+    tables.outcome("bob", 11, trace="trace_ada", resolved=True)
+    tables.outcome("agent_7", 11, trace="trace of nobody", resolved=True)
+
+    found = measured(tables, measured_by(Primary(event="ticket", property="resolved")))
+
+    assert {variant: moments.denominator for variant, moments in found.items()} == {"control": 1, "treatment": 1}
 
 
 def test_without_a_property_people_who_had_the_event_are_counted_among_all(tables: Records) -> None:
