@@ -46,10 +46,10 @@ async def roll_out(body: Body, exchange: Exchange, snapshot: Snapshot, services:
     if prompt is None:
         return body
     if prompt.mode != "label" and not (isinstance(body, WholeBody) and takes_instructions(exchange.endpoint.name)):
-        return _unchanged(body, exchange, _NO_PLACE)
+        return _unchanged(body, prompt, exchange, _NO_PLACE)
     chosen = _choose(prompt, exchange, services)
     if chosen is None:
-        return _unchanged(body, exchange, _UNKNOWN_VERSION)
+        return _unchanged(body, prompt, exchange, _UNKNOWN_VERSION)
     version, source = chosen
     assignment = Assignment(prompt=prompt.name, version=version, model=_model(prompt, version, call))
     told: dict[str, Any] = {
@@ -61,7 +61,7 @@ async def roll_out(body: Body, exchange: Exchange, snapshot: Snapshot, services:
         try:
             body, changes = await _rewritten(body, prompt, version, exchange, snapshot, services)
         except NoPlaceError:
-            return _unchanged(body, exchange, _NO_PLACE)
+            return _unchanged(body, prompt, exchange, _NO_PLACE)
         told |= changes
         # which model the caller named, and whether it streams, no version changes
         exchange.call = replace(body.facts.call, requested_model=call.requested_model, stream=call.stream)
@@ -70,10 +70,12 @@ async def roll_out(body: Body, exchange: Exchange, snapshot: Snapshot, services:
     return body
 
 
-def _unchanged(body: Body, exchange: Exchange, warning: str) -> Body:
-    """The call goes on as it came, unless its model asks for the prompt, so that nothing could run without it."""
+def _unchanged(body: Body, prompt: ManagedPrompt, exchange: Exchange, warning: str) -> Body:
+    """The call goes on as it came, unless its model or its `prompt` is a name that no provider knows."""
     assert exchange.caller is not None
-    if exchange.call is not None and name_in_model(exchange.call.requested_model) is not None:
+    assert exchange.call is not None
+    is_referred_to = isinstance(body, WholeBody) and _reference(prompt, exchange, body.facts.options) is not None
+    if is_referred_to or name_in_model(exchange.call.requested_model) is not None:
         raise _refusal(warning)
     exchange.caller = replace(exchange.caller, warnings=(*exchange.caller.warnings, warning))
     return body
@@ -153,12 +155,14 @@ async def _rewritten(
 def _own_members(
     prompt: ManagedPrompt, exchange: Exchange, options: Mapping[str, Any]
 ) -> tuple[tuple[str, ...], object]:
-    """Members that are for the proxy alone, and the values for the prompt's variables.
-
-    A Responses call may say both in OpenAI's own `prompt`, whose id then is the prompt's name here.
-    """
-    drop = [VARIABLES] if VARIABLES in options else []
-    reference = options.get("prompt")
-    if exchange.endpoint.name != "responses" or reference is None or reference.get("id") != prompt.name:
-        return tuple(drop), options.get(VARIABLES)
+    """Members that are for the proxy alone, and the values for the prompt's variables."""
+    drop = (VARIABLES,) if VARIABLES in options else ()
+    if (reference := _reference(prompt, exchange, options)) is None:
+        return drop, options.get(VARIABLES)
     return (*drop, "prompt"), options.get(VARIABLES, reference.get("variables"))
+
+
+def _reference(prompt: ManagedPrompt, exchange: Exchange, options: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """OpenAI's own `prompt` of a Responses call, where its id is the prompt's name here."""
+    found: Mapping[str, Any] | None = options.get("prompt") if exchange.endpoint.name == "responses" else None
+    return found if found is not None and found.get("id") == prompt.name else None

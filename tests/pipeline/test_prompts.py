@@ -245,6 +245,13 @@ async def test_a_model_that_is_nothing_without_its_prompt_is_refused(
     assert (type(caught), caught.code) == (error, code)
 
 
+async def test_a_reference_to_a_version_that_is_not_known_is_refused() -> None:
+    """OpenAI has no prompt of this name either."""
+    made = world(configured=configured())
+    error = await refused(made, asked({"prompt": {"id": "support", "version": "9"}}, target="/v1/responses"))
+    assert error.code == "prompt_version_unknown"
+
+
 async def test_a_label_changes_no_byte_and_no_model() -> None:
     made = world(plain(), configured=configured(mode="label"))
     body = b' {"model":"m", "messages":[ ], "prompt" : {"id":1}} '
