@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from proxy.domain.dashboards import DASHBOARDS
 from tests.harness.oracle import COMPLETED
 from tests.harness.pages import PAGES, ROOT, Block, blocks, named
 from tests.harness.posthog import ScriptedPostHog
@@ -40,6 +42,7 @@ WALKED = {
     "docs/quickstart.md",
     "docs/configuration.md",
     "docs/dashboards.md",
+    "docs/questions.md",
     "docs/experiments.md",
     "docs/migrating-from-helicone.md",
     "docs/migrating-from-litellm.md",
@@ -108,6 +111,18 @@ async def test_configuration(provider: ScriptedProvider, tmp_path: Path) -> None
         await walk.follow(Block("sh", "export LOCAL_KEY=sk-…\n"))
         for block in blocks(page):
             await walk.follow(block)
+
+
+async def test_questions(provider: ScriptedProvider, tmp_path: Path) -> None:
+    """The loop from a question to the shipped fix; its tiles are named as the dashboards name them."""
+    page = ROOT / "docs" / "questions.md"
+    named = set(re.findall(r"(?<!\*)\*([^*|]+)\*(?!\*)", page.read_text().split("![")[0]))
+    assert len(named) > 25
+    assert named - {tile.name for dashboard in DASHBOARDS for tile in dashboard.tiles} == set()
+    async with ScriptedPostHog() as posthog, Walk(tmp_path, provider.url, posthog.url) as walk:
+        for block in blocks(page):
+            await walk.follow(block)
+    assert "support_answer" in walk.said
 
 
 async def test_dashboards(provider: ScriptedProvider, tmp_path: Path) -> None:
