@@ -5,7 +5,6 @@ that need not.
 from pathlib import Path
 
 import orjson
-import pytest
 
 from proxy.adapters.shared_memory import open_shared_memory
 from proxy.domain.endpoints import Dialect, classify
@@ -65,9 +64,8 @@ def played(shared: SharedMemory, seed: int, conversations: int = 500) -> Tally:
     return play(seed, conversations, Proxy(shared).serve)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_nearly_no_call_is_put_into_another_conversation(seed: int) -> None:
-    tally = played(FakeSharedMemory(), seed)
+def test_nearly_no_call_is_put_into_another_conversation() -> None:
+    tally = played(FakeSharedMemory(), seed=1)
     assert tally.joined > 1_000
     assert tally.wrong <= MOST_WRONG * tally.joined
     assert tally.missed < 0.2 * tally.calls
@@ -76,7 +74,7 @@ def test_nearly_no_call_is_put_into_another_conversation(seed: int) -> None:
 
 def test_a_memory_that_forgets_joins_fewer_and_not_the_wrong_ones(tmp_path: Path) -> None:
     shared = open_shared_memory(tmp_path, buckets=96)
-    tally = played(shared, 3)
+    tally = played(shared, seed=3, conversations=300)
     shared.close()
     assert tally.joined > 500
-    assert tally.wrong <= MOST_WRONG * tally.joined
+    assert tally.wrong <= 1  # the first to use an example that had been made here
