@@ -46,6 +46,15 @@ def money(value_usd: float | Decimal | None) -> str:
     return f"${value:.{places}f}"
 
 
+def size(value_bytes: float) -> str:
+    """512 B, 3.4 KiB, 12 MiB."""
+    for unit in ("B", "KiB", "MiB"):
+        if value_bytes < 1_024:
+            return f"{value_bytes:.0f} {unit}" if unit == "B" or value_bytes >= 10 else f"{value_bytes:.1f} {unit}"
+        value_bytes /= 1_024
+    return f"{value_bytes:.1f} GiB"
+
+
 def score(value: float | None) -> str:
     """A mean of scores."""
     return UNKNOWN if value is None else f"{value:.2f}"
