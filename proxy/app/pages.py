@@ -2,14 +2,18 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import Any
 
+from proxy import __version__
+from proxy.app.flags import FlagSwitch
 from proxy.app.settings import Settings
+from proxy.config import Configuration
 from proxy.domain.credentials import Keyring
+from proxy.domain.prompts import ManagedPrompt
 from proxy.domain.sessions import Seal
 from proxy.pages.process import PageProcess
+from proxy.pages.request import About, PromptFacts
 from proxy.pipeline.ports import SharedMemory
 from proxy.web.access import Access
 from proxy.web.ui import Ui
@@ -20,7 +24,7 @@ def ui_of(
     pages: PageProcess,
     shared: SharedMemory,
     keyring: Callable[[], Keyring],
-    about: Callable[[], Mapping[str, Any]],
+    about: Callable[[], About],
 ) -> Ui:
     """What the edge shows pages with."""
     access = Access(
@@ -33,6 +37,38 @@ def ui_of(
         unix_s=lambda: int(time.time()),
     )
     return Ui(access=access, pages=pages, about=about)
+
+
+def about(configuration: Configuration, problems: Sequence[str], flags: FlagSwitch) -> About:
+    """What pages tell of a worker and of what it runs with."""
+    destination = configuration.destination
+    providers = ", ".join(configuration.routing.providers)
+    flag_state = "none asked for" if flags.service is None else "out of date" if flags.is_alarming else "fresh"
+    return About(
+        facts=(
+            ("version", __version__),
+            ("configuration", configuration.digest),
+            ("providers", providers),
+            ("events go to", destination.host if destination.api_key is not None else "nowhere: no POSTHOG_API_KEY"),
+            ("flags of PostHog", flag_state),
+        ),
+        problems=problems,
+        prompts=tuple(_facts_of(prompt) for prompt in configuration.prompts.prompts.values()),
+    )
+
+
+def _facts_of(prompt: ManagedPrompt) -> PromptFacts:
+    rollout = prompt.rollout
+    if rollout is None:
+        return PromptFacts(name=prompt.name)
+    control = {rollout.default: prompt.variants[rollout.default]} if rollout.default in prompt.variants else {}
+    return PromptFacts(
+        name=prompt.name,
+        flag=rollout.flag,
+        shares=dict(rollout.split.shares) if rollout.split is not None else None,
+        variants={**control, **prompt.variants},
+        experiment=prompt.experiment,
+    )
 
 
 def login_link(address: str, seal: Seal) -> str:

@@ -6,9 +6,8 @@ deliver what can be delivered → close the journal. Nothing that ended is lost:
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from typing import Any
 
 from aiohttp import web
 
@@ -33,7 +32,7 @@ from proxy.adapters.telemetry import TelemetrySwitch
 from proxy.adapters.upstream import AiohttpUpstream, NativeUpstream
 from proxy.app.flags import FlagSwitch
 from proxy.app.guardrails import GuardrailWatch
-from proxy.app.pages import ui_of
+from proxy.app.pages import about, ui_of
 from proxy.app.retention import expire_for_ever
 from proxy.app.rollouts import Rollouts
 from proxy.app.settings import Settings, journal_settings, keeping_settings, listen, posthog_settings, snapshot_of
@@ -283,11 +282,13 @@ class App:
         )
 
     def _ui(self) -> Ui:
-        return ui_of(self._settings, self._pages, self._shared, lambda: self._snapshot.keyring, self._about)
-
-    def _about(self) -> Mapping[str, Any]:
-        """What only this process knows of itself, for the page on health."""
-        return {"version": __version__, "config": self._snapshot.digest, "problems": list(self._problems())}
+        return ui_of(
+            self._settings,
+            self._pages,
+            self._shared,
+            lambda: self._snapshot.keyring,
+            lambda: about(self._configuration, self._problems(), self._flags),
+        )
 
     async def _keep_house(self) -> None:
         """Look at the configuration's files, and publish the worker's vital signs, until cancelled."""

@@ -1,6 +1,6 @@
 """The numbers of calls: as a whole, by a property, over time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -31,7 +31,7 @@ make a model look fast."""
 class Analysis(Protocol):
     """The kept records as tables: `calls`, `attempts`, `outcomes`."""
 
-    def query(self, sql: str, params: dict[str, object]) -> list[Row]:
+    def query(self, sql: str, params: Mapping[str, object]) -> list[Row]:
         """Rows of a query with named parameters (`$name`)."""
 
 
@@ -90,6 +90,12 @@ def over_time(
         weights[row["series"]] = weights.get(row["series"], 0) + row.get("calls", 1)
     names = sorted(weights, key=lambda name: (name == OTHER, -weights[name], name))
     return Series(names, rows)
+
+
+def first_call_at(analysis: Analysis) -> datetime | None:
+    """When the oldest call that is kept ended."""
+    at: datetime | None = analysis.query("SELECT min(ended_at) AS at FROM calls", {})[0]["at"]
+    return at
 
 
 def values_of(

@@ -1,7 +1,7 @@
 """What was sent to PostHog, is waiting to be, or was refused: each event as its bytes stand.
 
-A delivered event leaves the outbox, so what can be shown of it is what the store keeps: outcomes whole, and of calls the
-record out of which their events were made.
+A delivered event leaves the outbox, so what can be shown of it is what the store keeps: outcomes whole, and of calls
+the record out of which their events were made.
 """
 
 import heapq
@@ -80,11 +80,11 @@ def _shown(uuid: str, name: str, at_unix_us: int, state: str, told: Mapping[str,
     )
 
 
-def replay(data_dir: Path, now_unix_us: int, reason: str | None) -> int:
+def replay(data_dir: Path, now_unix_us: int) -> int:
     """Send refused events again; returns how many journals will do so. A journal that has not carried out an earlier
     order, or cannot be written, does it another time.
     """
-    request = Request(verb="replay", before_unix_us=now_unix_us, reason=reason)
+    request = Request(verb="replay", before_unix_us=now_unix_us)
     asked = 0
     for path in journal_files(data_dir):
         with suppress(Unusable, apsw.Error, OSError, RequestWaits):

@@ -1,10 +1,9 @@
 """How the proxy does: what it is, what it routes to, what its journals hold, and how each target has done lately."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import apsw
 
@@ -97,7 +96,8 @@ def target_table(analysis: Analysis, filters: Filters) -> Table:
     """How attempts went by target: each retry and fallback by itself, as providers see it."""
     rows = analysis.query(
         "SELECT target, count(*) AS attempts, count(error_type) AS failed, any_value(error_type) AS error_type,"
-        " quantile_cont(latency_ms, 0.5) FILTER (WHERE error_type IS NULL) AS latency_ms, max(call_started_at) AS last_at"
+        " quantile_cont(latency_ms, 0.5) FILTER (WHERE error_type IS NULL) AS latency_ms,"
+        " max(call_started_at) AS last_at"
         " FROM attempts WHERE call_started_at >= $begin AND call_started_at < $end AND target IS NOT NULL"
         " GROUP BY target ORDER BY attempts DESC LIMIT 100",
         {"begin": filters.begin, "end": filters.end},
@@ -126,8 +126,3 @@ def target_table(analysis: Analysis, filters: Filters) -> Table:
             for row in rows
         ],
     )
-
-
-def facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What runs, as (what, value)."""
-    return [(what, str(value)) for what, value in about.get("facts", ())]

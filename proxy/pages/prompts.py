@@ -1,7 +1,6 @@
 """Prompts and their versions side by side: what each is asked, takes, costs and brings, and how its rollout stands."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from proxy.adapters.experiments.journal import JournalRecords
 from proxy.adapters.experiments.judge import judge
 from proxy.adapters.experiments.source import Question
 from proxy.adapters.rollout_state import RolloutState
-from proxy.domain.experiments import Experiment
 from proxy.domain.judgement import Judgement, verdict
 from proxy.domain.rollout_changes import RolloutChange
 from proxy.pages import wording
@@ -19,26 +17,13 @@ from proxy.pages.dashboards.board import TRACES
 from proxy.pages.filters import Filters
 from proxy.pages.outcome_breakdowns import groups as outcome_groups
 from proxy.pages.outcome_breakdowns import interval
+from proxy.pages.request import PromptFacts
 from proxy.pages.tiles import Cell, Column, Table
 
 _CALLS = ("calls", "failed", "latency_ms", "ttft_ms", "cost_usd", "priced")
 _OUTCOMES = ("tasks", "completed", "rated", "negative", "escalation_told", "escalated", "scored", "score")
 MOST_VERSIONS = 8
 """Side by side; those with the most calls."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptFacts:
-    """What configuration says of a managed prompt; the worker knows it."""
-
-    name: str
-    flag: str | None = None
-    """The key of its rollout."""
-    shares: Mapping[str, float] | None = None
-    """Percent by variant, of a split that is configured here; None: PostHog's flag says."""
-    variants: Mapping[str, str] = field(default_factory=dict)
-    """Version by variant, control first."""
-    experiment: Experiment | None = None
 
 
 def listed(analysis: Analysis, filters: Filters, managed: Sequence[PromptFacts]) -> Table:

@@ -55,8 +55,14 @@ def _links(filters: Filters, reader: Reader) -> list[tuple[str, str, str]]:
         ("latency", "Latency and cost"),
         ("quality", "Quality"),
         ("agents", "Agents"),
+        ("prompts", "Prompts"),
         ("traces", "Traces"),
+        ("live", "Live"),
+        ("events", "Events"),
+        ("health", "Health"),
     ]
     if reader.key_alias is not None:
-        places = places[-1:]
+        places = [place for place in places if place[0] in ("traces", "live")]
+    elif not reader.is_admin:
+        places = [place for place in places if place[0] != "events"]
     return [(key, title, filters.to(f"/ui/{key}")) for key, title in places]

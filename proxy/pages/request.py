@@ -1,11 +1,26 @@
 """What is asked of the pages' process, and what it answers: plain values that go through a pipe."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+from proxy.domain.experiments import Experiment
 
 HTML = "text/html; charset=utf-8"
 CSV = "text/csv; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptFacts:
+    """What configuration says of a managed prompt."""
+
+    name: str
+    flag: str | None = None
+    """The key of its rollout."""
+    shares: Mapping[str, float] | None = None
+    """Percent by variant, of a split that is configured here; None: PostHog's flag says."""
+    variants: Mapping[str, str] = field(default_factory=dict)
+    """Version by variant, control first."""
+    experiment: Experiment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +32,17 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What the worker knows of itself and of its configuration."""
+
+    facts: Sequence[tuple[str, str]] = ()
+    """(what, value)."""
+    problems: Sequence[str] = ()
+    """As `/readyz` has them."""
+    prompts: Sequence[PromptFacts] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
     """One page. `path` is decoded, `query` is not."""
 
@@ -25,8 +51,10 @@ class PageRequest:
     reader: Reader
     form_token: str = field(default="", repr=False)
     """For the forms of the page; "" where the reader has no session."""
-    about: Mapping[str, Any] = field(default_factory=dict)
-    """What only the worker knows: see `health`."""
+    about: About = field(default_factory=About)
+    """What only the worker knows; see `About`."""
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    """The members of a form that was sent; None for a page that is only looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

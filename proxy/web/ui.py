@@ -13,11 +13,13 @@ from proxy.domain.errors import BadRequest, Unauthenticated
 from proxy.domain.paths import RequestTarget
 from proxy.domain.sessions import Role, Session
 from proxy.pages import static
-from proxy.pages.request import HTML, PageReply, PageRequest
+from proxy.pages.request import HTML, About, PageReply, PageRequest
 from proxy.web.access import Access, cookie, is_own_form
 from proxy.web.errors import MethodRefused, error_response
 
 PREFIX = "/ui"
+OF_KEYS = ("/ui/traces", "/ui/trace", "/ui/live")
+"""Where the paths begin that a proxy key opens, to see its own calls."""
 FORM_LIMIT_BYTES = 16_384
 HEADERS = {
     "Content-Security-Policy": (
@@ -48,8 +50,8 @@ class Ui:
 
     access: Access
     pages: PageSource
-    about: Callable[[], Mapping[str, Any]]
-    """What only this process knows, for the page on health."""
+    about: Callable[[], About]
+    """What only this process knows."""
 
 
 def is_ours(target: RequestTarget) -> bool:
@@ -67,20 +69,26 @@ async def serve(request: web.BaseRequest, target: RequestTarget, ui: Ui) -> web.
         if path == "/ui/login":
             return await _login_page(request, target, ui, session)
         return await _page(request, path, target.raw_query, ui, session)
-    if request.method != "POST" or path not in _FORMS:
+    if request.method != "POST":
         raise MethodRefused("Use GET.", code="method_not_allowed")
     form = await _form(request)
     session = ui.access.form_session(request) if path == "/ui/login" else ui.access.session(request)
     if not is_own_form(request, form.get("form_token", ""), session, ui.access.seal):
         return _html(403, await asyncio.to_thread(_rendered, "trouble.html", {"why": "form"}))
-    return await _FORMS[path](request, ui, form)
+    if path in _FORMS:
+        return await _FORMS[path](request, ui, form)
+    assert session is not None
+    reader = ui.access.reader(request, session)
+    assert reader is not None
+    asked = PageRequest(path=path, query=target.raw_query, reader=reader, about=ui.about(), form=form)
+    return await _passed_on(await ui.pages.answer(asked))
 
 
 async def _page(request: web.BaseRequest, path: str, raw_query: str, ui: Ui, session: Session | None) -> web.Response:
     reader = ui.access.reader(request, session)
     if reader is None:
         return _stranger(request, path, raw_query)
-    if reader.key_alias is not None and not path.startswith(("/ui/traces", "/ui/trace")):
+    if reader.key_alias is not None and not path.startswith(OF_KEYS):
         return _html(403, b"A proxy key opens the traces of its own calls, and no other page.")
     reply = await ui.pages.answer(
         PageRequest(

@@ -1,6 +1,5 @@
 """A journal full of invented calls and outcomes, as a support product would leave them."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -67,9 +66,6 @@ def _story(calls: int, end: datetime, length: timedelta, rng: Random) -> Iterato
     while made < calls:
         share = made / calls
         begin = end - length * (1 - share) - timedelta(milliseconds=rng.randrange(60_000))
-        wave = 0.6 + 0.4 * math.sin(share * 4 * math.pi)
-        if rng.random() > wave:
-            begin -= length * 0.02
         rows = list(_trace(begin, rng, is_outage=0.70 < share < 0.74))
         made += sum(isinstance(row, Closing) for row in rows)
         yield from rows

@@ -44,12 +44,12 @@ def doing(pages: PageProcess, program: str) -> PageProcess:
 
 async def test_a_real_child_makes_pages_until_it_is_closed(pages: PageProcess) -> None:
     replies = [await pages.answer(REQUEST) for _ in range(2)]
-    assert [reply.location for reply in replies] == ["/ui/traffic"] * 2
+    assert [reply.location for reply in replies] == ["/ui/traffic?last=24h"] * 2
     starting = pages._starting
     assert starting is not None
     await pages.close()
     assert starting.result().returncode == 0
-    assert (await pages.answer(REQUEST)).location == "/ui/traffic"
+    assert (await pages.answer(REQUEST)).location == "/ui/traffic?last=24h"
 
 
 async def test_a_child_that_has_ended_is_followed_by_another(pages: PageProcess) -> None:
@@ -80,7 +80,7 @@ async def test_who_leaves_leaves_the_child_in_order(pages: PageProcess) -> None:
     leaving = asyncio.ensure_future(pages.answer(REQUEST))
     await asyncio.sleep(0)
     leaving.cancel()
-    assert (await pages.answer(REQUEST)).location == "/ui/traffic"
+    assert (await pages.answer(REQUEST)).location == "/ui/traffic?last=24h"
     assert leaving.cancelled()
 
 
@@ -93,7 +93,7 @@ async def test_too_many_readers_are_asked_to_come_again(pages: PageProcess) -> N
         reader.cancel()
     await asyncio.wait(waiting)
     pages._turn.release()
-    assert (await pages.answer(REQUEST)).location == "/ui/traffic"
+    assert (await pages.answer(REQUEST)).location == "/ui/traffic?last=24h"
 
 
 async def test_a_child_that_nobody_asks_ends(pages: PageProcess, monkeypatch: pytest.MonkeyPatch) -> None:

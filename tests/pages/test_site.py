@@ -1,12 +1,16 @@
 """All pages over one store, as the process makes them."""
 
 import re
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from proxy.adapters.analysis import open_analysis
 from proxy.pages.request import CSV, PageReply, PageRequest, Reader
 from proxy.pages.site import Site, utc_now
 from tests.pages.conftest import NOW, Store
+from tests.pages.seeding import seed
 
 ADMIN = Reader(is_admin=True)
 TENANT = Reader(is_admin=False, key_alias="web-app")
@@ -19,7 +23,16 @@ def page(store: Store, address: str, reader: Reader = ADMIN) -> PageReply:
 
 
 def test_the_pages_begin_with_a_dashboard(store: Store) -> None:
-    assert page(store, "/ui").location == page(store, "/ui/").location == "/ui/traffic"
+    assert page(store, "/ui").location == page(store, "/ui/").location == "/ui/traffic?last=24h"
+
+
+@pytest.mark.parametrize(("age_minutes", "period"), [(1, "15m"), (16, "1h"), (50 * 60, "24h")])
+def test_the_first_page_is_about_as_long_as_there_are_calls(age_minutes: int, period: str, tmp_path: Path) -> None:
+    seed(tmp_path, calls=1, end=NOW, length=timedelta(0))
+    with open_analysis(tmp_path) as analysis:
+        site = Site(tmp_path, analysis, lambda: NOW + timedelta(minutes=age_minutes))
+        request = PageRequest(path="/ui", query="", reader=ADMIN)
+        assert site.answer(request).location == f"/ui/traffic?last={period}"
 
 
 @pytest.mark.parametrize(

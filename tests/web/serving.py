@@ -8,7 +8,7 @@ from itertools import count
 from aiohttp import web
 
 from proxy.domain.sessions import Seal
-from proxy.pages.request import PageReply, PageRequest
+from proxy.pages.request import About, PageReply, PageRequest
 from proxy.pipeline.outcome import OutcomeServices
 from proxy.pipeline.services import Services
 from proxy.web.access import Access
@@ -70,7 +70,7 @@ def made_ui(
             unix_s=lambda: now_s,
         ),
         pages=ScriptedPages(),
-        about=dict,
+        about=About,
     )
 
 
