@@ -10,6 +10,7 @@ import orjson
 
 from proxy.adapters.content.files import content_files
 from proxy.adapters.content.opening import NoKey, content_of, has_content
+from proxy.domain.content_key import VARIABLE
 from proxy.domain.sessions import Role
 
 WHO = "pages"
@@ -43,8 +44,8 @@ def opened(data_dir: Path, exchange_id: str) -> Opened:
     """What is kept of one call, for an admin."""
     try:
         found = content_of(data_dir, exchange_id, role=Role.ADMIN, who=WHO)
-    except NoKey as error:
-        return Opened(why=f"The content is sealed: {error.args[0]}.")
+    except NoKey:
+        return Opened(why=f"The content is sealed, and {VARIABLE} here holds no key that opens it.")
     except apsw.Error:
         return Opened(why="The files of contents cannot be read now.")
     if found is None:

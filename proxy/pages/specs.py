@@ -14,7 +14,10 @@ COUNT, MS, USD, SHARE = "count", "ms", "usd", "share"
 """What a number is, for the labels of its axis."""
 _LABELS = {
     COUNT: "format(datum.value, '~s')",
-    MS: "datum.value >= 1000 ? format(datum.value / 1000, '~r') + ' s' : format(datum.value, '~r') + ' ms'",
+    MS: (
+        "datum.value == 0 ? '0' : datum.value < 1000 ? format(datum.value, '~r') + ' ms'"
+        " : format(datum.value / 1000, '~r') + ' s'"
+    ),
     USD: "'$' + format(datum.value, '~r')",
     SHARE: "format(datum.value, '.0~%')",
 }
@@ -90,7 +93,8 @@ def lines(
     moments: Sequence[Moment], series: Sequence[str], *, period: tuple[datetime, datetime], what: str, unit: str = COUNT
 ) -> Spec:
     """A line for each series, with a point at each moment."""
-    rows = [_over_time(moment) | {"y": moment.value} for moment in moments]
+    first_ms = _ms(period[0])
+    rows = [_over_time(moment) | {"x": max(_ms(moment.begin), first_ms), "y": moment.value} for moment in moments]
     shared = {
         "x": _time(period),
         "y": {"field": "y", "type": "quantitative", "title": None, "axis": _numbers(unit)},

@@ -1,6 +1,6 @@
 """A journal full of invented calls and outcomes, as a support product would leave them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,8 @@ MODELS = {
     "claude-sonnet-4-5": ("anthropic", 3_200, 0.009),
     "gemini-2.5-flash": ("google", 700, 0.0003),
 }
+ANY_MODEL = ("openai", 800, 0.001)
+NO_WORDS: Mapping[str, str] = {}
 VERSIONS = ("pv_2026_05_21_001", "pv_2026_06_04_003")
 PROMPTS = {"support_answer": ("find_order", "answer_ticket"), "summarise_ticket": ("summarise",)}
 ERRORS = ("provider_rate_limit", "provider_overloaded", "timeout_first_byte", "upstream_connect")
@@ -36,16 +38,25 @@ class Seeded:
 
 
 def seed(
-    folder: Path, *, calls: int, end: datetime, length: timedelta = timedelta(hours=24), number: int = 1
+    folder: Path,
+    *,
+    calls: int,
+    end: datetime,
+    length: timedelta = timedelta(hours=24),
+    number: int = 1,
+    words: Mapping[str, str] = NO_WORDS,
 ) -> Seeded:
-    """Write so many calls that ended in the time before `end`, with what came of some, to a journal of its own."""
+    """Write so many calls that ended in the time before `end`, with what came of some, to a journal of its own.
+
+    `words` are said in the place of what is invented; `number` is that of the story and of the worker.
+    """
     journal = SqliteJournal(
-        JournalSettings(directory=folder, worker=0, has_destination=False, store_max_bytes=1 << 40),
+        JournalSettings(directory=folder, worker=number - 1, has_destination=False, store_max_bytes=1 << 40),
         wall_unix_us=lambda: us(end),
     )
     journal.start()
     traces: list[str] = []
-    for place, row in enumerate(_story(calls, end, length, Random(number)), 1):
+    for place, row in enumerate(_story(calls, end, length, Random(number), words), 1):
         if isinstance(row, Closing):
             journal.close(row)
             traces.append(row.trace_id)
@@ -61,18 +72,20 @@ def us(at: datetime) -> int:
     return int(at.timestamp() * 1_000_000)
 
 
-def _story(calls: int, end: datetime, length: timedelta, rng: Random) -> Iterator[Closing | Outcome]:
+def _story(
+    calls: int, end: datetime, length: timedelta, rng: Random, words: Mapping[str, str]
+) -> Iterator[Closing | Outcome]:
     made = 0
     while made < calls:
         share = made / calls
         begin = end - length * (1 - share) - timedelta(milliseconds=rng.randrange(60_000))
-        rows = list(_trace(begin, rng, is_outage=0.70 < share < 0.74))
+        rows = list(_trace(begin, rng, words, is_outage=0.70 < share < 0.74))
         made += sum(isinstance(row, Closing) for row in rows)
         yield from rows
 
 
-def _trace(begin: datetime, rng: Random, *, is_outage: bool) -> Iterator[Closing | Outcome]:
-    trace_id = f"trace_{rng.getrandbits(64):016x}"
+def _trace(begin: datetime, rng: Random, words: Mapping[str, str], *, is_outage: bool) -> Iterator[Closing | Outcome]:
+    trace_id = f"trace_{rng.getrandbits(64):016x}{words.get('trace_id', '')}"
     prompt = rng.choice(tuple(PROMPTS))
     is_agent = rng.random() < 0.3
     model = rng.choices(tuple(MODELS), (8, 3, 4, 1, 3))[0]
@@ -88,7 +101,8 @@ def _trace(begin: datetime, rng: Random, *, is_outage: bool) -> Iterator[Closing
     }
     if is_agent:
         shared["agent_config_id"] = rng.choice(("order_agent_v2", "order_agent_v3"))
-    user = f"user_{rng.randrange(400)}"
+    user = words.get("distinct_id") or f"user_{rng.randrange(400)}"
+    shared |= words
     at = begin
     for step in ("plan", "look_up", "answer") if is_agent else (None,):
         closing = _call(at, trace_id, user, shared | ({"agent_step_name": step} if step else {}), rng, is_outage)
@@ -97,7 +111,7 @@ def _trace(begin: datetime, rng: Random, *, is_outage: bool) -> Iterator[Closing
         if step and step != "answer":
             duration_ms = rng.uniform(40, 900)
             at += timedelta(milliseconds=duration_ms)
-            tool = rng.choice(TOOLS)
+            tool = words.get("tool_name") or rng.choice(TOOLS)
             is_bad = rng.random() < (0.2 if tool == "refund" else 0.04)
             said = {"tool_name": tool, "step_status": "error" if is_bad else "success", "duration_ms": duration_ms}
             yield _outcome(AGENT_STEP, at, trace_id, user, shared | said | {"agent_step_name": step})
@@ -111,12 +125,16 @@ def _trace(begin: datetime, rng: Random, *, is_outage: bool) -> Iterator[Closing
             yield _outcome(OUTPUT_RATED, at, trace_id, user, shared | {"user_feedback": word})
         if rng.random() < 0.4:
             score = rng.betavariate(8, 2)
-            said = {"eval_name": "tone", "eval_score": round(score, 3), "eval_passed": score > 0.6}
+            said = {
+                "eval_name": words.get("eval_name", "tone"),
+                "eval_score": round(score, 3),
+                "eval_passed": score > 0.6,
+            }
             yield _outcome(OUTPUT_EVALUATED, at, trace_id, user, shared | said)
 
 
 def _call(at: datetime, trace_id: str, user: str, shared: dict[str, Any], rng: Random, is_outage: bool) -> Closing:
-    provider, base_ms, cost = MODELS[shared["model"]]
+    provider, base_ms, cost = MODELS.get(shared["model"], ANY_MODEL)
     latency_ms = base_ms * rng.lognormvariate(0, 0.45)
     exchange_id = f"01a20000-0000-7000-8000-{rng.getrandbits(48):012x}"
     is_bad = rng.random() < (0.35 if is_outage and provider == "openai" else 0.015)

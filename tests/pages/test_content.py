@@ -36,4 +36,4 @@ def test_a_missing_key_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         raise NoKey("PROMPTLANE_CONTENT_KEY is not set")
 
     monkeypatch.setattr(content, "content_of", sealed)
-    assert content.opened(tmp_path, "x1").why == "The content is sealed: PROMPTLANE_CONTENT_KEY is not set."
+    assert content.opened(tmp_path, "x1").why.startswith("The content is sealed, and PROMPTLANE_CONTENT_KEY")
