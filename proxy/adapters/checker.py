@@ -58,15 +58,18 @@ class Checker:
         self._waiting: deque[_Job] = deque()
         self._held_jobs = self._held_chars = 0
         self._child: Process | None = None
-        self._known: tuple[HeavyRule, ...] = ()
+        self._known: tuple[HeavyRule, ...] | None = None
+        """What `warm` named."""
+        self._loaded: tuple[HeavyRule, ...] = ()
+        """What the child was shown of it."""
         self._resting: dict[tuple[HeavyRule, ...], float] = {}
         self._work: asyncio.Task[None] | None = None
         self._is_closing = False
 
     def warm(self, rules: Sequence[HeavyRule]) -> None:
-        """Have a child that knows these rules before the first answer comes. Returns at once."""
+        """Have a child that knows these rules before the first answer comes, or none. Returns at once."""
         self._known = tuple(rules)
-        if self._known and self._work is None and not self._is_closing:
+        if self._known != self._loaded and self._work is None and not self._is_closing:
             self._work = asyncio.ensure_future(self._run())
 
     def submit(self, rules: tuple[HeavyRule, ...], text: str, done: Done) -> bool:
@@ -98,7 +101,9 @@ class Checker:
     async def _run(self) -> None:
         """Until nothing waits."""
         try:
-            await self._ready(self._known)
+            await self._ready(())
+            if self._known == ():
+                await self._end_child()
             while self._waiting:
                 job = self._waiting.popleft()
                 self._tell(job, await self._findings(job))
@@ -106,7 +111,7 @@ class Checker:
             self._work = None
 
     async def _findings(self, job: _Job) -> Mapping[HeavyRule, Finding]:
-        if not await self._ready(self._known or job.rules) or self._now_s() > job.start_until_s:
+        if not await self._ready(job.rules) or self._now_s() > job.start_until_s:
             return {}
         try:
             async with asyncio.timeout(self._patience_s / 2):
@@ -121,12 +126,15 @@ class Checker:
         return {}
 
     async def _ready(self, rules: tuple[HeavyRule, ...]) -> bool:
-        """Have a child that knows the rules. Where there is none it takes time, and who waits may wait in vain."""
-        if self._child is not None or not rules:
+        """Have a child that was shown its rules. Loading takes time, and who waits may wait in vain."""
+        rules = self._known or rules
+        is_ready = self._child is not None and self._known in (None, (), self._loaded)
+        if is_ready or not rules:
             return True
         try:
             async with asyncio.timeout(LOADING_S):
                 await self._ask(rules, "")
+            self._loaded = rules
         except Exception:  # noqa: BLE001 - as above
             self._rest(())
             await self._end_child()
@@ -178,7 +186,7 @@ class Checker:
         )
 
     async def _end_child(self) -> None:
-        child, self._child = self._child, None
+        child, self._child, self._loaded = self._child, None, ()
         if child is None:
             return
         with suppress(ProcessLookupError):

@@ -56,6 +56,22 @@ async def test_answers_come_back_to_those_who_asked(child: str) -> None:
     await checker.close()
 
 
+async def test_rules_that_come_later_are_loaded_with_the_patience_of_a_start_and_none_end_the_child(
+    child: str,
+) -> None:
+    checker = Checker(child, patience_s=20)
+    checker.warm([A])
+    await asked(checker, "a", A)
+    first = checker._child
+    checker.warm([A, B])
+    assert await asked(checker, "b", B) == {B: PASSED}
+    assert first is not None
+    assert (checker._child, checker._loaded) == (first, (A, B))
+    checker.warm([])
+    assert await first.wait() != 0
+    await checker.close()
+
+
 @pytest.mark.parametrize("text", ["die", "junk"])
 async def test_a_child_that_dies_costs_one_answer(text: str, child: str, caplog: pytest.LogCaptureFixture) -> None:
     checker = Checker(child, patience_s=20)
