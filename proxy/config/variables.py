@@ -48,9 +48,10 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "POSTHOG_PERSONAL_API_KEY",
         "",
-        "A personal key, `phx_…`, for dashboards, `promptlane prompts pull` and `promptlane doctor --online`.",
+        "A personal key, `phx_…`, for dashboards, reports of experiments, flags that follow a stopped rollout, "
+        "`promptlane prompts pull` and `promptlane doctor --online`.",
     ),
-    Variable("POSTHOG_PROJECT_ID", "", "The project's number, for dashboards and `promptlane doctor --online`."),
+    Variable("POSTHOG_PROJECT_ID", "", "The project's number, wherever the personal key is used."),
     Variable(
         "POSTHOG_SECRET_KEY",
         "",

@@ -13,10 +13,10 @@ from proxy.domain.experiments import Metric, Source
 
 _EXPOSED = """
 seen AS (
-    SELECT distinct_id AS person, flags[$flag] AS variant, started_at AS moment
+    SELECT distinct_id AS person, posthog_flag_variant AS variant, started_at AS moment
     FROM calls
-    WHERE prompt_name = $prompt AND posthog_flag_source = 'assigned' AND distinct_id IS NOT NULL
-        AND list_contains($variants, flags[$flag])
+    WHERE prompt_name = $prompt AND posthog_flag = $flag AND posthog_flag_source = 'assigned'
+        AND list_contains($variants, posthog_flag_variant) AND distinct_id IS NOT NULL
         AND started_at >= make_timestamp($since) AND started_at < make_timestamp($until)
 ),
 exposed AS (

@@ -20,10 +20,10 @@ LONGEST_S = 90 * 86_400
 _EXPOSED = """(
     SELECT person, argMin(given, moment) AS variant, min(moment) AS exposed_at, uniq(given) > 1 AS has_switched
     FROM (
-        SELECT distinct_id AS person, toString(properties.<FLAG>) AS given, timestamp AS moment
+        SELECT distinct_id AS person, toString(properties.posthog_flag_variant) AS given, timestamp AS moment
         FROM events
         WHERE event IN ('llm_request_completed', 'llm_request_failed') AND properties.prompt_name = {prompt}
-            AND properties.posthog_flag_source = 'assigned' AND <DURING>
+            AND properties.posthog_flag = {flag} AND properties.posthog_flag_source = 'assigned' AND <DURING>
     )
     WHERE given IN (<VARIANTS>)
     GROUP BY person
@@ -85,12 +85,13 @@ class PostHogRecords:
         until_s = question.until_unix_us // 1_000_000
         self._values: dict[str, object] = {
             "prompt": question.prompt,
+            "flag": question.flag,
             "since": max(question.since_unix_us // 1_000_000, until_s - LONGEST_S),
             "until": until_s,
             **{f"variant_{number}": variant for number, variant in enumerate(question.variants)},
         }
         variants = ", ".join(f"{{variant_{number}}}" for number in range(len(question.variants)))
-        self._exposed = _EXPOSED.replace("<FLAG>", quoted(f"$feature/{question.flag}")).replace("<VARIANTS>", variants)
+        self._exposed = _EXPOSED.replace("<VARIANTS>", variants)
 
     def exposed(self) -> Exposed:
         """See the port."""

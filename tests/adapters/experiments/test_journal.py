@@ -38,8 +38,9 @@ class Records:
             "trace_id": f"trace_{person}",
             "distinct_id": person,
             "prompt_name": "support",
+            "posthog_flag": "test",
+            "posthog_flag_variant": variant,
             "posthog_flag_source": "assigned",
-            "flags": {"test": variant},
             "status": "success",
         } | values
         self._insert("calls", "started_at", at_s, given)
@@ -85,6 +86,7 @@ def test_a_person_is_exposed_by_the_first_call_whose_variant_the_proxy_decided(t
     tables.call("cyd", 10, "treatment", prompt_name="another")
     tables.call("dan", 10, "elsewhere")
     tables.call("eve", 10, "treatment", posthog_flag_source="default")
+    tables.call("fay", 10, "treatment", posthog_flag="of an alias")
 
     exposed = JournalRecords(tables, QUESTION).exposed()
 
