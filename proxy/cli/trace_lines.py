@@ -5,7 +5,7 @@ from typing import Any
 
 from proxy.cli.call_rows import ended_at
 from proxy.cli.terminal import GREEN, PLAIN, RED, UNKNOWN, cell, plain, seconds, usd, whole
-from proxy.domain.outcome_properties import AGENT_STEP
+from proxy.domain.outcome_properties import AGENT_STEP, AI_SPAN
 from proxy.pages.trace import Trace
 from proxy.pages.waterfall import Span, spans_of
 
@@ -30,7 +30,7 @@ def trace_lines(trace: Trace, *, in_colour: bool) -> Iterator[str]:
         yield ""
         yield from _waterfall(spans, in_colour=in_colour)
         yield _LEGEND
-    later = [outcome for outcome in trace.outcomes if outcome["event"] != AGENT_STEP]
+    later = [outcome for outcome in trace.outcomes if outcome["event"] not in (AGENT_STEP, AI_SPAN)]
     if later:
         yield "\nWhat came of it"
         yield from (outcome_line(outcome) for outcome in later)

@@ -12,7 +12,7 @@ import orjson
 from proxy.adapters.journal import JournalReader, journal_files
 from proxy.adapters.journal.schema import Unusable
 from proxy.domain.events import recorded
-from proxy.domain.outcome_properties import AGENT_STEP
+from proxy.domain.outcome_properties import AGENT_STEP, AI_SPAN
 from proxy.pages import wording
 from proxy.pages.tiles import Figure
 from proxy.pages.waterfall import Span, moment_of, spans_of
@@ -57,7 +57,7 @@ def read_trace(data_dir: Path, trace_id: str, only_key: str | None) -> Trace:
 def view_of(trace: Trace) -> dict[str, Any]:
     """What the template shows."""
     steps = [outcome for outcome in trace.outcomes if outcome["event"] == AGENT_STEP]
-    later = [outcome for outcome in trace.outcomes if outcome["event"] != AGENT_STEP]
+    later = [outcome for outcome in trace.outcomes if outcome["event"] not in (AGENT_STEP, AI_SPAN)]
     spans = spans_of(trace.calls, steps)
     return {
         "trace_id": trace.trace_id,

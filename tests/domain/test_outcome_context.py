@@ -60,7 +60,7 @@ def test_the_facts_of_a_running_call_and_a_token_say_nearly_the_same() -> None:
     told = of_claims(claims)
     assert told is not None
     assert told.properties.items() <= of_store.items()
-    left_out = {"requested_model", "endpoint", "trace_url", "$active_feature_flags"}
+    left_out = {"requested_model", "endpoint", "trace_url", "trace_source", "$active_feature_flags"}
     assert of_store.keys() - told.properties.keys() == left_out - {"trace_url"}
     assert (told.cost_usd, told.key_alias) == (0.0048, "web")
     begun = of_record(recorded(opening(running(caller=CALLER), EventPolicy()).facts)).properties
