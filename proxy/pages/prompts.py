@@ -8,7 +8,7 @@ from typing import Any
 from proxy.adapters.experiments.journal import JournalRecords
 from proxy.adapters.experiments.judge import judge
 from proxy.adapters.experiments.source import Question
-from proxy.adapters.rollout_state import RolloutState
+from proxy.adapters.rollout_state import Damaged, RolloutState
 from proxy.domain.judgement import Judgement, verdict
 from proxy.domain.rollout_changes import RolloutChange
 from proxy.pages import wording
@@ -143,7 +143,7 @@ def rollout_of(data_dir: Path, prompt: PromptFacts) -> dict[str, Any]:
     """How its rollout stands: shares by variant, and who changed them when and why."""
     try:
         changes = [change for change in RolloutState(data_dir).changes() if change.flag == prompt.flag]
-    except (OSError, ValueError):
+    except (OSError, Damaged):
         changes = []
     last = changes[-1] if changes else None
     shares = last.shares if last is not None and last.shares is not None else prompt.shares
