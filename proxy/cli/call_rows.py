@@ -14,7 +14,7 @@ HEADING = f"{'time UTC':8} {'prompt version':14} {'model':14} {'ttft':>5} {'tota
 _TOKENS_AND_COST = 9 + 1 + 9
 WIDE_HEADING = (
     f"{'time UTC':23} {'prompt version':24} {'model':28} {'endpoint':16} {'target':24} {'ttft':>5} {'total':>5}"
-    f" {'tokens':>9} {'cost':>9} {'status':9} {'error type':23} {'trace':32} exchange"
+    f" {'tokens':>9} {'cost':>9} {'status':17} {'error type':23} {'trace':32} exchange"
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUS_COLOURS: Mapping[str, str] = {Status.SUCCESS: GREEN, Status.CANCELLED: YELLOW}
@@ -48,7 +48,7 @@ def wide_row(ended_unix_us: int, properties: Properties, *, in_colour: bool) -> 
     names = (("prompt_version_id", 24), ("model", 28), ("endpoint", 16), ("target", 24))
     shown = " ".join(f"{_text(properties, name):<{width}}" for name, width in names)
     numbers = f"{_ms(properties, 'ttft_ms'):>5} {_ms(properties, 'latency_ms'):>5} {_tokens(properties):>9}"
-    status = _painted(properties, f"{_text(properties, 'status'):<9}", in_colour=in_colour)
+    status = _painted(properties, f"{_text(properties, 'status'):<17}", in_colour=in_colour)
     fate = f"{_cost(properties):>9} {status} {_text(properties, 'error_type'):<23}"
     return f"{at} {shown} {numbers} {fate} {_text(properties, 'trace_id'):<32} {_text(properties, 'exchange_id')}"
 

@@ -17,8 +17,10 @@ def check_answer(exchange: Exchange, services: Services, then: Callable[[], None
         return False
 
     def conclude(found: Mapping[HeavyRule, Finding]) -> None:
-        _seal(exchange, evaluated(exchange.checks, answer, found))
-        then()
+        try:
+            _seal(exchange, evaluated(exchange.checks, answer, found))
+        finally:
+            then()
 
     rules = heavy_rules(exchange.checks)
     if rules and answer.text is not None and services.checker.submit(rules, answer.text, conclude):

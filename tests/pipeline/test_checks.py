@@ -106,6 +106,17 @@ async def test_a_bug_in_checking_costs_the_verdict_and_not_the_end(monkeypatch: 
     assert (made.journal.end()["status"], quality(made)) == ("success", {})
 
 
+async def test_a_bug_after_the_child_has_answered_does_not_cost_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = a_world(plain(), checks=(JSON,))
+    answers: list[Any] = []
+    monkeypatch.setattr(made.checker, "submit", lambda _, __, done: answers.append(done) is None)
+    await call(made)
+    assert made.journal.closings == []
+    with pytest.raises(AttributeError):
+        answers[0](None)
+    assert (made.journal.end()["status"], quality(made)) == ("success", {})
+
+
 async def test_a_tool_call_is_no_answer_and_a_failed_call_has_none() -> None:
     tool = {"id": "t", "type": "function", "function": {"name": "find", "arguments": "{}"}}
     choice = {"index": 0, "message": {"role": "assistant", "tool_calls": [tool]}, "finish_reason": "tool_calls"}

@@ -68,13 +68,16 @@ def _seen(args: argparse.Namespace) -> int:
     if not rows:
         print("No call with a prompt has ended here of late; --since 90d looks further back.", file=sys.stderr)
         return WELL
+    one_offs = [row for row in rows if _is_one_off(row)]
+    if len(one_offs) >= _ONE_OFFS_TOLD:
+        rows = [row for row in rows if not _is_one_off(row)]
     for line in (_HEADING, *map(_line, rows[: args.limit]), *_rest(rows[args.limit :])):
         print(line)
-    if (one_offs := sum(map(_is_one_off, rows))) >= _ONE_OFFS_TOLD:
+    if len(one_offs) >= _ONE_OFFS_TOLD:
         print(
-            f"{one_offs} inferred versions ran once each: something in their prompts changes at every call. Where that"
-            " is a number,\n`fingerprint: {ignore_numbers: true}` in analytics.yaml makes one version of them; else let"
-            " the app send X-Prompt-Version.",
+            f"{len(one_offs):,} inferred versions ran once each and are not listed: something in their prompts changes"
+            " at every call.\nWhere that is a number, `fingerprint: {ignore_numbers: true}` in analytics.yaml makes one"
+            " version of them; else let the app\nsend X-Prompt-Version. --json lists them.",
             file=sys.stderr,
         )
     return WELL

@@ -105,7 +105,11 @@ def test_a_prompt_that_changes_at_every_call_is_told(folder: Folder, capsys: pyt
     for number in range(20):
         folder.ran(prompt_version_id=f"fp_{number}", prompt_version_source="inferred")
     assert seen(folder) == 0
-    assert "20 inferred versions ran once each" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "20 inferred versions ran once each" in told.err
+    assert "fp_" not in told.out
+    assert seen(folder, "--json") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 20
 
 
 def test_nothing_seen_is_said(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
