@@ -109,7 +109,12 @@ async def test_a_bug_in_checking_costs_the_verdict_and_not_the_end(monkeypatch: 
 async def test_a_bug_after_the_child_has_answered_does_not_cost_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     made = a_world(plain(), checks=(JSON,))
     answers: list[Any] = []
-    monkeypatch.setattr(made.checker, "submit", lambda _, __, done: answers.append(done) is None)
+
+    def submit(_: Any, __: str, done: Any) -> bool:
+        answers.append(done)
+        return True
+
+    monkeypatch.setattr(made.checker, "submit", submit)
     await call(made)
     assert made.journal.closings == []
     with pytest.raises(AttributeError):
