@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import aiohttp
+import orjson
 
 USERS = ("user_ada", "user_grace", "user_linus")
 PROMPT_NAME = "support_answer"
@@ -27,6 +28,8 @@ _QUESTIONS = (
     "How do I move the account to another e-mail address?",
     "Can I get a refund for the second seat?",
 )
+_CALL_ID = "the-call-that-was-asked-for"
+"""In a script, the id of the tool call that the reply before asked for."""
 _FIND_ORDER = {
     "type": "function",
     "function": {
@@ -122,10 +125,10 @@ class _Person:
         """Two calls of one trace: the model asks for a tool, then gets its result."""
         trace_id = f"trace_{self._rng.getrandbits(64):016x}"
         body = self._chat() | {"tools": [_FIND_ORDER]}
-        call = {"id": "call_1", "type": "function", "function": {"name": "find_order", "arguments": '{"order_id":"7"}'}}
+        call = {"id": _CALL_ID, "type": "function", "function": {"name": "find_order", "arguments": '{"order_id":"7"}'}}
         result = [
             {"role": "assistant", "content": None, "tool_calls": [call]},
-            {"role": "tool", "tool_call_id": "call_1", "content": '{"status":"shipped"}'},
+            {"role": "tool", "tool_call_id": _CALL_ID, "content": '{"status":"shipped"}'},
         ]
         steps = {"plan": body, "answer": body | {"messages": body["messages"] + result, "stream": True}}
         for step, request in steps.items():
@@ -197,19 +200,32 @@ class _Person:
 
 
 async def _make_all(session: aiohttp.ClientSession, base_url: str, calls: list[SampleCall], tally: Tally) -> None:
+    tool_call_id = _CALL_ID
     for call in calls:
-        async with session.post(f"{base_url}/{call.path}", json=call.body, headers=call.headers) as reply:
+        body = orjson.dumps(call.body).replace(_CALL_ID.encode(), tool_call_id.encode())
+        headers = call.headers | {"Content-Type": "application/json"}
+        async with session.post(f"{base_url}/{call.path}", data=body, headers=headers) as reply:
             if call.leaves_early:
                 await reply.content.readany()
                 reply.close()
                 tally.left += 1
             elif reply.ok:
-                await reply.read()
+                tool_call_id = _asked_for(await reply.read()) or tool_call_id
                 tally.answered += 1
                 await _tell(session, base_url, call, reply.headers.get("X-Trace-Id"))
             else:
                 await reply.read()
                 tally.refused += 1
+
+
+def _asked_for(answer: bytes) -> str | None:
+    """The id of the tool call in a chat reply that is no stream."""
+    try:
+        (call,) = orjson.loads(answer)["choices"][0]["message"]["tool_calls"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    found: str = call["id"]
+    return found
 
 
 async def _tell(session: aiohttp.ClientSession, base_url: str, call: SampleCall, trace_id: str | None) -> None:

@@ -62,7 +62,7 @@ SPECIAL: Mapping[str, str] = {
     "tool": "trace_id IN (SELECT trace_id FROM outcomes WHERE tool_name = $tool)",
 }
 """Name in an address, and a condition over `calls`; `slower` takes milliseconds, inclusive."""
-STEPS_S = (10, 60, 300, 600, 1_800, 3_600, 3 * 3_600, 6 * 3_600, 12 * 3_600, 86_400, 7 * 86_400)
+STEPS_S = (5, 15, 60, 300, 600, 1_800, 3_600, 3 * 3_600, 6 * 3_600, 12 * 3_600, 86_400, 7 * 86_400)
 MOST_STEPS = 62
 """So many bars a chart has at most."""
 LONGEST = timedelta(days=400)

@@ -13,7 +13,7 @@ WIDE, NARROW = 1_180, 570
 COUNT, MS, USD, SHARE = "count", "ms", "usd", "share"
 """What a number is, for the labels of its axis."""
 _LABELS = {
-    COUNT: "format(datum.value, '~s')",
+    COUNT: "datum.value % 1 ? '' : format(datum.value, '~s')",
     MS: (
         "datum.value == 0 ? '0' : datum.value < 1000 ? format(datum.value, '~r') + ' ms'"
         " : format(datum.value / 1000, '~r') + ' s'"

@@ -160,7 +160,7 @@ def _call(at: datetime, trace_id: str, user: str, shared: dict[str, Any], rng: R
     }
     properties = {
         "exchange_id": exchange_id, "trace_id": trace_id, **shared, **times, **end, "requested_model": shared["model"],
-        "endpoint": "chat", "stream": True, "attempt_count": 1, "input_tokens": tokens_in,
+        "endpoint": "chat", "stream": True, "input_tokens": tokens_in,
         "input_length_bucket": length_bucket(tokens_in), "target": f"{provider}/{shared['model']}",
     }  # fmt: skip
     first_us, ended_us = int(first_ms * 1_000), int(latency_ms * 1_000)
@@ -168,10 +168,15 @@ def _call(at: datetime, trace_id: str, user: str, shared: dict[str, Any], rng: R
         "attempt": 1, "target": properties["target"], "started_us": 600, "sent_us": 900, "first_byte_us": first_us,
         "first_token_us": int(first_us * 1.1), "ended_us": ended_us, "reached_provider": True, "latency_ms": latency_ms,
     } | ({"error_type": end["error_type"]} if is_bad else {})  # fmt: skip
+    attempts = [attempt]
+    if is_retried := rng.random() < 0.03:
+        first = {"attempt": 1, "target": properties["target"], "started_us": 100, "ended_us": 500, "latency_ms": 0.4}
+        attempts = [first | {"error_type": "upstream_connect"}, attempt | {"attempt": 2}]
+    properties["attempt_count"] = 1 + is_retried
     record = {
         "v": 1, "exchange_id": exchange_id, "trace_id": trace_id, "distinct_id": user, "received_unix_us": us(at),
         "own": {}, "ended_unix_us": us(at) + ended_us, "event": FAILED if is_bad else COMPLETED,
-        "properties": properties, "attempts": [attempt],
+        "properties": properties, "attempts": attempts,
     }  # fmt: skip
     return Closing(
         exchange_id=exchange_id,

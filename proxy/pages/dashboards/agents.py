@@ -1,6 +1,7 @@
 """Agent workflow health: which tools fail, which steps are tried again, and what each agent completes and costs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from proxy.pages import wording
@@ -49,6 +50,10 @@ _STEPS_EMPTY = (
 
 def _retries(row: Row) -> float | None:
     return ratio(row["repeats"] + row["extra_attempts"], row["calls"])
+
+
+def _any_retries(row: Row) -> float | None:
+    return _retries(row) or None
 
 
 RETRIES = Measure("retries a call", _retries, wording.score, {"retried": "yes"}, is_worse_up=True)
@@ -109,9 +114,10 @@ def _retries_by_step(analysis: Analysis, filters: Filters) -> Tile:
         key="retries",
         title="Retries by step",
         note="Attempts beyond the first, and repetitions that the client told of, for each call.",
+        empty="No call was tried again in this period.",
     )
     more = (counted("repeats", "by the client"), counted("extra_attempts", "by the proxy"), counted("calls"))
-    return bars(filters, "step", pairs, about, RETRIES, *more)
+    return bars(filters, "step", pairs, about, replace(RETRIES, value=_any_retries), *more)
 
 
 def _completion(analysis: Analysis, filters: Filters) -> Tile:
