@@ -259,9 +259,15 @@ def _outcome(number: int, outcome: Properties) -> dict[str, Any]:
         "at": wording.moment(moment_of(outcome["at_unix_us"])),
         "name": outcome["event"],
         "is_bad": _is_bad(properties),
-        "facts": [(name, str(properties[name])) for name in _OUTCOME_FACTS if properties.get(name) is not None],
+        "facts": [(name, _said(properties[name])) for name in _OUTCOME_FACTS if properties.get(name) is not None],
         "raw": orjson.dumps(outcome, option=orjson.OPT_INDENT_2).decode(),
     }
+
+
+def _said(value: object) -> str:
+    return (
+        ("no", "yes")[value] if isinstance(value, bool) else f"{value:,.4g}" if isinstance(value, float) else str(value)
+    )
 
 
 def _is_bad(properties: Properties) -> bool:

@@ -1,5 +1,6 @@
 """A journal full of invented calls and outcomes, as a support product would leave them."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -78,7 +79,8 @@ def _story(
     made = 0
     while made < calls:
         share = made / calls
-        begin = end - length * (1 - share) - timedelta(milliseconds=rng.randrange(60_000))
+        wave = 0.03 * math.sin(4 * math.pi * share)
+        begin = end - length * (1 - share + wave) - timedelta(milliseconds=rng.randrange(60_000))
         rows = list(_trace(begin, rng, words, is_outage=0.70 < share < 0.74))
         made += sum(isinstance(row, Closing) for row in rows)
         yield from rows
