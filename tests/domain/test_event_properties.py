@@ -22,12 +22,6 @@ from proxy.domain.event_properties import (
 from proxy.domain.property_rows import Kind
 
 REFERENCE = Path(__file__).parents[3] / "shared"
-NOT_YET = {
-    "eval_passed": "checks that a route declares are not built",
-    "eval_score": "checks that a route declares are not built",
-    "eval_name": "checks that a route declares are not built",
-    "eval_reason_code": "checks that a route declares are not built",
-}
 
 
 def test_names_are_unique_within_each_event() -> None:
@@ -53,7 +47,7 @@ def test_every_request_property_of_the_contract_is_in_the_table() -> None:
     named = set(re.findall(r"`([a-z$_/<>]+)`", " ".join(cells)))
     listed_values = {"mixed", "provider", "estimated", "unknown", "partial", "none"}  # of `usage_source`
     assert {"exchange_id", "$feature/<key>", "cost_status", "analytics_warnings"} <= named
-    assert named - {row.name for row in TABLE} - listed_values == set(NOT_YET)
+    assert named - {row.name for row in TABLE} - listed_values == set()
 
 
 def test_ai_properties_are_posthogs() -> None:
