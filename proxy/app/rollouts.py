@@ -11,7 +11,7 @@ from pathlib import Path
 
 from proxy.adapters.rollout_state import WatchedRollouts
 from proxy.domain.journal_rows import Outcome
-from proxy.domain.overrides import Overrides
+from proxy.domain.overrides import ChangedBy, Overrides
 from proxy.domain.rollout_changes import outcome_of
 
 TOLD_WITHIN_US = 7 * 86_400 * 1_000_000
@@ -41,14 +41,17 @@ class Rollouts:
         if not self._watched.is_readable:
             log.error("rollouts.json cannot be read: what counted before goes on; see `promptlane rollout status`")
             return
-        log.info("rollouts are set by hand or by a guardrail", extra={"flags": sorted(self._watched.overrides.by_key)})
-        self._tell()
+        if self._note is not None:
+            self._tell(self._note)
 
-    def _tell(self) -> None:
-        if self._note is None:
-            return
+    def _tell(self, note: Callable[[Outcome], None]) -> None:
+        for flag, override in self.overrides().by_key.items():
+            if override.changed_by is ChangedBy.GUARDRAIL:
+                log.warning("a guardrail has stopped a rollout; see `promptlane rollout status`", extra={"flag": flag})
+            else:
+                log.info("a rollout is set by hand; see `promptlane rollout status`", extra={"flag": flag})
         oldest_us = self._unix_us() - TOLD_WITHIN_US
         for change in self._watched.changes:
             if change.id not in self._told and change.changed_at_unix_us >= oldest_us:
                 self._told.add(change.id)
-                self._note(outcome_of(change))
+                note(outcome_of(change))

@@ -39,6 +39,22 @@ async def test_a_change_counts_at_the_next_look_and_is_told_once(tmp_path: Path)
     assert noted == [outcome_of(STOPPED), outcome_of(replace(STOPPED, id="02"))]
 
 
+async def test_a_stop_is_a_warning_and_what_was_set_by_hand_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rollouts = Rollouts(tmp_path, lambda _: None, lambda: NOW_US)
+    RolloutState(tmp_path).add(STOPPED)
+    RolloutState(tmp_path).add(replace(STOPPED, id="02", flag="other", changed_by=ChangedBy.OPERATOR))
+
+    with caplog.at_level(logging.INFO):
+        await rollouts.look()
+
+    assert [(record.levelname, record.__dict__["flag"]) for record in caplog.records] == [
+        ("WARNING", "test"),
+        ("INFO", "other"),
+    ]
+
+
 async def test_other_workers_take_it_up_and_tell_nothing(tmp_path: Path) -> None:
     rollouts = Rollouts(tmp_path, None, lambda: NOW_US)
     RolloutState(tmp_path).add(STOPPED)
