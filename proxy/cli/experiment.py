@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import time_ns
-from typing import Any
 
 from proxy.adapters.experiments.ask import Asked, ask
 from proxy.adapters.experiments.judge import judge
@@ -23,6 +22,7 @@ from proxy.domain.experiments import measured_by
 from proxy.domain.flag_filters import shares_of
 from proxy.domain.judgement import Judgement
 from proxy.domain.prompts import ManagedPrompt, PromptBook
+from proxy.domain.rollout_changes import RolloutChange
 
 _PICTURES = (".svg", ".png")
 
@@ -45,7 +45,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     report.add_argument("name", metavar="NAME", help="the prompt, or its flag")
     report.add_argument(
-        "--since", type=age_in_s, metavar="AGE", help="only people who came since, e.g. 7d (default: all shares' time)"
+        "--since",
+        type=age_in_s,
+        metavar="AGE",
+        help="only people who came since, e.g. 7d (default: the last `rollout set`)",
     )
     report.add_argument("--json", action="store_true", help="everything, as one JSON object")
     report.add_argument("--picture", type=_picture, metavar="FILE", help="draw it too, as .svg or .png")
@@ -77,17 +80,17 @@ def _ls(args: argparse.Namespace) -> int:
     changes = RolloutState(places.data_dir).changes()
     found = list(_asked(configuration.prompts, changes))
     for name, asked in found:
-        metric, rails = measured_by(asked.experiment.primary).label, len(asked.experiment.guardrails)
-        state = "stopped" if asked.stopped else "running"
-        print(f"{name}  {state}  {' against '.join(reversed(asked.question.variants))}")
-        print(f"  flag {asked.question.flag}; {metric} should {asked.experiment.primary.goal.value}; ", end="")
-        print(f"{rails} guardrails, on breach {asked.experiment.on_breach.value}")
+        experiment, (control, *others) = asked.experiment, asked.question.variants
+        metric, rails = measured_by(experiment.primary).label, len(experiment.guardrails)
+        print(f"{name}  {'stopped' if asked.stopped else 'running'}  {', '.join(others)} against {control}")
+        print(f"  flag {asked.question.flag}; {metric} should {experiment.primary.goal.value}; ", end="")
+        print(f"{rails} guardrail{'' if rails == 1 else 's'}, on breach {experiment.on_breach.value}")
     if not found:
         print(f"No prompt has an experiment: add `experiment:` to one in {places.config_dir / 'prompts.yaml'}.")
     return 0
 
 
-def _asked(book: PromptBook, changes: Sequence[Any]) -> Iterator[tuple[str, Asked]]:
+def _asked(book: PromptBook, changes: Sequence[RolloutChange]) -> Iterator[tuple[str, Asked]]:
     for name, prompt in book.prompts.items():
         if (asked := ask(prompt, changes, until_unix_us=_now_us())) is not None:
             yield name, asked
