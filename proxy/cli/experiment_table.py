@@ -127,6 +127,8 @@ def _notes(judgement: Judgement) -> Iterator[str]:
     for finding in (judgement.primary, *(watch.finding for watch in judgement.watches)):
         if finding.is_share and finding.metric.event != "" and all(arm.value == 1 for arm in finding.arms):
             yield f"Every {finding.metric.label} is true: send it as false, too, where it did not happen."
+        if any(judgement.shares.people.values()) and not any(arm.measured for arm in finding.arms):
+            yield f"Nobody has a value of {finding.metric.label} yet: is that its name, and is it sent and allowed?"
     yield f"Bounds: {METHOD}."
 
 

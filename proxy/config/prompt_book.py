@@ -72,6 +72,10 @@ def _prompt(document: Document, name: str, section: PromptSection, texts: Mappin
         for version_id, version in section.versions.items()
     }
     default = _default(document, place, section)
+    if section.experiment is not None and section.flag is None and section.split is None:
+        document.report(
+            (*place, "experiment"), "nothing deals people out here; add a `flag` or a `split` to the prompt"
+        )
     rollout, variants = _rollout(document, place, section, default)
     return ManagedPrompt(
         name=name,

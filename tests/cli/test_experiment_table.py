@@ -54,6 +54,16 @@ def test_an_event_that_is_only_sent_when_it_is_true_is_noticed() -> None:
     assert "Every ticket.resolved is true: send it as false, too, where it did not happen." in told
 
 
+def test_a_metric_that_nobody_has_is_noticed() -> None:
+    found = judgement()
+    arms = [replace(arm, measured=0, value=None) for arm in found.primary.arms]
+    nothing = replace(found, primary=replace(found.primary, arms=arms))
+
+    told = list(lines(nothing, source="x", stopped_because=None, in_colour=False))
+
+    assert "Nobody has a value of ticket.resolved yet: is that its name, and is it sent and allowed?" in told
+
+
 def finding_of_ones() -> Judgement:
     found = judgement()
     arms = [replace(arm, value=1.0) for arm in found.primary.arms]

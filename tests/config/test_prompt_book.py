@@ -60,11 +60,13 @@ def test_a_split_goes_under_the_prompt_s_name_by_ids(tmp_path: Path) -> None:
 def test_an_experiment_is_read_whole(tmp_path: Path) -> None:
     text = """
   support:
+    split: {pv_1: 100}
     versions: {pv_1: {system: a}}
     experiment:
       primary: {event: ticket_resolved, property: resolved, goal: decrease}
       guardrails: [{metric: latency_ms, quantile: 0.95, max: 4000}, {metric: escalated, max_increase: 0.02}]
       on_breach: stop
+      check_every_s: 5
 """
     assert loaded(tmp_path, text).prompts.prompts["support"].experiment == Experiment(
         primary=Primary(event="ticket_resolved", property="resolved", goal=Goal.DECREASE),
@@ -73,6 +75,7 @@ def test_an_experiment_is_read_whole(tmp_path: Path) -> None:
             Guardrail(metric="escalated", max_increase=0.02),
         ),
         on_breach=OnBreach.STOP,
+        check_every_s=5,
     )
 
 
