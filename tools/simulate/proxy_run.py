@@ -170,7 +170,7 @@ async def _proxy(folder: Path, provider: str) -> AsyncIterator[str]:
     child = await asyncio.create_subprocess_exec(
         *_command("serve", "--port", "0"),
         cwd=folder,
-        env=_environment() | {"OPENAI_UPSTREAM_URL": provider, "PROMPTLANE_LOG_LEVEL": "warning"},
+        env=_environment() | {"OPENAI_UPSTREAM_URL": provider, "PROMPTLANE_LOG_LEVEL": "error"},
         stdout=subprocess.PIPE,
     )
     assert child.stdout is not None
