@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from proxy.adapters.journal.calls import Follower
+from proxy.cli.call_rows import HEADING as CALL_HEADING
 from proxy.cli.call_rows import call_row
 from proxy.cli.data_folder import FAILED, WELL, add_data, age_in_s, guarded
 from proxy.cli.terminal import cell, in_colour
@@ -113,6 +114,8 @@ def _show(args: argparse.Namespace) -> int:
 
 def _tail(args: argparse.Namespace) -> int:
     follower = Follower(args.data)
+    if not args.json:
+        print(f"{'trace':12} {CALL_HEADING}", flush=True)
     try:
         while True:
             for line in _news(follower, is_json=args.json):

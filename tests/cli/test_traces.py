@@ -81,4 +81,6 @@ def test_tail_tells_calls_and_outcomes_as_they_come(
     monkeypatch.setattr(traces, "sleep", pause)
     assert main(["traces", "tail", "--data", str(tmp_path)]) == 0
     journal.close_journal(5)
-    assert capsys.readouterr().out == "trace-a      00:00:00 llm_output_rated         user_feedback=positive\n"
+    heading, line = capsys.readouterr().out.splitlines()
+    assert heading.startswith("trace        time UTC")
+    assert line == "trace-a      00:00:00 llm_output_rated         user_feedback=positive"

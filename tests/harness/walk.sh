@@ -50,8 +50,8 @@ promptlane() {
   case "$* " in
     "serve "* | "demo "*) in_background "$@" ;;
     "top "*"--once "*) command promptlane "$@" --interval 0.2 ;;
-    "top "* | "calls tail "*) until_it_says_something "$@" ;;
-    "calls ls "* | "outbox ls "*) with_patience "$@" ;;
+    "top "* | "calls tail "* | "traces tail "*) until_it_says_something "$@" ;;
+    "calls ls "* | "traces ls "* | "outbox ls "*) with_patience "$@" ;;
     "doctor "*) command promptlane "$@" || [ $? -eq 1 ] ;; # 1: it found something
     *) command promptlane "$@" ;;
   esac

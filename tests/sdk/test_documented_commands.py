@@ -48,7 +48,12 @@ WALKED = {
     "docs/migrating-from-litellm.md",
     *BESIDE_A_PROXY,
 }
-NOT_WALKED = {"CONTRIBUTING.md": "targets of make, each tested elsewhere"}
+SHOWN_FILES = ("config/routing.yaml", "config/analytics.yaml", "config/prompts.yaml", "pricing.yaml")
+"""Those of docs/configuration.md, in its order."""
+NOT_WALKED = {
+    "CONTRIBUTING.md": "targets of make, each tested elsewhere",
+    "docs/rollouts.md": "lines out of an app, and files; tests/e2e runs what they say",
+}
 
 
 async def test_every_page_with_commands_is_walked() -> None:
@@ -106,7 +111,9 @@ async def test_configuration(provider: ScriptedProvider, tmp_path: Path) -> None
     page = ROOT / "docs" / "configuration.md"
     files = [block.text for block in blocks(page) if block.language == "yaml"]
     async with ScriptedPostHog() as posthog, Walk(tmp_path, provider.url, posthog.url) as walk:
-        for name, text in zip(("config/routing.yaml", "config/analytics.yaml", "pricing.yaml"), files, strict=True):
+        (walk.folder / "config" / "prompts").mkdir()
+        (walk.folder / "config" / "prompts" / "support_v1.md").write_text("Help {{customer}}.")
+        for name, text in zip(SHOWN_FILES, files, strict=True):
             (walk.folder / name).write_text(text)
         await walk.follow(Block("sh", "export LOCAL_KEY=sk-…\n"))
         for block in blocks(page):
