@@ -16,7 +16,7 @@ MEASURES = {
     "cancelled": "count(*) FILTER (WHERE status = 'cancelled')",
     "latency_ms": "quantile_cont(latency_ms, [0.5, 0.95, 0.99]) FILTER (WHERE status = 'success')",
     "ttft_ms": "quantile_cont(ttft_ms, [0.5, 0.95, 0.99]) FILTER (WHERE status = 'success')",
-    "overhead_ms": "quantile_cont(proxy_overhead_ms, [0.5, 0.95, 0.99])",
+    "overhead_ms": "avg(proxy_overhead_ms)",
     "cost_usd": "sum(estimated_cost_usd)",
     "priced": "count(estimated_cost_usd)",
     "traces": "count(DISTINCT trace_id)",
@@ -74,13 +74,14 @@ def over_time(
     where, parameters = filters.where_calls()
     step = step or timedelta(seconds=filters.step_s)
     parameters["step"] = int(step.total_seconds() * 1_000_000)
-    column = DIMENSIONS[by] if by else "'all'"
+    series = "'all'"
+    if by is not None:
+        value = f"coalesce({DIMENSIONS[by]}, '{NONE}')"
+        series = f"CASE WHEN list_contains($top, {value}) THEN {value} ELSE '{OTHER}' END"
+        parameters["top"] = [row["name"] for row in groups(analysis, filters, by, ("calls",), limit=most)]
     rows = analysis.query(
-        f"WITH kept AS (SELECT *, coalesce({column}, '{NONE}') AS value FROM calls WHERE {where}),"  # noqa: S608
-        f" top AS (SELECT value FROM kept GROUP BY value ORDER BY count(*) DESC, value LIMIT {most})"
-        f" SELECT epoch_us(ended_at) // $step AS place,"
-        f" CASE WHEN value IN (SELECT value FROM top) THEN value ELSE '{OTHER}' END AS series,"
-        f" {_selected(measures)} FROM kept GROUP BY ALL ORDER BY place",
+        f"SELECT epoch_us(ended_at) // $step AS place, {series} AS series, {_selected(measures)}"  # noqa: S608
+        f" FROM calls WHERE {where} GROUP BY place, series ORDER BY place",
         parameters,
     )
     weights: dict[str, int] = {}

@@ -1,7 +1,7 @@
 """Templates to bytes. Everything that a template shows is escaped, but for charts, which `charts` has made itself."""
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,21 @@ from proxy.pages.tiles import Tile
 FOLDER = Path(__file__).parent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Drawing:
-    """A tile as the template shows it; `download` is the address of its table."""
+    """A tile as the template shows it; `download` is the address of its table. There may be nothing to draw."""
 
     tile: Tile
+    svg: Markup | None
     download: str
 
-    @cached_property
-    def svg(self) -> Markup:
-        """Drawn when it is asked for."""
-        from proxy.pages.charts import svg
 
-        assert self.tile.spec is not None
-        return Markup(svg(self.tile.spec))  # noqa: S704  made of known elements alone
+def drawn(tile: Tile, csv: str) -> Drawing:
+    """Draw a tile of the board whose tables are at the address `csv`."""
+    from proxy.pages.charts import svg
+
+    picture = Markup(svg(tile.spec)) if tile.spec is not None else None  # noqa: S704  made of known elements alone
+    return Drawing(tile, picture, f"{csv}&tile={tile.key}")
 
 
 @cache

@@ -1,6 +1,7 @@
 """All pages: from a path to bytes. Runs in the pages' process; see `child`."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -15,7 +16,7 @@ from proxy.pages.breakdowns import Analysis, first_call_at, values_of
 from proxy.pages.csv_text import csv_of
 from proxy.pages.dashboards import BOARDS, Board
 from proxy.pages.filters import DEFAULT_PERIOD, OFFERED, PERIODS, Filters, filters_of, time_of, written
-from proxy.pages.render import Drawing, render
+from proxy.pages.render import drawn, render
 from proxy.pages.request import CSV, PageReply, PageRequest, PromptFacts
 from proxy.pages.tiles import Table
 
@@ -96,17 +97,23 @@ class Site:
         return PageReply(status=303, location=f"/ui/{board}?{urlencode({'last': period})}")
 
     def _board(self, ask: Ask, board: Board) -> PageReply:
-        tiles = [tile(self._analysis, ask.filters) for tile in board.tiles.values()]
-        return self._shown(
-            ask,
-            "board.html",
-            active=board.key,
-            title=board.title,
-            board=board,
-            figures=board.figures(self._analysis, ask.filters),
-            tiles=[Drawing(tile, ask.filters.to(f"/ui/{board.key}.csv") + f"&tile={tile.key}") for tile in tiles],
-            **self._choices(ask),
-        )
+        """While a chart is drawn here, the database works on what comes next."""
+        with ThreadPoolExecutor(1) as asking:
+            figures = asking.submit(board.figures, self._analysis, ask.filters)
+            tiles = [asking.submit(tile, self._analysis, ask.filters) for tile in board.tiles.values()]
+            choices = asking.submit(self._choices, ask)
+            csv = ask.filters.to(f"/ui/{board.key}.csv")
+            drawings = [drawn(tile.result(), csv) for tile in tiles]
+            return self._shown(
+                ask,
+                "board.html",
+                active=board.key,
+                title=board.title,
+                board=board,
+                figures=figures.result(),
+                tiles=drawings,
+                **choices.result(),
+            )
 
     def _board_csv(self, ask: Ask, board: Board) -> PageReply:
         tile = board.tiles.get(ask.one("tile") or "")

@@ -11,6 +11,8 @@ from proxy.pages.filters import Filters
 from proxy.pages.tiles import Cell, Column, Table
 
 PAGE_ROWS = 50
+CALLS_LOOKED_AT = 20
+"""For each trace that is wanted, so many of the newest calls are looked at before all of them are."""
 _SAFE_IN_PATH = re.compile(r"(?!\.{1,2}$)[^/\\%]+")
 """Ids that the proxy takes as a part of a path; separators and dots it takes in none, however they are encoded."""
 _COLUMNS = (
@@ -37,8 +39,19 @@ def trace_path(trace_id: str) -> str:
 def find(analysis: Analysis, filters: Filters, until: datetime | None = None, limit: int = PAGE_ROWS) -> list[Row]:
     """One row for each trace; numbers are of those of its calls that the filters let through. `until` is exclusive."""
     where, parameters = filters.where_calls()
+    if until is not None:
+        parameters["until"] = until
+    newest = (
+        f"SELECT trace_id FROM calls WHERE {where}{' AND ended_at < $until' if until else ''}"  # noqa: S608
+        f" ORDER BY ended_at DESC LIMIT {limit * CALLS_LOOKED_AT}"
+    )
     having = "HAVING max(ended_at) < $until" if until else ""
-    return analysis.query(
+    found = analysis.query(_rows(f"{where} AND trace_id IN ({newest})", having, limit), parameters)
+    return found if len(found) == limit else analysis.query(_rows(where, having, limit), parameters)
+
+
+def _rows(where: str, having: str, limit: int) -> str:
+    return (
         "SELECT trace_id, max(ended_at) AS ended_at, count(*) AS calls,"  # noqa: S608
         " count(*) FILTER (WHERE status NOT IN ('success', 'cancelled')) AS failed,"
         " any_value(error_type) AS error_type, any_value(distinct_id) AS distinct_id,"
@@ -46,8 +59,7 @@ def find(analysis: Analysis, filters: Filters, until: datetime | None = None, li
         " count(DISTINCT model) AS models, any_value(model) AS model,"
         " max(latency_ms) AS latency_ms, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,"
         " sum(estimated_cost_usd) AS cost_usd"
-        f" FROM calls WHERE {where} GROUP BY trace_id {having} ORDER BY ended_at DESC, trace_id LIMIT {limit}",
-        parameters | ({"until": until} if until else {}),
+        f" FROM calls WHERE {where} GROUP BY trace_id {having} ORDER BY ended_at DESC, trace_id LIMIT {limit}"
     )
 
 

@@ -105,10 +105,11 @@ def _trace(begin: datetime, rng: Random, words: Mapping[str, str], *, is_outage:
         shared["agent_config_id"] = rng.choice(("order_agent_v2", "order_agent_v3"))
     user = words.get("distinct_id") or f"user_{rng.randrange(400)}"
     shared |= words
-    at = begin
+    at, cost_usd = begin, 0.0
     for step in ("plan", "look_up", "answer") if is_agent else (None,):
         closing = _call(at, trace_id, user, shared | ({"agent_step_name": step} if step else {}), rng, is_outage)
         yield closing
+        cost_usd += orjson.loads(closing.record)["properties"].get("estimated_cost_usd", 0)
         at += timedelta(microseconds=closing.ended_unix_us - us(at)) + timedelta(milliseconds=40)
         if step and step != "answer":
             duration_ms = rng.uniform(40, 900)
@@ -121,7 +122,7 @@ def _trace(begin: datetime, rng: Random, words: Mapping[str, str], *, is_outage:
         is_good = rng.random() < (0.78 if shared["prompt_version_id"] == VERSIONS[1] else 0.66)
         at += timedelta(seconds=rng.uniform(5, 200))
         said = {"task_completed": is_good, "escalated_to_human": not is_good and rng.random() < 0.4}
-        yield _outcome(TASK_COMPLETED, at, trace_id, user, shared | said | {"estimated_cost_usd": 0.002})
+        yield _outcome(TASK_COMPLETED, at, trace_id, user, shared | said | {"estimated_cost_usd": cost_usd})
         if rng.random() < 0.5:
             word = "positive" if is_good else "negative"
             yield _outcome(OUTPUT_RATED, at, trace_id, user, shared | {"user_feedback": word})

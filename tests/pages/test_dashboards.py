@@ -3,6 +3,7 @@ import pytest
 from proxy.pages.charts import svg
 from proxy.pages.dashboards import BOARDS, Board
 from proxy.pages.dashboards.board import Measure, table_by, with_before
+from proxy.pages.dashboards.tasks import task_totals, tasks_by
 from tests.pages.conftest import EMPTY, Store
 
 EVERY = [(board, key) for board in BOARDS.values() for key in board.tiles]
@@ -45,3 +46,16 @@ def test_a_group_stands_beside_itself_in_the_period_before(store: Store) -> None
     table = table_by(store.filters, "provider", "provider", pairs, Measure("calls", lambda row: row["calls"], str, {}))
     assert [column.title for column in table.columns] == ["provider", "calls", "change"]
     assert table.rows[0][0].href == store.filters.to("/ui/traces", provider=pairs[0][0]["name"])
+
+
+def test_a_completed_task_costs_what_all_calls_of_traces_with_a_task_cost(store: Store) -> None:
+    spent = store.analysis.query(
+        "SELECT sum(estimated_cost_usd) AS cost FROM calls WHERE trace_id IN (SELECT trace_id FROM outcomes WHERE"
+        ' name = \'llm_task_completed\' AND "at" >= $begin AND "at" < $end)',
+        {"begin": store.filters.begin, "end": store.filters.end},
+    )[0]["cost"]
+    found = task_totals(store.analysis, store.filters)
+    by_version = [row for row, _ in tasks_by(store.analysis, store.filters, "version")]
+    assert found["cost_usd"] == pytest.approx(spent)
+    assert found["tasks"] == sum(row["tasks"] for row in by_version)
+    assert found["cost_usd"] == pytest.approx(sum(row["cost_usd"] for row in by_version))

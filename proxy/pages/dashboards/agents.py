@@ -89,7 +89,7 @@ def _figures(analysis: Analysis, filters: Filters) -> Sequence[Figure]:
             href=behind(RETRIES),
         ),
         figure(COMPLETION, tasks, tasks_before, label="Tasks completed", note=done, href=behind(COMPLETION)),
-        figure(COST_PER_COMPLETED, tasks, tasks_before, label="Cost per completed task", note="all its trace's calls"),
+        figure(COST_PER_COMPLETED, tasks, tasks_before, label="Cost per completed task", note="with those that failed"),
     )
 
 

@@ -52,11 +52,12 @@ def _figures(analysis: Analysis, filters: Filters) -> Sequence[Figure]:
     now, before = totals(analysis, filters, measures), totals(analysis, filters.before, measures)
     tasks, tasks_before = task_totals(analysis, filters), task_totals(analysis, filters.before)
     p50, p95, _ = LATENCY
-    overhead = _times("overhead_ms")[0].value(now)
     slow = p95.value(now)
     unpriced = now["calls"] - now["priced"]
     return (
-        figure(p50, now, before, label="Latency, median", note=f"of it {wording.duration(overhead)} in the proxy"),
+        figure(
+            p50, now, before, label="Latency, median", note=f"of it {wording.duration(now['overhead_ms'])} in the proxy"
+        ),
         figure(
             p95,
             now,

@@ -1,4 +1,4 @@
-"""What tasks came to: outcomes beside the cost of the calls that led to them."""
+"""What tasks came to, and what they cost: an outcome carries the cost of its trace's calls up to then."""
 
 from proxy.pages import wording
 from proxy.pages.breakdowns import Analysis, Row, ratio
@@ -20,7 +20,7 @@ TASKS = counted("tasks")
 
 
 def task_totals(analysis: Analysis, filters: Filters) -> Row:
-    """`tasks`, `completed`, and `cost_usd`: that of all calls of traces with a task, completed or not."""
+    """`tasks`, `completed`, and `cost_usd`: that of the traces with a task, completed or not."""
     return next(iter(_tasks(analysis, filters, None, 1)), {"tasks": 0, "completed": 0, "cost_usd": None})
 
 
@@ -34,24 +34,21 @@ def _tasks(analysis: Analysis, filters: Filters, by: str | None, limit: int) -> 
     where, parameters = filters.where_outcomes()
     column = DIMENSIONS[by] if by else "'all'"
     return analysis.query(
-        "WITH ended AS (SELECT trace_id, coalesce(any_value("  # noqa: S608
-        f"{column}), '{NONE}') AS name, count(*) AS tasks, count(*) FILTER (WHERE task_completed) AS completed"
-        f" FROM outcomes WHERE name = 'llm_task_completed' AND {where} GROUP BY trace_id),"
-        " spent AS (SELECT trace_id, sum(estimated_cost_usd) AS cost_usd FROM calls"
-        " WHERE ended_at >= $begin - INTERVAL 1 DAY AND ended_at < $end AND trace_id IN (SELECT trace_id FROM ended)"
-        " GROUP BY trace_id)"
-        " SELECT name, sum(tasks) AS tasks, sum(completed) AS completed, sum(cost_usd) AS cost_usd"
-        f" FROM ended LEFT JOIN spent USING (trace_id) GROUP BY name ORDER BY tasks DESC, name LIMIT {limit}",
+        "SELECT name, sum(tasks) AS tasks, sum(completed) AS completed, sum(cost_usd) AS cost_usd FROM ("  # noqa: S608
+        f"SELECT coalesce(any_value({column}), '{NONE}') AS name, count(*) AS tasks,"
+        " count(*) FILTER (WHERE task_completed) AS completed, max(estimated_cost_usd) AS cost_usd"
+        f" FROM outcomes WHERE name = 'llm_task_completed' AND {where} GROUP BY hash(coalesce(trace_id, uuid))"
+        f") GROUP BY name ORDER BY tasks DESC, name LIMIT {limit}",
         parameters,
     )
 
 
 def cost_by(by: str, what: str, analysis: Analysis, filters: Filters) -> Tile:
-    """What a completed task costs: all calls of traces with a task, over the tasks that were completed."""
+    """What a completed task costs: that of all traces with a task, over the tasks that were completed."""
     about = About(
         key="cost-per-task",
         title=f"Cost per completed task, by {what}",
-        note="The calls of failed tasks count, too.",
+        note="What failed tasks cost counts, too.",
         empty=TASKS_EMPTY,
     )
     return bars(filters, by, tasks_by(analysis, filters, by), about, COST_PER_COMPLETED, COMPLETED, TASKS, _COST)
