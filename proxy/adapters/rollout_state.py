@@ -5,13 +5,11 @@ kind of end. Whoever writes holds a lock, since a guardrail and an operator may 
 cannot be read stops nothing and resumes nothing: what counted before goes on to count.
 """
 
-import fcntl
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from proxy.adapters.state_file import locked, replace_file
 from proxy.domain.overrides import NO_OVERRIDES, Overrides
 from proxy.domain.rollout_changes import AtPostHog, RolloutChange, from_json, overrides_of, to_json
 
@@ -63,20 +61,10 @@ class RolloutState:
         )
 
     def _rewrite(self, made: Callable[[list[RolloutChange]], list[RolloutChange]]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        with locked(self.path):
             before = self.changes()
             if (after := made(before)) != before:
-                _replace(self.path, to_json(after))
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
+                replace_file(self.path, to_json(after))
 
 
 class WatchedRollouts:
@@ -117,18 +105,3 @@ def _newest(changes: list[RolloutChange]) -> list[RolloutChange]:
     last = {change.flag: change.id for change in changes}
     old, new = changes[:-KEPT_CHANGES], changes[-KEPT_CHANGES:]
     return [change for change in old if last[change.flag] == change.id] + new
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """On disk before anybody sees it."""
-    draft = path.with_suffix(".new")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

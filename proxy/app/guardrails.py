@@ -1,27 +1,19 @@
-"""Looks at the guardrails of experiments now and then, in a child process: what they need takes time and memory.
+"""Looks at the guardrails of experiments now and then, by `promptlane experiment guard` in a child process.
 
-The child is `promptlane experiment guard`. What it stops it writes into the data folder, where every worker sees it;
-so nothing that it says is read here.
+What it stops it writes into the data folder, where every worker sees it; so nothing that it says is read here.
 """
 
 import asyncio
 import logging
-import os
-import subprocess
 from collections.abc import Callable
-from contextlib import suppress
 
-from proxy.adapters.children import environment, python_module
+from proxy.app.child_verbs import succeeds, verb
 from proxy.config import Places
 from proxy.domain.experiments import OnBreach
 from proxy.domain.prompts import PromptBook
 
 IDLE_S = 10.0
 """Between two looks at whether any experiment wants its guardrails watched."""
-LONGEST_S = 600.0
-"""A look that takes longer is given up."""
-NICENESS = 10
-"""The child gives way to calls."""
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +22,7 @@ class GuardrailWatch:
     """`run` until it is cancelled, in one worker of a data folder."""
 
     def __init__(self, places: Places, book: Callable[[], PromptBook]) -> None:
-        self._command = _command(places)
+        self._places = places
         self._book = book
 
     async def run(self) -> None:
@@ -42,30 +34,8 @@ class GuardrailWatch:
                 await self._look()
 
     async def _look(self) -> None:
-        try:
-            child = await asyncio.create_subprocess_exec(
-                *self._command,
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # a terminal's Ctrl-C is not for it
-            )
-        except OSError:
+        if not await succeeds(verb(self._places, "experiment", "guard")):
             log.warning("the guardrails of experiments could not be looked at")
-            return
-        try:
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
-            async with asyncio.timeout(LONGEST_S):
-                if await child.wait() != 0:
-                    log.warning("the guardrails of experiments could not be looked at")
-        except TimeoutError:
-            log.warning("the guardrails of experiments could not be looked at")
-        finally:
-            if child.returncode is None:
-                child.kill()
-                await child.wait()
 
 
 def shortest_pause_s(book: PromptBook) -> float | None:
@@ -78,13 +48,3 @@ def shortest_pause_s(book: PromptBook) -> float | None:
         ),
         default=None,
     )
-
-
-def _command(places: Places) -> list[str]:
-    """Places that do not exist are not named: they are the default ones, and nobody may name such a place."""
-    named = [
-        *(("--config", str(places.config_dir)) if places.config_dir.is_dir() else ()),
-        *(("--pricing", str(places.pricing_file)) if places.pricing_file.is_file() else ()),
-        *("--data", str(places.data_dir)),
-    ]
-    return python_module("proxy.cli", "experiment", "guard", *named)

@@ -1,11 +1,11 @@
 """Records in the files that pages read grow old as the journals' do: once an hour a process of its own deletes them."""
 
 import asyncio
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from proxy.adapters.children import environment, python_module
+from proxy.adapters.children import python_module
+from proxy.app.child_verbs import succeeds
 
 FIRST_S = 60.0
 INTERVAL_S = 3600.0
@@ -19,17 +19,4 @@ async def expire_for_ever(directory: Path, max_age_s: Callable[[], float], first
         pause_s = INTERVAL_S
         if not (directory / "store" / "manifest.json").exists():
             continue
-        child = await asyncio.create_subprocess_exec(
-            *python_module("proxy.adapters.analysis.expiry", str(directory), str(max_age_s())),
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            await child.wait()
-        except asyncio.CancelledError:
-            child.kill()
-            await child.wait()
-            raise
+        await succeeds(python_module("proxy.adapters.analysis.expiry", str(directory), str(max_age_s())))

@@ -6,21 +6,17 @@ takes an earlier one back: the rollout runs as configured again.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import orjson
 
-from proxy.domain.events import event_uuid
-from proxy.domain.journal_rows import JournalEvent, Outcome
-from proxy.domain.outcome_properties import ROLLOUT_CHANGED, members
+from proxy.domain.journal_rows import Outcome
+from proxy.domain.outcome_properties import ROLLOUT_CHANGED
 from proxy.domain.overrides import ChangedBy, Override, Overrides
+from proxy.domain.own_events import own_outcome
 
-DISTINCT_ID = "promptlane"
-"""Whose event it is: nobody's. No person is made of it."""
 EVIDENCE_CHARS = 500
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AtPostHog(StrEnum):
@@ -65,9 +61,11 @@ def overrides_of(changes: Iterable[RolloutChange]) -> Overrides:
 
 
 def outcome_of(change: RolloutChange) -> Outcome:
-    """`llm_rollout_changed`, the same bytes each time: however often it is noted, it is sent once."""
-    told = members(
+    """`llm_rollout_changed`, the same bytes each time."""
+    return own_outcome(
         ROLLOUT_CHANGED,
+        change.id,
+        change.changed_at_unix_us,
         {
             "prompt_name": change.prompt,
             "posthog_flag": change.flag,
@@ -75,20 +73,8 @@ def outcome_of(change: RolloutChange) -> Outcome:
             "rollout_as_configured": change.shares is None,
             "rollout_changed_by": change.changed_by,
             "rollout_evidence": change.evidence or None,
-            "$process_person_profile": False,
-            "$lib": "promptlane",
         },
     )
-    uuid = event_uuid(change.id, ROLLOUT_CHANGED)
-    body = b'{"event":"%b","distinct_id":"%b","uuid":"%b","timestamp":"%b","properties":{%b}}' % (
-        ROLLOUT_CHANGED.encode(),
-        DISTINCT_ID.encode(),
-        uuid.encode(),
-        (_EPOCH + timedelta(microseconds=change.changed_at_unix_us)).isoformat(timespec="microseconds").encode(),
-        told,
-    )
-    event = JournalEvent(uuid=uuid, name=ROLLOUT_CHANGED, body=body)
-    return Outcome(at_unix_us=change.changed_at_unix_us, events=(event,))
 
 
 def to_json(changes: Iterable[RolloutChange]) -> bytes:
