@@ -26,7 +26,11 @@ from tests.harness.pages import PAGES, ROOT, blocks, dead_links, named
 from tests.harness.walk import free_port
 from tests.test_project import TARGETS
 
-ENVIRONMENT = {"OPENAI_API_KEY": "sk-ours", "LOCAL_KEY": "local"}
+ENVIRONMENT = {
+    "OPENAI_API_KEY": "sk-ours",
+    "LOCAL_KEY": "local",
+    "PROMPTLANE_ALERT_WEBHOOK": "https://hooks.example.com/hidden",
+}
 each_page = pytest.mark.parametrize("page", PAGES, ids=named)
 
 
@@ -101,6 +105,7 @@ def test_the_example_configuration_loads(tmp_path: Path) -> None:
     assert {route.pattern for route in configuration.routing.routes} == {"gpt-4.1-mini", "fast", "claude-*"}
     assert configuration.analytics.allowed_properties == {"plan", "feature"}
     assert set(configuration.prompts.prompts) == {"support_answer"}
+    assert [rule.name for rule in configuration.alerts.rules] == ["errors", "slow", "spend", "drift", "lost"]
 
 
 def test_the_problems_that_the_guide_shows_are_told_so() -> None:

@@ -49,6 +49,7 @@ class Vitals:
     """Since the worker started; see `adapters.telemetry`."""
     lost_content: int = 0
     """Since the worker started; see `adapters.content`."""
+    alerts_firing: int = 0
     degraded: tuple[str, ...] = ()
 
 
@@ -116,6 +117,7 @@ class CallMetrics:
         self._running = self._gauge("promptlane_calls_running", "Calls that run now.")
         self._queued_rows = self._gauge("promptlane_journal_queued_rows", "Rows that wait for the journal's writer.")
         self._queued_bytes = self._gauge("promptlane_journal_queued_bytes", "Bytes of these rows.")
+        self._alerts_firing = self._gauge("promptlane_alerts_firing", "Alerts of alerts.yaml that fire now.")
         self._degraded = Gauge(
             "promptlane_degraded",
             "1 where a part of the analytics is in trouble; calls go on.",
@@ -135,6 +137,7 @@ class CallMetrics:
         self._running.set(vitals.calls_running)
         self._queued_rows.set(vitals.queued_rows)
         self._queued_bytes.set(vitals.queued_bytes)
+        self._alerts_firing.set(vitals.alerts_firing)
         self._retried.inc(vitals.retried_events - self._last.retried_events)
         self._lost_spans.inc(vitals.lost_spans - self._last.lost_spans)
         self._lost_content.inc(vitals.lost_content - self._last.lost_content)

@@ -21,6 +21,7 @@ from proxy.adapters.decompress import StreamDecompressor, decode_copy
 from proxy.adapters.estimator import AnswersOnLoop, CountingProcess, Estimator
 from proxy.adapters.journal import JournalStats, SqliteJournal
 from proxy.adapters.journal_metrics import JournalMetrics
+from proxy.adapters.journal_stats import stats_by_file
 from proxy.adapters.large_bodies import LargeBodies
 from proxy.adapters.later import Later
 from proxy.adapters.metrics import CallMetrics, Vitals
@@ -30,13 +31,13 @@ from proxy.adapters.randomness import RandomBytes
 from proxy.adapters.shared_memory import open_shared_memory
 from proxy.adapters.telemetry import TelemetrySwitch
 from proxy.adapters.upstream import AiohttpUpstream, NativeUpstream
+from proxy.app.alerts import AlertWatch
 from proxy.app.flags import FlagSwitch
 from proxy.app.guardrails import GuardrailWatch
 from proxy.app.pages import about, ui_of
 from proxy.app.retention import expire_for_ever
 from proxy.app.rollouts import Rollouts
 from proxy.app.settings import Settings, journal_settings, keeping_settings, listen, posthog_settings, snapshot_of
-from proxy.app.stores import stats_of_others
 from proxy.config import Changes, Configuration, Refused
 from proxy.domain import events
 from proxy.domain.checks import HeavyRule, heavy_rules
@@ -79,6 +80,7 @@ class App:
         self.address = f"http://{shown_host}:{port}"
         self._snapshot = snapshot_of(configuration, settings.secret, self.address)
         self._is_draining = False
+        self._alerts: AlertWatch | None = None
 
     async def start(self) -> None:
         """Recover what an earlier process left, then accept connections. What fails half-way is undone.
@@ -141,7 +143,12 @@ class App:
             return
         chores = [expire_for_ever(self._settings.data_dir, self._store_max_age_s)]
         if self._changes is not None:
-            chores.append(GuardrailWatch(self._changes.places, lambda: self._configuration.prompts).run())
+            places = self._changes.places
+            chores.append(GuardrailWatch(places, lambda: self._configuration.prompts).run())
+            self._alerts = AlertWatch(
+                places, self.address, lambda: self._configuration.alerts, self._journal.note, SystemClock().unix_us
+            )
+            chores.append(self._alerts.run())
         for chore in map(asyncio.ensure_future, chores):
             leaving.push_async_callback(asyncio.wait, [chore])
             leaving.callback(chore.cancel)
@@ -363,11 +370,12 @@ class App:
             retried_events=delivery.retried_events if delivery is not None else 0,
             lost_spans=self._telemetry.lost_spans,
             lost_content=self._content.lost,
+            alerts_firing=self._alerts.firing if self._alerts is not None else 0,
             degraded=(*alarming, *(("flags",) if self._flags.is_alarming else ()), *stats.degraded),
         )
 
     def _stats(self) -> list[JournalStats]:
-        return [self._journal.stats(), *stats_of_others(self._settings.data_dir, self._journal.path)]
+        return [self._journal.stats(), *stats_by_file(self._settings.data_dir, but=self._journal.path).values()]
 
 
 def _rules_of(snapshot: Snapshot) -> Sequence[HeavyRule]:

@@ -31,6 +31,7 @@ VERBS = (
     "dashboards",
     "experiment",
     "rollout",
+    "alerts",
 )
 """Each has a module of this package, which offers `add_parser(subparsers)` and sets `run` on its parser."""
 _MODULES = {"import": "importing"}

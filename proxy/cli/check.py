@@ -29,7 +29,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "code 0), or every problem as FILE:LINE:COLUMN: KEY: what to do (exit code 2).",
     )
     parser.add_argument(
-        "--config", metavar="DIR", help="folder of routing, analytics and prompts.yaml (default: config/)"
+        "--config", metavar="DIR", help="folder of routing, analytics, prompts and alerts.yaml (default: config/)"
     )
     parser.add_argument("--pricing", metavar="FILE", help="your prices (default: pricing.yaml)")
     parser.add_argument(
@@ -90,6 +90,8 @@ def summary(configuration: Configuration) -> Iterator[str]:
     destination, analytics = configuration.destination, configuration.analytics
     yield f"events        {destination.host if destination.api_key else 'stay local: POSTHOG_API_KEY is not set'}"
     yield f"environment   {analytics.environment}"
+    if configuration.alerts.rules:
+        yield f"alerts        {', '.join(rule.name for rule in configuration.alerts.rules)}; {_told(configuration)}"
     if analytics.versions.demand != "observe":
         yield f"versions      calls that name none: {analytics.versions.demand}"
     signals = {"traces": analytics.telemetry.traces, "metrics": analytics.telemetry.metrics}
@@ -112,6 +114,14 @@ def _routing(configuration: Configuration) -> Iterator[str]:
     for dialect, default in configuration.routing.defaults.items():
         yield f"other models  {dialect.value} → {default.name if default else 'refused'}"
     yield f"proxy keys    {', '.join(entry.key.alias for entry in configuration.keys) or 'none'}"
+
+
+def _told(configuration: Configuration) -> str:
+    listeners = [
+        *(("PostHog",) if configuration.destination.api_key else ()),
+        *(("a webhook",) if configuration.alerts.webhook_url else ()),
+    ]
+    return f"told to {' and '.join(listeners) or 'nobody'}"
 
 
 def _quality(route: Route) -> Iterator[str]:

@@ -19,6 +19,7 @@ Then let each file begin with the line that names its schema, seen from the file
   config/routing.yaml     # yaml-language-server: $schema=schemas/routing.schema.json
   config/analytics.yaml   # yaml-language-server: $schema=schemas/analytics.schema.json
   config/prompts.yaml     # yaml-language-server: $schema=schemas/prompts.schema.json
+  config/alerts.yaml      # yaml-language-server: $schema=schemas/alerts.schema.json
   pricing.yaml            # yaml-language-server: $schema=config/schemas/pricing.schema.json
 """
 

@@ -45,7 +45,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Offer the verb."""
     parser = subparsers.add_parser("serve", help="run the proxy")
     parser.add_argument(
-        "--config", metavar="DIR", help="folder of routing, analytics and prompts.yaml (default: config/)"
+        "--config", metavar="DIR", help="folder of routing, analytics, prompts and alerts.yaml (default: config/)"
     )
     parser.add_argument("--pricing", metavar="FILE", help="the operator's prices (default: pricing.yaml)")
     parser.add_argument("--data", metavar="DIR", help="folder of the journal and the secret (default: data/)")

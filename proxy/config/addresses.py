@@ -10,6 +10,7 @@ _POSTHOG_APP_HOSTS = {
 }
 """PostHog shows its app's address to people; events go to the ingestion host of the region."""
 
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _ENDPOINT = re.compile(
     r"(/(?:chat/completions|completions|responses|messages|embeddings|models|batch|capture|e|i/v0/e))/?$", re.IGNORECASE
@@ -59,6 +60,26 @@ def posthog_app_address(ingestion: str) -> str:
     """Where the private API of a checked ingestion address is: its region's app, else the same host."""
     app = {"us.i.posthog.com": "us.posthog.com", "eu.i.posthog.com": "eu.posthog.com"}.get(host_of(ingestion))
     return f"https://{app}" if app else ingestion
+
+
+def webhook_address(text: str) -> str:
+    """The address as it is; it may have a query. Raises ValueError, whose text names the fault and not the address."""
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("an address is printable ASCII without spaces")
+    try:
+        parts = urlsplit(text)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        raise ValueError("this is no address") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid:
+        raise ValueError("an address starts with https:// and names a host")
+    if "@" in parts.netloc or "#" in text:
+        raise ValueError("an address of a webhook has no `@` and no `#`")
+    if not _HOST.fullmatch(parts.hostname):
+        raise ValueError("no host has these signs")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise ValueError("an address outside of this machine starts with https://")
+    return text
 
 
 def host_of(address: str) -> str:

@@ -25,7 +25,7 @@ _TELL_THEIR_COST = frozenset({"openrouter", "perplexity", "xai", "deepinfra"})
 
 def advise(configuration: Configuration, env: Mapping[str, str], today: date) -> list[Problem]:
     """Everything to look at again, in the order of the files. `today` tells which days of prices are far ahead."""
-    routing, analytics, pricing, prompts = parse_files(configuration.files, env)
+    routing, analytics, pricing, prompts, _ = parse_files(configuration.files, env)
     return sorted(
         [
             *_placed(

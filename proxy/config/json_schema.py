@@ -15,6 +15,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from proxy.config.alerts import AlertsFile
 from proxy.config.analytics import AnalyticsFile
 from proxy.config.fields import SIZE, Section, size_text
 from proxy.config.prices import PricingFile
@@ -25,6 +26,7 @@ FILES: Mapping[str, type[Section]] = {
     "routing": RoutingFile,
     "analytics": AnalyticsFile,
     "prompts": PromptsFile,
+    "alerts": AlertsFile,
     "pricing": PricingFile,
 }
 """The models by the name of their file."""

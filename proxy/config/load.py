@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from proxy.config.alerts import AlertsFile, compile_alerts
 from proxy.config.analytics import AnalyticsFile, compile_destination, compile_policy
 from proxy.config.base_table import BaseTable, load_base_table
 from proxy.config.capture import compile_capture
@@ -22,6 +23,7 @@ from proxy.config.prompts import PromptsFile, TextSection
 from proxy.config.routing import RoutingFile
 from proxy.config.routing_table import capture_rules, compile_keys, compile_limits, compile_routing
 from proxy.config.schema import check_document
+from proxy.domain.alerts import AlertPolicy
 from proxy.domain.capture import CapturePolicy
 from proxy.domain.keys import HashedKey
 from proxy.domain.limits import Limits
@@ -30,9 +32,10 @@ from proxy.domain.price_book import PriceBook
 from proxy.domain.prompts import PromptBook
 from proxy.domain.routing import RoutingTable
 
-ROUTING, ANALYTICS, PROMPTS = "routing.yaml", "analytics.yaml", "prompts.yaml"
-_DOCUMENTS = 4
-"""So many of the files are YAML: routing, analytics, prices and prompts. Then come prompts.lock, texts and schemas."""
+ROUTING, ANALYTICS, PROMPTS, ALERTS = "routing.yaml", "analytics.yaml", "prompts.yaml", "alerts.yaml"
+_DOCUMENTS = 5
+"""So many of the files are YAML: routing, analytics, prices, prompts and alerts. Then come prompts.lock, texts and
+schemas."""
 DEFAULT_CONFIG_DIR, DEFAULT_PRICING_FILE, DEFAULT_DATA_DIR = Path("config"), Path("pricing.yaml"), Path("data")
 
 
@@ -54,6 +57,7 @@ class Configuration:
     locked: Locked = field(repr=False)
     """The versions of prompts whose content is recorded."""
     capture: CapturePolicy
+    alerts: AlertPolicy
     digest: str
 
     @property
@@ -109,12 +113,13 @@ def load(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> Config
 
 
 def read_files(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> dict[Path, bytes]:
-    """The bytes of routing, analytics, prices, prompts and their lock, in this order, then of the texts that prompts
-    refer to and the schemas that checks do. Raises ConfigError for one that cannot be read.
+    """The bytes of routing, analytics, prices, prompts, alerts and the lock of prompts, in this order, then of the
+    texts that prompts refer to and the schemas that checks do. Raises ConfigError for one that cannot be read.
     """
-    paths = (config_dir / ROUTING, config_dir / ANALYTICS, pricing_file, config_dir / PROMPTS, config_dir / LOCK)
+    others = (config_dir / name for name in (PROMPTS, ALERTS, LOCK))
+    paths = (config_dir / ROUTING, config_dir / ANALYTICS, pricing_file, *others)
     files = {path: _read(path) for path in paths}
-    routing, _, _, prompts = parse_files(files, env)
+    routing, _, _, prompts, _ = parse_files(files, env)
     names = (*referred_files(prompts), *referred_schemas(routing))
     return files | {config_dir / name: _read(config_dir / name) for name in names}
 
@@ -130,13 +135,14 @@ def read_prompts(config_dir: Path, env: Mapping[str, str]) -> list[TextSection]:
 def compile_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> Configuration:
     """Check what `read_files` gave, without looking at the disk. Raises ConfigError with all problems."""
     documents = parse_files(files, env)
-    routing_doc, analytics_doc, pricing_doc, prompts_doc = documents
-    _, _, pricing_bytes, _, lock_bytes, *_ = files.values()
+    routing_doc, analytics_doc, pricing_doc, prompts_doc, alerts_doc = documents
+    _, _, pricing_bytes, _, _, lock_bytes, *_ = files.values()
     environment = Document(file="environment")
     routing = check_document(routing_doc, RoutingFile) or RoutingFile(version=1)
     analytics = check_document(analytics_doc, AnalyticsFile) or AnalyticsFile(version=1)
     pricing = check_document(pricing_doc, PricingFile) or PricingFile(version=1)
     prompts = check_document(prompts_doc, PromptsFile) or PromptsFile(version=1)
+    alerts = check_document(alerts_doc, AlertsFile) or AlertsFile(version=1)
     referred = dict(list(files.items())[_DOCUMENTS + 1 :])
     locked, lock_problems = read_lock(str(_path_of(files, _DOCUMENTS)), lock_bytes)
     configuration = Configuration(
@@ -152,6 +158,7 @@ def compile_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> Config
         prompts=compile_prompts(prompts_doc, prompts, referred),
         locked=locked,
         capture=compile_capture(analytics_doc, analytics.capture, routing_doc, *capture_rules(routing), env),
+        alerts=compile_alerts(alerts_doc, alerts, analytics.trace_url, env),
         digest=_digest(files.values()),
     )
     report_changed(prompts_doc, configuration.prompts, locked)
@@ -162,7 +169,7 @@ def compile_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> Config
 
 
 def parse_files(files: Mapping[Path, bytes], env: Mapping[str, str]) -> list[Document]:
-    """Of what `read_files` gave, routing, analytics, prices and prompts, in this order."""
+    """Of what `read_files` gave, routing, analytics, prices, prompts and alerts, in this order."""
     return [parse_document(str(path), raw, env) for path, raw in islice(files.items(), _DOCUMENTS)]
 
 
@@ -215,7 +222,7 @@ def _misplaced(config_dir: Path) -> list[Problem]:
     """Files that somebody would expect to be read."""
     return [
         Problem(file=str(config_dir / name), message=f"this file is not read; call it {name.replace('.yml', '.yaml')}")
-        for name in ("routing.yml", "analytics.yml", "prompts.yml")
+        for name in ("routing.yml", "analytics.yml", "prompts.yml", "alerts.yml")
         if _mode(config_dir / name)
     ]
 

@@ -16,7 +16,7 @@ def advise_rollouts(
     configuration: Configuration, env: Mapping[str, str], definitions: Definitions | None
 ) -> list[Problem]:
     """In the order of the files. `definitions` are those fetched last; without them, keys alone are told of."""
-    routing, *_, prompts = parse_files(configuration.files, env)
+    routing, _, _, prompts, _ = parse_files(configuration.files, env)
     _report(routing, _of_models(configuration), configuration, definitions)
     _report(prompts, _of_prompts(configuration, prompts), configuration, definitions)
     return sorted([*routing.problems, *prompts.problems])

@@ -18,7 +18,9 @@ class Variable:
 
 
 VARIABLES: tuple[Variable, ...] = (
-    Variable("PROMPTLANE_CONFIG", "config", "Folder of routing, analytics and prompts.yaml; so does `--config`."),
+    Variable(
+        "PROMPTLANE_CONFIG", "config", "Folder of routing, analytics, prompts and alerts.yaml; so does `--config`."
+    ),
     Variable("PROMPTLANE_PRICING", "pricing.yaml", "Your prices; so does `--pricing`."),
     Variable(
         "PROMPTLANE_DATA", "data", "Folder of journal, outbox and secret; keep it over restarts. So does `--data`."

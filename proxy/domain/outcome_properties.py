@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import orjson
 
-from proxy.domain import event_properties
+from proxy.domain import alerts, event_properties
 from proxy.domain.event_properties import FLAG_PROPERTY
 from proxy.domain.overrides import ChangedBy
 from proxy.domain.pricing import CostStatus
@@ -22,6 +22,8 @@ TASK_COMPLETED = "llm_task_completed"
 AGENT_STEP = "llm_agent_step"
 PROMPT_DRIFTED = "llm_prompt_drifted"
 ROLLOUT_CHANGED = "llm_rollout_changed"
+ALERT_FIRED = "llm_alert_fired"
+ALERT_RESOLVED = "llm_alert_resolved"
 FLAG_CALLED = "$feature_flag_called"
 AI_SPAN = "$ai_span"
 AI_FEEDBACK = "$ai_feedback"
@@ -37,6 +39,8 @@ EVENTS: dict[str, str] = {
     AGENT_STEP: "A tool call's result came back, or an app reported a step.",
     PROMPT_DRIFTED: "One prompt version ran with another text than before.",
     ROLLOUT_CHANGED: "A guardrail or an operator changed who gets which version.",
+    ALERT_FIRED: "The number of one of your alert rules went above its limit.",
+    ALERT_RESOLVED: "An alert that fired is over.",
     PRODUCT_EVENT: "Something else happened in the product, by any name.",
     FLAG_CALLED: "PostHog's own: a user got a flag's variant for the first time.",
     AI_SPAN: "PostHog's own: a step of an agent.",
@@ -88,6 +92,26 @@ TABLE: tuple[Property, ...] = (
         boolean("rollout_as_configured", "The configuration, or PostHog's flag, counts again."),
         one_of("rollout_changed_by", ChangedBy, "Who changed it."),
         text("rollout_evidence", "The broken guardrail with its numbers, or the operator's reason."),
+    ),
+    *group(
+        "alert",
+        (ALERT_FIRED, ALERT_RESOLVED),
+        text("alert_id", "The same when it fires and when it resolves.", 128),
+        text("alert_name", "The rule, as alerts.yaml calls it.", 64),
+        one_of("alert_metric", alerts.Metric, "What the rule watches."),
+        number("alert_value", "The number at that moment; absent where there were too few calls."),
+        number("alert_limit", "By which it fired."),
+        number("alert_usual", "The number of the day before, where the rule compares with it."),
+        number("alert_quantile", "Of a rule on times.", 1),
+        number("alert_window_s", "Over how long the number was taken.", 86_400),
+        integer("alert_calls", "Of how many calls it was made."),
+        many("alert_where", Kind.MAP, "To which calls the rule is narrowed.", limit=200, most=len(alerts.DIMENSIONS)),
+    ),
+    *group(
+        "alert",
+        (ALERT_RESOLVED,),
+        number("alert_lasted_s", "How long it had fired."),
+        one_of("alert_resolved_because", alerts.Because, "Why it is over."),
     ),
     *group(
         "exposure",

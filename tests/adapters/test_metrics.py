@@ -146,13 +146,17 @@ def test_the_journal_is_shown_as_it_is_at_the_scrape() -> None:
 def test_vital_signs_are_those_of_the_last_time_and_resends_add_up() -> None:
     metrics = metrics_of()
     metrics.publish(Vitals(calls_running=3, queued_rows=2, queued_bytes=100, retried_events=5, degraded=("memory",)))
-    metrics.publish(Vitals(calls_running=1, retried_events=7, lost_spans=4, lost_content=2, degraded=("delivery",)))
+    last = Vitals(
+        calls_running=1, retried_events=7, lost_spans=4, lost_content=2, alerts_firing=1, degraded=("delivery",)
+    )
+    metrics.publish(last)
     assert samples(metrics, "promptlane_calls_running") == {(): 1}
     assert samples(metrics, "promptlane_journal_queued_rows") == {(): 0}
     assert samples(metrics, "promptlane_journal_queued_bytes") == {(): 0}
     assert samples(metrics, "promptlane_outbox_retried_total") == {(): 7}
     assert samples(metrics, "promptlane_telemetry_lost_spans_total") == {(): 4}
     assert samples(metrics, "promptlane_content_lost_total") == {(): 2}
+    assert samples(metrics, "promptlane_alerts_firing") == {(): 1}
     assert samples(metrics, "promptlane_degraded") == {
         ("memory",): 0,
         ("disk_full",): 0,

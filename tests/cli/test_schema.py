@@ -16,7 +16,7 @@ def test_one_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_without_a_name_it_tells_how_to_use_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
-    assert "routing, analytics, prompts, pricing" in capsys.readouterr().out
+    assert "routing, analytics, prompts, alerts, pricing" in capsys.readouterr().out
 
 
 def test_the_lines_that_it_shows_lead_to_what_it_writes_and_are_those_of_the_guide(
@@ -55,4 +55,4 @@ def test_an_unknown_name_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["schema", "prices"])
     assert caught.value.code == 2
-    assert "choose from 'routing', 'analytics', 'prompts', 'pricing'" in capsys.readouterr().err
+    assert "choose from 'routing', 'analytics', 'prompts', 'alerts', 'pricing'" in capsys.readouterr().err

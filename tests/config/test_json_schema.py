@@ -22,6 +22,7 @@ SHIPPED = {
     "analytics": "config/analytics.yaml",
     "pricing": "pricing.yaml",
     "prompts": "config/prompts.yaml",
+    "alerts": "config/alerts.yaml",
 }
 GUIDE = (ROOT / "docs" / "configuration.md").read_text()
 EXAMPLES = dict(zip(FILES, re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL), strict=True))

@@ -19,6 +19,7 @@ from tests.harness.posthog_api import PostHogProject
 from tests.harness.provider import ScriptedProvider
 from tests.harness.serve import Served
 from tests.harness.walk import Walk
+from tests.harness.webhook import ScriptedWebhook
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -40,6 +41,7 @@ BESIDE_A_PROXY = (
 WALKED = {
     "README.md",
     "docs/quickstart.md",
+    "docs/alerts.md",
     "docs/configuration.md",
     "docs/dashboards.md",
     "docs/questions.md",
@@ -48,7 +50,13 @@ WALKED = {
     "docs/migrating-from-litellm.md",
     *BESIDE_A_PROXY,
 }
-SHOWN_FILES = ("config/routing.yaml", "config/analytics.yaml", "config/prompts.yaml", "pricing.yaml")
+SHOWN_FILES = (
+    "config/routing.yaml",
+    "config/analytics.yaml",
+    "config/prompts.yaml",
+    "config/alerts.yaml",
+    "pricing.yaml",
+)
 """Those of docs/configuration.md, in its order."""
 NOT_WALKED = {
     "CONTRIBUTING.md": "targets of make, each tested elsewhere",
@@ -115,7 +123,7 @@ async def test_configuration(provider: ScriptedProvider, tmp_path: Path) -> None
         (walk.folder / "config" / "prompts" / "support_v1.md").write_text("Help {{customer}}.")
         for name, text in zip(SHOWN_FILES, files, strict=True):
             (walk.folder / name).write_text(text)
-        await walk.follow(Block("sh", "export LOCAL_KEY=sk-…\n"))
+        await walk.follow(Block("sh", "export LOCAL_KEY=sk-… PROMPTLANE_ALERT_WEBHOOK=https://hooks.example.com/x\n"))
         for block in blocks(page):
             await walk.follow(block)
 
@@ -151,6 +159,20 @@ async def test_experiments(provider: ScriptedProvider, tmp_path: Path) -> None:
             await walk.follow(block)
         assert project.queries
     assert "Nobody has been given a variant yet." in walk.said
+
+
+async def test_alerts(provider: ScriptedProvider, tmp_path: Path) -> None:
+    """With the rules that the page shows, and a webhook in place of Slack's."""
+    page = list(blocks(ROOT / "docs" / "alerts.md"))
+    posthog, webhook = ScriptedPostHog(), ScriptedWebhook()
+    async with posthog, webhook, Walk(tmp_path, provider.url, posthog.url) as walk:
+        walk.values["https://hooks.slack.com/services/YOURS"] = webhook.url
+        (walk.folder / "config" / "alerts.yaml").write_text(next(it.text for it in page if it.language == "yaml"))
+        await walk.follow(next(it for it in page if it.language == "sh"))
+        await begin(walk)
+        for block in page:
+            await walk.follow(block)
+    assert [message["state"] for message in webhook.messages] == ["test", "test"]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(block.language == "js" for block in blocks(page))])

@@ -28,6 +28,7 @@ PLACES = {
     "dashboards": "[dashboards in PostHog](dashboards.md)",
     "experiment": "[experiments](experiments.md)",
     "rollout": "[experiments](experiments.md#guardrails-that-act)",
+    "alerts": "[alerts](alerts.md)",
 }
 """Where each verb is told of in its context."""
 

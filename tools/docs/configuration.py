@@ -12,6 +12,7 @@ PLACES = {
     "analytics": "config/analytics.yaml",
     "pricing": "pricing.yaml",
     "prompts": "config/prompts.yaml",
+    "alerts": "config/alerts.yaml",
 }
 SHARED_FROM = 5
 """So many keys that a section shares with an earlier one are named and not told again."""
@@ -19,7 +20,7 @@ SHARED_FROM = 5
 _HEAD = """<!-- Made by `make docs` from proxy/config; edit that. -->
 # Configuration reference
 
-Every key of the four files, and every environment variable. How they are used, with examples: see
+Every key of the five files, and every environment variable. How they are used, with examples: see
 [configuration](configuration.md). An editor with a YAML language server shows the same texts: see `promptlane schema`.
 
 `NAME` stands for a name that you choose, `[]` for each entry of a list. `${NAME}` and `${NAME:-default}` read the

@@ -363,6 +363,14 @@ _HOUSE = (
         width=6,
         good_below=1,
     ),
+    Panel(
+        title="Alerts that fire",
+        about="Rules of alerts.yaml; `promptlane alerts ls` names them.",
+        queries=(_gauge("promptlane_alerts_firing", "alerts", "sum"),),
+        kind="stat",
+        width=6,
+        good_below=1,
+    ),
 )
 ROWS = (
     ("Now", _NOW),

@@ -9,11 +9,11 @@ from proxy.adapters.journal import JournalReader, JournalStats, journal_files
 from proxy.adapters.journal.schema import Unusable
 
 
-def stats_of_others(data_dir: Path, own: Path | None) -> list[JournalStats]:
-    """Of every file but one's own, as it says; a file that cannot be read now is left out."""
-    found: list[JournalStats] = []
+def stats_by_file(data_dir: Path, *, but: Path | None = None) -> dict[str, JournalStats]:
+    """Of every file but one's own, by its name; a file that cannot be read now is left out."""
+    found: dict[str, JournalStats] = {}
     for path in journal_files(data_dir):
-        if path != own:
+        if path != but:
             with suppress(Unusable, apsw.Error), JournalReader(path) as reader:
-                found.append(reader.stats())
+                found[path.name] = reader.stats()
     return found

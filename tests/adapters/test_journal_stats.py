@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from proxy.adapters.journal import JournalSettings, SqliteJournal, journal_files
-from proxy.app.stores import stats_of_others
+from proxy.adapters.journal_stats import stats_by_file
 from proxy.domain.journal_rows import Closing
 
 
@@ -21,5 +21,5 @@ def test_one_s_own_file_and_damaged_ones_are_left_out(tmp_path: Path) -> None:
         keep(tmp_path, worker, "t")
     own, damaged, other = sorted(journal_files(tmp_path))
     damaged.write_bytes(b"not a journal")
-    assert [stats.exchanges for stats in stats_of_others(tmp_path, own)] == [1]
+    assert [stats.exchanges for stats in stats_by_file(tmp_path, but=own).values()] == [1]
     assert other.name in {path.name for path in journal_files(tmp_path)}
