@@ -30,9 +30,9 @@ _OVERHEAD_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5
 _COMMIT_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 M = TypeVar("M", bound=MetricWrapperBase)
 
-PARTS = ("memory", "disk_full", "delivery", "flags")
+PARTS = ("memory", "disk_full", "delivery", "flags", "telemetry")
 """What may be degraded: the journal has no file, the journal has no room, events cannot be delivered, definitions of
-feature flags cannot be fetched.
+feature flags cannot be fetched, an OpenTelemetry collector takes no traces.
 """
 
 
@@ -47,6 +47,8 @@ class Vitals:
     """Since the worker started."""
     lost_spans: int = 0
     """Since the worker started; see `adapters.telemetry`."""
+    telemetry_lag_s: float = 0.0
+    """How long ago the oldest call ended that the collector could not be told of."""
     lost_content: int = 0
     """Since the worker started; see `adapters.content`."""
     alerts_firing: int = 0
@@ -109,7 +111,15 @@ class CallMetrics:
     def _count_vitals(self) -> None:
         """What the worker says of itself."""
         self._retried = self._counter("promptlane_outbox_retried", "Events sent again after a failure.")
-        self._lost_spans = self._counter("promptlane_telemetry_lost_spans", "Spans that no collector took.")
+        self._lost_spans = self._counter(
+            "promptlane_telemetry_lost_spans", "Spans that no collector took, or ever will."
+        )
+        self._telemetry_lag = Gauge(
+            "promptlane_telemetry_lag_seconds",
+            "How long ago the oldest call ended that the collector could not be told of; 0 where it knows all.",
+            registry=self._own,
+            multiprocess_mode="livemax",
+        )
         self._lost_content = self._counter(
             "promptlane_content_lost", "Calls whose content was to be kept, and had no room."
         )
@@ -140,6 +150,7 @@ class CallMetrics:
         self._alerts_firing.set(vitals.alerts_firing)
         self._retried.inc(vitals.retried_events - self._last.retried_events)
         self._lost_spans.inc(vitals.lost_spans - self._last.lost_spans)
+        self._telemetry_lag.set(vitals.telemetry_lag_s)
         self._lost_content.inc(vitals.lost_content - self._last.lost_content)
         self._last = vitals
         for part in PARTS:

@@ -103,9 +103,11 @@ class App:
             leaving.callback(self._shared.close)
             self._start_shipping()
             leaving.push_async_callback(self._end_shipping)
-            self._telemetry = TelemetrySwitch(self._settings.worker, self._settings.worker_count)
-            await asyncio.to_thread(self._telemetry.take_up, self._configuration.analytics)
-            leaving.push_async_callback(asyncio.to_thread, self._telemetry.stop)
+            self._telemetry = TelemetrySwitch(
+                self._settings.data_dir, self._settings.worker, self._settings.worker_count
+            )
+            await self._take_up_telemetry(self._configuration)
+            leaving.push_async_callback(self._end_telemetry)
             self._flags = FlagSwitch(self._settings.data_dir, self._settings.worker)
             leaving.push_async_callback(self._flags.stop)
             await self._flags.take_up(self._configuration)
@@ -193,6 +195,15 @@ class App:
         await asyncio.wait([self._shipping])
         await self._sink.drain(DELIVERY_S)
         await self._sink.close()
+
+    async def _take_up_telemetry(self, configuration: Configuration) -> None:
+        providers = configuration.routing.providers
+        await asyncio.to_thread(self._telemetry.take_up, configuration.analytics, providers)
+
+    async def _end_telemetry(self) -> None:
+        """Tell the collector what it can be told now, as PostHog is."""
+        await asyncio.to_thread(self._journal.flush, DELIVERY_S)
+        await asyncio.to_thread(self._telemetry.stop)
 
     async def _end_estimates(self) -> None:
         await asyncio.to_thread(self._estimator.close, DELIVERY_S)
@@ -327,7 +338,7 @@ class App:
         if isinstance(news, Configuration):
             await self._flags.take_up(news)
             self._take_up(news)
-            await asyncio.to_thread(self._telemetry.take_up, news.analytics)
+            await self._take_up_telemetry(news)
         elif isinstance(news, Refused):
             self._metrics.configuration.refused()
             if self._settings.worker == 0:
@@ -362,16 +373,21 @@ class App:
     def _vitals(self) -> Vitals:
         stats = self._journal.stats()
         delivery = self._sink.stats() if self._sink is not None else None
-        alarming = ("delivery",) if delivery is not None and delivery.is_alarming else ()
+        alarms = {
+            "delivery": delivery is not None and delivery.is_alarming,
+            "flags": self._flags.is_alarming,
+            "telemetry": self._telemetry.is_alarming,
+        }
         return Vitals(
             calls_running=self._edge.running,
             queued_rows=stats.queued_rows,
             queued_bytes=stats.queued_bytes,
             retried_events=delivery.retried_events if delivery is not None else 0,
             lost_spans=self._telemetry.lost_spans,
+            telemetry_lag_s=self._telemetry.lag_s,
             lost_content=self._content.lost,
             alerts_firing=self._alerts.firing if self._alerts is not None else 0,
-            degraded=(*alarming, *(("flags",) if self._flags.is_alarming else ()), *stats.degraded),
+            degraded=(*(part for part, is_alarming in alarms.items() if is_alarming), *stats.degraded),
         )
 
     def _stats(self) -> list[JournalStats]:

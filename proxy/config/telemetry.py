@@ -16,8 +16,7 @@ from proxy.domain.policy import Telemetry
 PACKAGE = "opentelemetry.exporter.otlp.proto.http"
 DISTRIBUTIONS = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 """Those of the extra `otel`."""
-QUEUE, BATCH = "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
-DEFAULT_BATCH_SPANS = 512
+DELAY, BATCH = "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
 SAMPLERS = ("always_on", "always_off", "traceidratio")
 EXEMPLARS = ("always_on", "always_off", "trace_based")
 LIMITS = (
@@ -31,7 +30,7 @@ class OtelSection(Section):
     say."""
 
     traces: bool = False
-    """A span for each call, and below it one for each attempt."""
+    """A span for each call, and below it one for each attempt and each step; from the journal, as it was."""
     metrics: bool = False
     """Histograms of duration, time to first chunk and tokens by attempt."""
 
@@ -49,10 +48,13 @@ def compile_telemetry(document: Document, section: OtelSection, env: Mapping[str
         document.report(("otel",), f"the environment variable {name} must be {need}")
     if wrong:
         return Telemetry()
-    queue_spans = int(env.get(QUEUE) or Telemetry().max_queued_spans)
-    if int(env.get(BATCH) or DEFAULT_BATCH_SPANS) > queue_spans:
-        document.report(("otel",), f"{BATCH} ({DEFAULT_BATCH_SPANS} where it is not set) must not exceed {QUEUE}")
-    return Telemetry(traces=section.traces, metrics=section.metrics, max_queued_spans=queue_spans)
+    usual = Telemetry()
+    return Telemetry(
+        traces=section.traces,
+        metrics=section.metrics,
+        spans_every_s=int(env[DELAY]) / 1_000 if env.get(DELAY) else usual.spans_every_s,
+        batch_spans=int(env.get(BATCH) or usual.batch_spans),
+    )
 
 
 def _is_installed() -> bool:
@@ -114,7 +116,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[str], bool], str], ...] = (
     (("OTEL_TRACES_SAMPLER",), _is_sampler, f"one of {', '.join(SAMPLERS)}, or parentbased_ and one of them"),
     (("OTEL_TRACES_SAMPLER_ARG",), _is_share, "a number from 0 to 1"),
     (
-        (QUEUE, BATCH, "OTEL_BSP_SCHEDULE_DELAY", "OTEL_METRIC_EXPORT_INTERVAL", "OTEL_METRIC_EXPORT_TIMEOUT"),
+        (DELAY, BATCH, "OTEL_METRIC_EXPORT_INTERVAL", "OTEL_METRIC_EXPORT_TIMEOUT"),
         _is_count,
         "a whole number above 0",
     ),

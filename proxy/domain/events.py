@@ -47,6 +47,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMESPACE = UUID("5d1a3c66-2f0e-5b7e-9d0c-7f1f2f6f0b11")
 """Fixed for ever: another one would give every resent event a second row."""
 _FACTS_VERSION = 1
+_ASKED = {"model": "asked_model", "$ai_max_tokens": "max_tokens"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,13 +180,15 @@ def _own(caller: Caller) -> bytes:
 def _head(exchange: Exchange) -> bytes:
     """Members with which facts and records begin."""
     caller = _caller(exchange)
-    head = {
+    head: dict[str, object] = {
         "v": _FACTS_VERSION,
         "exchange_id": exchange.exchange_id,
         "trace_id": caller.trace_id,
         "distinct_id": caller.distinct_id,
         "received_unix_us": exchange.received_unix_us,
     }
+    if (parent := caller.parent_span) is not None:
+        head["parent_span"] = parent.traceparent
     return b'%b,"own":{%b}' % (orjson.dumps(head)[1:-1], _own(caller))
 
 
@@ -213,12 +216,24 @@ def _attempt_record(exchange: Exchange, attempt: Attempt) -> dict[str, object]:
     }
     return {
         **check(ATTEMPT_FAILED, call_properties.of_failed_attempt(exchange, attempt)),
+        **_asked(exchange, attempt),
         **{name: (at_ns - exchange.received_ns) // 1_000 for name, at_ns in times_ns.items() if at_ns is not None},
         "reached_provider": attempt.reached_provider,
         "input_tokens": reading.usage.input_tokens if reading else None,
         "output_tokens": reading.usage.output_tokens if reading else None,
         "cost_usd": str(cost.total_usd) if cost and cost.total_usd is not None else None,
     }
+
+
+def _asked(exchange: Exchange, attempt: Attempt) -> dict[str, object]:
+    """What no event tells: the model that was asked, where the answer names one too, which is `model` then; and the
+    most tokens that it might give.
+    """
+    reading, call = attempt.reading, exchange.call
+    asked = attempt.target.model or exchange.asked_model if reading is not None and reading.model else None
+    most = call.max_tokens if call is not None else None
+    told = check(AI_GENERATION, {"model": asked, "$ai_max_tokens": most})
+    return {_ASKED[name]: value for name, value in told.items()}
 
 
 def _caller(exchange: Exchange) -> Caller:

@@ -121,6 +121,11 @@ class ParentSpan:
     span_id: str
     is_sampled: bool
 
+    @property
+    def traceparent(self) -> str:
+        """As the header says it."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.is_sampled:02x}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:

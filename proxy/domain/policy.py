@@ -71,7 +71,9 @@ class Telemetry:
 
     traces: bool = False
     metrics: bool = False
-    max_queued_spans: int = 2048
+    spans_every_s: float = 5.0
+    """Between two looks at what there is to tell."""
+    batch_spans: int = 512
 
     @property
     def is_wanted(self) -> bool:

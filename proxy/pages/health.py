@@ -20,6 +20,7 @@ _PROBLEMS = {
     "memory": "The data folder cannot be written: events are kept in memory only.",
     "disk_full": "The disk is full: new rows are dropped and counted.",
     "flags": "Feature flags are out of date, or could not be fetched.",
+    "telemetry": "The OpenTelemetry collector takes no traces now. They wait.",
 }
 """What `/readyz` knows, in words; others are shown as they are."""
 

@@ -1,28 +1,34 @@
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from proxy.adapters import otel
+from proxy.adapters import telemetry, trace_marks
+from proxy.adapters.otel import metrics
 from proxy.adapters.telemetry import TelemetrySwitch
+from proxy.adapters.trace_export import TraceSettings
 from proxy.domain.exchange import Exchange
-from proxy.domain.policy import AnalyticsPolicy, Telemetry, Volume
-from tests.harness.exchanges import finished
+from proxy.domain.policy import AnalyticsPolicy, Families, Telemetry, Volume
+from tests.harness.exchanges import OPENAI, finished
 
 OFF = AnalyticsPolicy()
-ON = AnalyticsPolicy(telemetry=Telemetry(traces=True))
+METRICS = AnalyticsPolicy(telemetry=Telemetry(metrics=True))
+TRACES = AnalyticsPolicy(telemetry=Telemetry(traces=True))
+PROVIDERS = {"openai": OPENAI.provider}
 CANARY = "CANARY-5c02"
 
 
 class Recorded:
-    """Stands for an exporter; `lost_spans` grows at its end, as that of a real one may."""
+    """Stands for an export of either kind; `lost_spans` grows at its end, as that of a real one may."""
 
     made: list["Recorded"]
 
-    def __init__(self, policy: AnalyticsPolicy, *, worker: int, worker_count: int) -> None:
-        self.policy = policy
-        self.worker = (worker, worker_count)
+    def __init__(self, *of: Any, **workers: int) -> None:
+        self.of = of
+        self.workers = workers
         self.seen: list[Exchange] = []
-        self.lost_spans = 1
+        self.lost_spans, self.lag_s, self.is_alarming = 1, 7.0, True
         self.is_stopped = False
         Recorded.made.append(self)
 
@@ -37,61 +43,98 @@ class Recorded:
 @pytest.fixture(autouse=True)
 def made(monkeypatch: pytest.MonkeyPatch) -> list[Recorded]:
     Recorded.made = []
-    monkeypatch.setattr(otel, "OtelExport", Recorded)
+    monkeypatch.setattr(metrics, "MetricExport", Recorded)
+    monkeypatch.setattr(telemetry, "TraceExport", Recorded)
     return Recorded.made
 
 
-def test_where_it_is_not_wanted_nothing_is_made(made: list[Recorded]) -> None:
-    switch = TelemetrySwitch(0, 1)
-    switch.take_up(OFF)
+def switch_in(directory: Path, worker: int = 0) -> TelemetrySwitch:
+    return TelemetrySwitch(directory, worker, 4)
+
+
+def test_where_it_is_not_wanted_nothing_is_made(made: list[Recorded], tmp_path: Path) -> None:
+    switch = switch_in(tmp_path)
+    switch.take_up(OFF, PROVIDERS)
     switch.observe(finished())
     switch.stop()
-    assert (made, switch.lost_spans) == ([], 0)
+    assert (made, switch.lost_spans, switch.lag_s, switch.is_alarming) == ([], 0, 0.0, False)
 
 
-def test_where_it_is_wanted_each_exchange_is_told(made: list[Recorded]) -> None:
-    switch, exchange = TelemetrySwitch(1, 4), finished()
-    switch.take_up(ON)
+def test_metrics_are_each_workers_own(made: list[Recorded], tmp_path: Path) -> None:
+    switch, exchange = switch_in(tmp_path, 1), finished()
+    switch.take_up(METRICS, PROVIDERS)
     switch.observe(exchange)
     (export,) = made
-    assert (export.policy, export.worker, export.seen) == (ON, (1, 4), [exchange])
+    assert (export.of, export.workers, export.seen) == (("production",), {"worker": 1, "worker_count": 4}, [exchange])
+    switch.take_up(replace(METRICS, environment="staging"), PROVIDERS)
+    assert [each.is_stopped for each in made] == [True, False]
     switch.stop()
-    assert export.is_stopped
+    assert made[1].is_stopped
 
 
-def test_another_policy_ends_what_ran_and_losses_add_up(made: list[Recorded]) -> None:
-    switch = TelemetrySwitch(0, 1)
-    switch.take_up(ON)
-    switch.take_up(replace(ON, environment="staging"))
-    switch.observe(finished())
+def test_traces_are_told_by_one_worker(made: list[Recorded], tmp_path: Path) -> None:
+    other = switch_in(tmp_path, 1)
+    other.take_up(TRACES, PROVIDERS)
+    assert made == []
+    switch = switch_in(tmp_path)
+    switch.take_up(TRACES, PROVIDERS)
+    (export,) = made
+    assert export.of == (
+        TraceSettings(
+            directory=tmp_path,
+            environment="production",
+            step_event="llm_agent_step",
+            servers={"openai": ("api.openai.com", 443)},
+            every_s=5.0,
+            batch_spans=512,
+        ),
+    )
+    assert (switch.lost_spans, switch.lag_s, switch.is_alarming) == (1, 7.0, True)
+
+
+def test_another_policy_ends_what_ran_and_losses_add_up(made: list[Recorded], tmp_path: Path) -> None:
+    switch = switch_in(tmp_path)
+    switch.take_up(TRACES, PROVIDERS)
+    switch.take_up(replace(TRACES, families=Families(product=False)), PROVIDERS)
     first, second = made
-    assert (first.is_stopped, second.is_stopped, len(second.seen)) == (True, False, 1)
+    assert (first.is_stopped, second.is_stopped, second.of[0].step_event) == (True, False, "$ai_span")
     assert switch.lost_spans == 2 + 1
-    switch.take_up(OFF)
-    assert (second.is_stopped, switch.lost_spans) == (True, 2 + 2)
-    switch.observe(finished())
-    assert len(second.seen) == 1
+    switch.take_up(OFF, PROVIDERS)
+    assert (second.is_stopped, switch.lost_spans, switch.lag_s) == (True, 2 + 2, 0.0)
 
 
-def test_what_does_not_concern_it_changes_nothing(made: list[Recorded]) -> None:
-    switch = TelemetrySwitch(0, 1)
-    switch.take_up(ON)
-    switch.take_up(replace(ON, volume=Volume(started=False)))
-    assert len(made) == 1
+def test_what_does_not_concern_it_changes_nothing(made: list[Recorded], tmp_path: Path) -> None:
+    switch = switch_in(tmp_path)
+    both = AnalyticsPolicy(telemetry=Telemetry(traces=True, metrics=True))
+    switch.take_up(both, PROVIDERS)
+    switch.take_up(replace(both, volume=Volume(started=False)), PROVIDERS)
+    assert len(made) == 2
+
+
+def test_a_restart_goes_on_and_whoever_turns_it_off_begins_anew(made: list[Recorded], tmp_path: Path) -> None:
+    marks = {"journal-0.db": trace_marks.FileMarks(trace_marks.Mark(3, "c3"))}
+    trace_marks.write_marks(tmp_path, marks)
+    switch_in(tmp_path).take_up(TRACES, PROVIDERS)
+    assert trace_marks.read_marks(tmp_path) == marks
+    switch_in(tmp_path, 1).take_up(OFF, PROVIDERS)
+    assert trace_marks.read_marks(tmp_path) == marks
+    switch_in(tmp_path).take_up(OFF, PROVIDERS)
+    assert trace_marks.read_marks(tmp_path) is None
 
 
 def test_where_it_cannot_be_had_calls_go_on_without_it_and_the_log_says_so(
-    made: list[Recorded], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    made: list[Recorded], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     def wrong(*_: object, **__: object) -> None:
         raise ValueError(CANARY)
 
-    switch = TelemetrySwitch(0, 1)
-    switch.take_up(ON)
-    monkeypatch.setattr(otel, "OtelExport", wrong)
-    switch.take_up(replace(ON, environment="staging"))
+    monkeypatch.setattr(metrics, "MetricExport", wrong)
+    switch = switch_in(tmp_path / "absent")
+    switch.take_up(AnalyticsPolicy(telemetry=Telemetry(traces=True, metrics=True)), PROVIDERS)
     switch.observe(finished())
-    assert (made[0].is_stopped, made[0].seen) == (True, [])
-    (told,) = caplog.records
-    assert (told.levelname, vars(told)["error"]) == ("WARNING", "ValueError")
-    assert CANARY not in f"{vars(told)}"
+    assert made == []
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", "telemetry is off: the SDK could not be set up"),
+        ("WARNING", "traces are not exported: the data folder cannot be written"),
+    ]
+    assert CANARY not in f"{[vars(record) for record in caplog.records]}"

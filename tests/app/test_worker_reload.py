@@ -150,7 +150,7 @@ async def test_telemetry_begins_and_ends_with_the_file(running: Running, monkeyp
         running.write("analytics", "version: 1\notel: {traces: true}\n")
         await running.news()
         async with asyncio.timeout(PATIENCE_S):
-            while running.worker._telemetry._export is None:
+            while running.worker._telemetry._traces is None:
                 await running.ask("POST", "/v1/chat/completions", body=chat())
         await running.ask("POST", "/v1/chat/completions", body=chat())
         running.write("analytics", "version: 1\n")

@@ -12,6 +12,7 @@ from proxy.domain.errors import ErrorType, FailedPhase, Status
 from proxy.domain.event_properties import TABLE
 from proxy.domain.events import _NAMESPACE, EventPolicy, closing, event_uuid, interrupted, opening
 from proxy.domain.exchange import Exchange, Fate
+from proxy.domain.identity import ParentSpan
 from proxy.domain.journal_rows import JournalEvent
 from proxy.domain.meter import StreamEnd
 from proxy.domain.pricing import Cost, CostPart, CostStatus
@@ -231,6 +232,20 @@ def test_the_record_tells_the_call_and_each_attempt() -> None:
     first, second = kept["attempts"]
     assert (first["error_type"], first["http_status"], first["cost_usd"]) == ("provider_rate_limit", 429, None)
     assert (second["cost_usd"], second["started_us"], second["first_token_us"]) == ("0.0048", 10_000, 300_000)
+    assert "asked_model" not in first
+    assert (second["asked_model"], second["model"]) == ("gpt-4.1-mini", "gpt-4.1-mini-2025-04-14")
+    assert not kept.keys() & {"parent_span", "max_tokens"}
+
+
+def test_the_record_names_the_callers_span_and_the_most_tokens_where_they_are_known() -> None:
+    known = caller(parent_span=ParentSpan("a" * 32, "b" * 16, is_sampled=True))
+    made = finished(caller=known, call=ModelCall(requested_model="m", max_tokens=256))
+    kept = orjson.loads(record(made, POLICY))
+    assert kept["parent_span"] == f"00-{'a' * 32}-{'b' * 16}-01"
+    assert kept["attempts"][0]["max_tokens"] == 256
+    assert orjson.loads(facts(made, POLICY))["parent_span"] == kept["parent_span"]
+    huge = finished(call=ModelCall(requested_model="m", max_tokens=2**70))
+    assert "max_tokens" not in orjson.loads(record(huge, POLICY))["attempts"][0]
 
 
 # --- no content, by construction ---

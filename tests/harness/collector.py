@@ -1,11 +1,12 @@
 """An OpenTelemetry collector on loopback: OTLP over HTTP, decoded with the protocol's own messages.
 
-It takes everything, unless `status` says otherwise or `gate` makes it wait. Waiting is done on what arrives.
+It takes everything, unless `status` says otherwise, `gate` makes it wait, or a span is `poison`. Waiting is done on
+what arrives.
 """
 
 import asyncio
 import gzip
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -42,8 +43,14 @@ class Collector:
     """`async with Collector() as collector:` listens on an ephemeral port of 127.0.0.1."""
 
     status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    """Of replies."""
+    reply: bytes = b""
+    """Their body."""
     gate: asyncio.Event | None = None
     """Replies wait for it."""
+    poison: Callable[[SeenSpan], bool] | None = None
+    """A request with such a span is refused with 400."""
     port: int = 0
     spans: list[SeenSpan] = field(default_factory=list)
     metrics: dict[str, Metric] = field(default_factory=dict)
@@ -129,30 +136,43 @@ class Collector:
     async def _serve(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         body = b"".join([data async for data in iter_request_body(reader, head)])
         self.heads.append(head)
-        if self.status < 300:
-            self._take(head.start_line.split(" ")[1], gzip.decompress(body) if head.get("content-encoding") else body)
+        path = head.start_line.split(" ")[1]
+        body = gzip.decompress(body) if head.get("content-encoding") else body
+        is_poisoned = self.poison is not None and path == "/v1/traces" and any(map(self.poison, _spans(body)))
+        status = 400 if is_poisoned else self.status
+        if status < 300:
+            self._take(path, body)
         self._changed.set()
         if self.gate is not None:
             await self.gate.wait()
-        writer.write(f"HTTP/1.1 {self.status} Scripted\r\nContent-Length: 0\r\n\r\n".encode())
+        lines = "".join(f"{name}: {value}\r\n" for name, value in self.headers)
+        length = f"Content-Length: {len(self.reply)}\r\n\r\n"
+        writer.write(f"HTTP/1.1 {status} Scripted\r\n{lines}{length}".encode() + self.reply)
         await writer.drain()
 
     def _take(self, path: str, body: bytes) -> None:
         self.bodies[path] = self.bodies.get(path, b"") + body
         if path == "/v1/traces":
-            for resource_spans in ExportTraceServiceRequest.FromString(body).resource_spans:
-                resource = _attributes(resource_spans.resource.attributes)
-                self.resources.append(resource)
-                for scope in resource_spans.scope_spans:
-                    self.spans += [_seen(span, resource) for span in scope.spans]
+            found = list(_spans(body))
+            self.spans += found
+            self.resources += [span.resource for span in found[:1]]
         if path == "/v1/metrics":
             for resource_metrics in ExportMetricsServiceRequest.FromString(body).resource_metrics:
                 self.resources.append(_attributes(resource_metrics.resource.attributes))
                 self.metrics.update({m.name: m for scope in resource_metrics.scope_metrics for m in scope.metrics})
 
 
+def _spans(body: bytes) -> Iterator[SeenSpan]:
+    for resource_spans in ExportTraceServiceRequest.FromString(body).resource_spans:
+        resource = _attributes(resource_spans.resource.attributes)
+        for scope in resource_spans.scope_spans:
+            yield from (_seen(span, resource) for span in scope.spans)
+
+
 def _children(call: SeenSpan, collector: Collector) -> list[SeenSpan]:
-    found = [span for span in collector.spans if span.parent_id == call.span_id]
+    found = [
+        span for span in collector.spans if span.parent_id == call.span_id and "promptlane.attempt" in span.attributes
+    ]
     return sorted(found, key=lambda span: span.attributes["promptlane.attempt"])
 
 

@@ -7,7 +7,7 @@ long pause inside a query, or the owner's log grows meanwhile.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from proxy.adapters.journal.bulk import fetch
 from proxy.adapters.journal.schema import connect_reader
@@ -189,6 +189,11 @@ class JournalReader:
             return 0
         last: int | None = fetch(self._connection, "SELECT max(seq) FROM outcome")[0][0]
         return last or 0
+
+    def last_written(self, table: Literal["exchange", "outcome"]) -> int:
+        """The `seq` of the newest row that was ever written, be it there or deleted since; 0 before the first."""
+        found = fetch(self._connection, "SELECT seq FROM sqlite_sequence WHERE name = ?", (table,))
+        return found[0][0] if found else 0
 
     def outcomes_of_trace(self, trace_id: str) -> list[StoredOutcome]:
         """What came of a trace, in the order in which it was written."""

@@ -1,7 +1,11 @@
 """OpenTelemetry: traces and metrics of calls by the GenAI semantic conventions. Imported only where it was asked for.
 
-attributes   what is said of a call      measures   the metrics
-spans        the spans                   export     the SDK's pipelines, their bounds and their end
-"""
+Metrics are counted in each worker, as calls end. Traces are made of what the journals keep, by a child process of one
+worker, so that a collector may be away for as long as calls are kept.
 
-from proxy.adapters.otel.export import OtelExport as OtelExport
+    attributes   names, and what metrics say        measures  the metrics
+    kept         what spans say, out of records     metrics   their export from a worker
+    spans        the spans                          backlog   those that wait, out of the journals
+    delivery     one batch to the collector         exporter  the child process
+    sdk          what both need of the SDK
+"""

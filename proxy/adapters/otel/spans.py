@@ -1,14 +1,18 @@
-"""Spans of a settled exchange: one for the call, under the caller's own where it named one, and one for each attempt.
+"""Spans of a call that has ended: its own, under the caller's where it named one, and one for each attempt and step.
 
-They are made after the fact, from the exchange's times: wall clock of its receipt, and monotonic from there. So they
-are built as the finished spans that exporters take; spans that live in the SDK first would cost ten times as much.
+They are made after the fact, from the kept record. So they are built as the finished spans that exporters take. Ids
+follow from those of the call, so that a span that is sent twice has the same ones, and all calls of a trace are one
+trace there, too.
 """
 
 from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.sampling import Decision, Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     NonRecordingSpan,
@@ -20,97 +24,121 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from proxy.adapters.otel import attributes
-from proxy.domain.exchange import Attempt, Exchange
-from proxy.domain.identity import ParentSpan
+from proxy import __version__
+from proxy.adapters.otel import attributes, kept
+from proxy.adapters.otel.sdk import SCOPE
 
 _NOWHERE = Context()
 """There is no ambient span: what a call belongs to, its caller says."""
 _FAILED = Status(StatusCode.ERROR)
 """Without a description: `error.type` says all that may be said."""
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_HEX = frozenset("0123456789abcdef")
+SERVER, CLIENT, INTERNAL = SpanKind.SERVER, SpanKind.CLIENT, SpanKind.INTERNAL
 
 
 class SpanMaker:
-    """Makes spans with the provider's resource, ids, and sampler, which the OTEL_* variables choose."""
+    """Makes spans for those traces that the sampler wants; OTEL_* variables choose resource and sampler."""
 
-    def __init__(self, provider: TracerProvider, scope: InstrumentationScope) -> None:
-        self._resource = provider.resource
-        self._sampler = provider.sampler
-        self._ids = provider.id_generator
-        self._scope = scope
+    def __init__(self, resource: Resource, sampler: Sampler, servers: kept.Servers) -> None:
+        self._resource = resource
+        self._sampler = sampler
+        self._servers = servers
+        self._scope = InstrumentationScope(SCOPE, __version__)
 
-    def spans_of(self, exchange: Exchange) -> list[ReadableSpan]:
-        """The call's span, then those of its attempts; none where the sampler wants none. The call had a caller."""
-        assert exchange.caller is not None
-        assert exchange.ended_ns is not None
-        name = exchange.endpoint.name
-        parent = _remote(exchange.caller.parent_span)
-        trace_id = parent.trace_id if parent is not None else self._ids.generate_trace_id()
-        around = set_span_in_context(NonRecordingSpan(parent), _NOWHERE) if parent is not None else _NOWHERE
-        found = self._sampler.should_sample(around, trace_id, name, SpanKind.SERVER)
-        if found.decision is not Decision.RECORD_AND_SAMPLE:
+    def of_call(self, record: kept.Record) -> list[ReadableSpan]:
+        """The call's span, then those of its attempts; none where the sampler wants none.
+
+        Raises ValueError, KeyError, TypeError or AttributeError for what is no record.
+        """
+        name = record["properties"]["endpoint"]
+        parent = _parent(record)
+        trace_id = parent.trace_id if parent is not None else trace_id_of(record["trace_id"])
+        if not self._is_wanted(name, SERVER, trace_id, parent):
             return []
-        call = self._span(
-            name,
-            SpanKind.SERVER,
-            attributes.of_call(exchange),
-            trace_id,
-            parent,
-            _wall_ns(exchange, exchange.received_ns),
-            _wall_ns(exchange, exchange.ended_ns),
-        )
-        return [call, *(self._of_attempt(exchange, attempt, call.context) for attempt in exchange.attempts)]
+        received_us = record["received_unix_us"]
+        ended_us = record.get("ended_unix_us", received_us)
+        own = _context(trace_id, record["exchange_id"])
+        told = kept.of_call(record)
+        made = [self._span(name, SERVER, told, own, parent, received_us, ended_us)]
+        for ordinal, attempt in enumerate(record.get("attempts", ())):
+            told = kept.of_attempt(record, attempt, self._servers)
+            model = told.get(attributes.REQUEST_MODEL)
+            operation = told[attributes.OPERATION]
+            made.append(
+                self._span(
+                    f"{operation} {model}" if model else str(operation),
+                    CLIENT,
+                    told,
+                    _context(trace_id, f"{record['exchange_id']}/{ordinal}"),
+                    own,
+                    received_us + attempt["started_us"],
+                    received_us + attempt["ended_us"] if "ended_us" in attempt else ended_us,
+                )
+            )
+        return made
 
-    def _of_attempt(self, exchange: Exchange, attempt: Attempt, parent: SpanContext) -> ReadableSpan:
-        told = attributes.of_attempt(exchange, attempt)
-        operation, model = told[attributes.OPERATION], told.get(attributes.REQUEST_MODEL)
-        return self._span(
-            f"{operation} {model}" if model else str(operation),
-            SpanKind.CLIENT,
-            told,
-            parent.trace_id,
-            parent,
-            _wall_ns(exchange, attempt.started_ns),
-            _wall_ns(exchange, attempt.ended_ns or exchange.ended_ns or attempt.started_ns),
-        )
+    def of_step(self, uuid: str, told: Mapping[str, Any], at_us: int, asked: kept.Record | None) -> list[ReadableSpan]:
+        """The span of a step, below the call that `asked` for it where that is known; it ended at `at_us`.
+
+        Raises as `of_call` does.
+        """
+        told_of = kept.of_step(told)
+        tool = told_of.get(kept.TOOL)
+        name = f"execute_tool {tool}" if tool else str(told.get("agent_step_name", "step"))
+        around = _parent(asked) if asked is not None else None
+        trace_id = around.trace_id if around is not None else trace_id_of(told["trace_id"])
+        if not self._is_wanted(name, INTERNAL, trace_id, around):
+            return []
+        parent = _context(trace_id, asked["exchange_id"]) if asked is not None else None
+        began_us = at_us - int(told.get("duration_ms", 0) * 1_000)
+        return [self._span(name, INTERNAL, told_of, _context(trace_id, uuid), parent, began_us, at_us)]
+
+    def _is_wanted(self, name: str, kind: SpanKind, trace_id: int, parent: SpanContext | None) -> bool:
+        around = set_span_in_context(NonRecordingSpan(parent), _NOWHERE) if parent is not None else _NOWHERE
+        found = self._sampler.should_sample(around, trace_id, name, kind)
+        return found.decision is Decision.RECORD_AND_SAMPLE
 
     def _span(
         self,
         name: str,
         kind: SpanKind,
         told: Mapping[str, attributes.Value],
-        trace_id: int,
+        own: SpanContext,
         parent: SpanContext | None,
-        start_ns: int,
-        end_ns: int,
+        start_us: int,
+        end_us: int,
     ) -> ReadableSpan:
         return ReadableSpan(
             name,
-            SpanContext(trace_id, self._ids.generate_span_id(), False, TraceFlags(TraceFlags.SAMPLED)),
+            own,
             parent,
             resource=self._resource,
             attributes=told,
             kind=kind,
             status=_FAILED if attributes.ERROR_TYPE in told else Status(),
-            start_time=start_ns,
-            end_time=end_ns,
+            start_time=start_us * 1_000,
+            end_time=end_us * 1_000,
             instrumentation_scope=self._scope,
         )
 
 
-def span_count(exchange: Exchange) -> int:
-    """How many spans an exchange gives, if its trace is sampled."""
-    return 1 + len(exchange.attempts)
+def trace_id_of(trace_id: str) -> int:
+    """That of OpenTelemetry's own form as it is, since it came with a `traceparent`; any other one by its digest."""
+    if len(trace_id) == 32 and _HEX.issuperset(trace_id) and (number := int(trace_id, 16)):
+        return number
+    return int.from_bytes(sha256(b"trace " + trace_id.encode()).digest()[:16])
 
 
-def _wall_ns(exchange: Exchange, monotonic_ns: int) -> int:
-    """Nanoseconds since 1970 UTC."""
-    return exchange.received_unix_us * 1_000 + monotonic_ns - exchange.received_ns
+def _context(trace_id: int, seed: str) -> SpanContext:
+    """Of the span that the seed names: the same one each time."""
+    span_id = int.from_bytes(sha256(b"span " + seed.encode()).digest()[:8])
+    return SpanContext(trace_id, span_id, is_remote=False, trace_flags=_SAMPLED)
 
 
-def _remote(parent: ParentSpan | None) -> SpanContext | None:
+def _parent(record: kept.Record) -> SpanContext | None:
     """The caller's span, with its decision about sampling, as the SDK takes it."""
-    if parent is None:
+    if (told := record.get("parent_span")) is None:
         return None
-    flags = TraceFlags(TraceFlags.SAMPLED if parent.is_sampled else TraceFlags.DEFAULT)
-    return SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), is_remote=True, trace_flags=flags)
+    _, trace_id, span_id, flags = told.split("-")
+    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))

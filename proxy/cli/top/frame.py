@@ -20,6 +20,7 @@ _DEGRADED = {
     "disk_full": "The disk is full: new events are dropped and counted. Calls go on.",
     "delivery": "PostHog refuses what it is sent, or cannot be reached. Events wait; the log says why.",
     "flags": "Flag definitions cannot be fetched: rollouts go by the last good ones, or run their defaults.",
+    "telemetry": "The OpenTelemetry collector takes no traces: they wait in the data folder.",
 }
 
 
