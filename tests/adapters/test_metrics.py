@@ -147,7 +147,13 @@ def test_vital_signs_are_those_of_the_last_time_and_resends_add_up() -> None:
     metrics = metrics_of()
     metrics.publish(Vitals(calls_running=3, queued_rows=2, queued_bytes=100, retried_events=5, degraded=("memory",)))
     last = Vitals(
-        calls_running=1, retried_events=7, lost_spans=4, lost_content=2, alerts_firing=1, degraded=("delivery",)
+        calls_running=1,
+        retried_events=7,
+        lost_spans=4,
+        lost_content=2,
+        telemetry_lag_s=8.5,
+        alerts_firing=1,
+        degraded=("delivery",),
     )
     metrics.publish(last)
     assert samples(metrics, "promptlane_calls_running") == {(): 1}
@@ -157,11 +163,13 @@ def test_vital_signs_are_those_of_the_last_time_and_resends_add_up() -> None:
     assert samples(metrics, "promptlane_telemetry_lost_spans_total") == {(): 4}
     assert samples(metrics, "promptlane_content_lost_total") == {(): 2}
     assert samples(metrics, "promptlane_alerts_firing") == {(): 1}
+    assert samples(metrics, "promptlane_telemetry_lag_seconds") == {(): 8.5}
     assert samples(metrics, "promptlane_degraded") == {
         ("memory",): 0,
         ("disk_full",): 0,
         ("delivery",): 1,
         ("flags",): 0,
+        ("telemetry",): 0,
     }
     assert samples(metrics, "promptlane_workers") == {(): 1}
 

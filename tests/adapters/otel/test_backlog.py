@@ -13,7 +13,7 @@ from proxy.adapters.journal import JournalSettings, SqliteJournal
 from proxy.adapters.otel import backlog
 from proxy.adapters.otel.backlog import Backlog, Batch
 from proxy.adapters.otel.spans import SpanMaker
-from proxy.adapters.trace_marks import FileMarks, Mark
+from proxy.adapters.trace_marks import FileMarks, Mark, Marks
 from proxy.domain.events import EventPolicy
 from proxy.domain.events import closing as closing_of
 from proxy.domain.identity import ParentSpan
@@ -87,13 +87,14 @@ def test_a_batch_is_bounded_and_the_files_take_turns(
     monkeypatch.setattr(backlog, "PAGE_ROWS", 2)
     keep(journals[0], *(call(f"a{number}") for number in range(5)))
     keep(journals[1], *(call(f"b{number}") for number in range(5)))
-    looking, marks, told = reading(tmp_path, batch_spans=6), {}, []
+    looking, told = reading(tmp_path, batch_spans=6), list[str]()
+    marks: Marks = {}
     while batch := looking.after(marks):
         if not batch.rows:
             break
         assert batch.span_count == 6 or len(told) == 9
         told += names(batch)
-        marks = batch.marks  # type: ignore[assignment]
+        marks = batch.marks
     assert sorted(told) == [f"{file}{number}" for file in "ab" for number in range(5)]
     assert {name[0] for name in told[:6]} == {"a", "b"}
 

@@ -58,7 +58,7 @@ def exporting(directory: Path, delivery: Any, told: list[dict[str, object]], bat
 
 
 def test_marks_follow_what_was_taken(journal: SqliteJournal, tmp_path: Path) -> None:
-    delivery, told = ScriptedDelivery(), []  # type: ignore[var-annotated]
+    delivery, told = ScriptedDelivery(), list[dict[str, object]]()
     looking = exporting(tmp_path, delivery, told)
     keep(journal, "c1", "c2")
     assert looking.look(5.0) == 5.0
@@ -72,7 +72,7 @@ def test_marks_follow_what_was_taken(journal: SqliteJournal, tmp_path: Path) -> 
 
 
 def test_what_is_not_taken_waits_longer_and_longer_and_goes_in_the_end(journal: SqliteJournal, tmp_path: Path) -> None:
-    delivery, told = ScriptedDelivery(), []  # type: ignore[var-annotated]
+    delivery, told = ScriptedDelivery(), list[dict[str, object]]()
     looking = exporting(tmp_path, delivery, told)
     keep(journal, "c1")
     delivery.answers = [Delivered(0, 0, wait_s) for wait_s in (0.0, 0.0, 120.0, 0.0, 0.0, 0.0)]
@@ -94,7 +94,7 @@ def test_what_is_not_taken_waits_longer_and_longer_and_goes_in_the_end(journal: 
 
 
 def test_no_part_of_a_batch_is_sent_twice(journal: SqliteJournal, tmp_path: Path) -> None:
-    delivery, told = ScriptedDelivery(), []  # type: ignore[var-annotated]
+    delivery, told = ScriptedDelivery(), list[dict[str, object]]()
     looking = exporting(tmp_path, delivery, told)
     keep(journal, "c1", "c2", "c3")
     delivery.answers = [Delivered(2, 2, 0.0)]
@@ -178,7 +178,7 @@ async def test_all_of_it_until_the_end(
         "every_s": 60.0,
         "batch_spans": 512,
     }
-    ending, told = Event(), []  # type: ignore[var-annotated]
+    ending, told = Event(), list[dict[str, object]]()
     keep(journal, "c1")
     running = asyncio.ensure_future(asyncio.to_thread(exporter.run, settings, ending, told.append))
     call, attempt = await collector.trace_of("c1")
