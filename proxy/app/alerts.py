@@ -42,6 +42,7 @@ class AlertWatch:
         self._unix_us = unix_us
         self._told: set[tuple[str, State]] = set()
         self._unsent: set[tuple[str, State]] = set()
+        self._began_us = unix_us()
         self.firing = 0
         """How many alerts fire now."""
 
@@ -72,7 +73,18 @@ class AlertWatch:
             if _key(change) not in self._told and change.at_unix_us >= oldest_us:
                 self._told.add(_key(change))
                 self._note(outcome_of(change))
+                self._log(change)
         self._warn(book)
+
+    def _log(self, change: AlertChange) -> None:
+        """Not what an earlier process has logged."""
+        if change.at_unix_us < self._began_us:
+            return
+        about = {"alert": change.rule, "metric": change.metric, "value": change.value, "limit": change.limit}
+        if change.state is State.FIRED:
+            log.warning("an alert fires", extra=about)
+        else:
+            log.info("an alert is over", extra=about)
 
     def _warn(self, book: AlertBook) -> None:
         """Once for each message."""

@@ -109,7 +109,7 @@ def _ls(args: argparse.Namespace) -> int:
             print(line)
     if not policy.rules:
         print(_nothing(places))
-    for line in _about_telling(book, has_webhook=policy.webhook_url is not None, has_rules=bool(policy.rules)):
+    for line in _about_telling(book, configuration):
         print(line)
     return 0
 
@@ -130,9 +130,10 @@ def _lines(rule: Rule, reading: Reading, firing: Firing | None, now: datetime) -
     yield f"  {subject(rule)}: {value}, may be {limit}{usual}{calls}"
 
 
-def _about_telling(book: AlertBook, *, has_webhook: bool, has_rules: bool) -> Iterator[str]:
-    if has_rules and not has_webhook:
-        yield "No webhook is told: alerts go to PostHog alone."
+def _about_telling(book: AlertBook, configuration: Configuration) -> Iterator[str]:
+    if configuration.alerts.rules and configuration.alerts.webhook_url is None:
+        listener = "PostHog alone is told" if configuration.destination.api_key else "Nobody is told"
+        yield f"{listener}: there is no webhook; see docs/alerts.md."
     if book.unsent:
         count = f"{len(book.unsent)} message{'' if len(book.unsent) == 1 else 's'}"
         yield f"{count} could not be sent to the webhook yet; see `promptlane alerts test`."

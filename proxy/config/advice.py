@@ -5,6 +5,7 @@ from datetime import date
 from itertools import chain
 from urllib.parse import urlsplit
 
+from proxy.config.alert_advice import advise_alerts
 from proxy.config.document import Document
 from proxy.config.load import Configuration, parse_files
 from proxy.config.presets import PRESETS
@@ -25,7 +26,7 @@ _TELL_THEIR_COST = frozenset({"openrouter", "perplexity", "xai", "deepinfra"})
 
 def advise(configuration: Configuration, env: Mapping[str, str], today: date) -> list[Problem]:
     """Everything to look at again, in the order of the files. `today` tells which days of prices are far ahead."""
-    routing, analytics, pricing, prompts, _ = parse_files(configuration.files, env)
+    routing, analytics, pricing, prompts, alerts = parse_files(configuration.files, env)
     return sorted(
         [
             *_placed(
@@ -34,6 +35,7 @@ def advise(configuration: Configuration, env: Mapping[str, str], today: date) ->
             *_placed(analytics, _analytics(configuration, analytics)),
             *_placed(pricing, _prices(configuration)),
             *_placed(prompts, _prompts(configuration)),
+            *_placed(alerts, advise_alerts(configuration)),
             *_placed(Document(file="environment"), _environment(configuration, env)),
             *_doubts(configuration, today),
         ]

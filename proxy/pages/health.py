@@ -7,8 +7,10 @@ from pathlib import Path
 
 import apsw
 
+from proxy.adapters.alert_state import firing_alerts
 from proxy.adapters.journal import JournalReader, JournalStats, journal_files
 from proxy.adapters.journal.schema import Unusable
+from proxy.domain.alert_words import sentence
 from proxy.pages import wording
 from proxy.pages.breakdowns import Analysis, ratio
 from proxy.pages.filters import Filters
@@ -28,6 +30,15 @@ _PROBLEMS = {
 def problems_in_words(problems: Sequence[str]) -> list[str]:
     """A sentence for each."""
     return [_PROBLEMS.get(problem, problem) for problem in problems]
+
+
+def alerts_in_words(data_dir: Path) -> list[str]:
+    """A sentence for each alert that fires."""
+    return [f"{sentence(fired)} Since {_minute(fired.at_unix_us)} UTC." for fired in firing_alerts(data_dir)]
+
+
+def _minute(unix_us: int) -> str:
+    return datetime.fromtimestamp(unix_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def figures(journals: Sequence[tuple[str, JournalStats | None]], now: datetime) -> list[Figure]:

@@ -203,13 +203,15 @@ class Site:
         journals = health.stats_of(self._data_dir)
         lately = replace(ask.filters, begin=ask.now - LATELY, end=ask.now)
         about = ask.request.about
+        # numbers of all calls are not for whoever may see those of one key
+        alerts = health.alerts_in_words(self._data_dir) if ask.request.reader.key_alias is None else []
         return self._shown(
             ask,
             "health.html",
             active="health",
             title="Health",
             facts=about.facts,
-            problems=health.problems_in_words(about.problems),
+            problems=[*health.problems_in_words(about.problems), *alerts],
             figures=health.figures(journals, ask.now),
             targets=health.target_table(self._analysis, lately),
             journals=health.journal_table(journals),

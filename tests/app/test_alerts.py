@@ -30,7 +30,8 @@ class Watched:
         self.looked = asyncio.Event()
         self.state = AlertState(folder)
         places = Places(config_dir=folder, pricing_file=folder / "pricing.yaml", data_dir=folder)
-        self.watch = AlertWatch(places, "http://here", lambda: policy, self.noted.append, lambda: NOW_US)
+        self.now_us = FIRED.at_unix_us
+        self.watch = AlertWatch(places, "http://here", lambda: policy, self.noted.append, lambda: self.now_us)
         monkeypatch.setattr("proxy.app.alerts.succeeds", self._succeeds)
 
     async def _succeeds(self, command: list[str]) -> bool:
@@ -44,19 +45,32 @@ async def test_what_changed_is_told_once_and_what_fires_is_counted(
 ) -> None:
     it = Watched(tmp_path, monkeypatch)
     it.state.write(AlertBook(firing={"slow": Firing(fired=FIRED)}, changes=(LONG_AGO, FIRED)))
+    it.now_us = NOW_US
     with caplog.at_level(logging.WARNING):
         await it.watch._look()
         await it.watch._look()
     assert it.noted == [outcome_of(FIRED)]
     assert it.watch.firing == 1
     assert [record.message for record in caplog.records] == [
-        "the webhook did not take the message of an alert; it is sent again"
+        "an alert fires",
+        "the webhook did not take the message of an alert; it is sent again",
     ]
     it.state.write(AlertBook(changes=(LONG_AGO, FIRED, RESOLVED)))
     await it.watch._look()
     assert it.noted == [outcome_of(FIRED), outcome_of(RESOLVED)]
     assert it.watch.firing == 0
     assert it.commands[0][-5:-4] + it.commands[0][-3:] == ["http://here", str(tmp_path), "--data", str(tmp_path)]
+
+
+async def test_what_an_earlier_process_has_logged_is_told_again_and_not_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    AlertState(tmp_path).write(AlertBook(changes=(replace(FIRED, at_unix_us=FIRED.at_unix_us - 1),)))
+    it = Watched(tmp_path, monkeypatch)
+    with caplog.at_level(logging.WARNING):
+        await it.watch._look()
+    assert len(it.noted) == 1
+    assert "an alert fires" not in [record.message for record in caplog.records]
 
 
 @pytest.mark.parametrize("is_well", [True, False])

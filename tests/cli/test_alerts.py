@@ -43,7 +43,7 @@ def test_the_rules_are_listed_with_their_numbers_before_and_after_a_look(capsys:
         "  p95 of latency over 60 s: unknown, may be 900 ms\n"
         "lost  ok\n"
         "  dropped events over 10 min: 0, may be 0\n"
-        "No webhook is told: alerts go to PostHog alone.\n"
+        "Nobody is told: there is no webhook; see docs/alerts.md.\n"
     )
     assert main(["alerts", "check"]) == 0
     assert capsys.readouterr().out == ("Alert: errors: error rate over 10 min is 50 %, above 10 %, of 8 calls.\n")

@@ -3,8 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from proxy.adapters.alert_state import AlertState
 from proxy.adapters.journal import JournalStats
+from proxy.domain.alerts import AlertBook, Firing
 from proxy.pages import health
+from tests.domain.test_alert_records import FIRED
 from tests.pages.conftest import NOW, Store
 
 
@@ -18,6 +21,14 @@ def test_a_journal_says_what_it_holds_and_a_damaged_one_that_it_is(store: Store,
     assert journals == [("journal-1.db", None)]
     assert [cell.text for cell in health.journal_table(journals).rows[0]][:2] == ["journal-1.db", "cannot be read"]
     assert health.figures(journals, NOW)[0].note == "nothing waits"
+
+
+def test_alerts_that_fire_are_named(tmp_path: Path) -> None:
+    assert health.alerts_in_words(tmp_path) == []
+    AlertState(tmp_path).write(AlertBook(firing={"slow": Firing(fired=FIRED)}))
+    (said,) = health.alerts_in_words(tmp_path)
+    assert said.startswith("Alert: slow: p95 of latency")
+    assert said.endswith("Since 2026-05-28 20:26 UTC.")
 
 
 def test_figures_are_sums_over_journals() -> None:
