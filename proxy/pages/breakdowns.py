@@ -20,7 +20,6 @@ MEASURES = {
     "cost_usd": "sum(estimated_cost_usd)",
     "priced": "count(estimated_cost_usd)",
     "traces": "count(DISTINCT trace_id)",
-    "tool_calls": "sum(tool_call_count)",
     "repeats": "coalesce(sum(retry_count), 0)",
     "extra_attempts": "coalesce(sum(greatest(coalesce(attempt_count, 1) - 1, 0)), 0)",
 }
