@@ -101,7 +101,8 @@ class Judging:
             return False
         budget = self._budgets.get(judge)
         if budget is None:
-            self._budgets = {known: each for known, each in self._budgets.items() if known.name != judge.name}
+            configured = {each for route in self._services.snapshot().routing.routes for each in route.judges}
+            self._budgets = {known: each for known, each in self._budgets.items() if known in configured}
             budget = self._budgets[judge] = _Budget(judge.per_minute * self._share)
         return budget.take(self._services.clock.monotonic_ns())
 

@@ -63,10 +63,13 @@ class Court:
         return [event["properties"] for event in self.made.journal.events("llm_output_evaluated")]
 
 
+def route_of(judge: Judge) -> Route:
+    return Route(pattern="gpt-*", targets=(Target(provider=OPENAI),), judges=(judge,))
+
+
 def court(*replies: ScriptedReply, judge: Judge = HELPS, strong: Route = STRONG, **changes: Any) -> Court:
     """A route whose answers are judged, and whoever answers: the provider first, then the judge's."""
-    judged = Route(pattern="gpt-*", targets=(Target(provider=OPENAI),), judges=(judge,))
-    made = world(*replies, configured=replace(snapshot(judged, strong), **changes))
+    made = world(*replies, configured=replace(snapshot(route_of(judge), strong), **changes))
     counted: list[tuple[str, str]] = []
     judges = Judging(made.services, lambda name, result: counted.append((name, result)))
     made.services.judge = judges.consider
@@ -166,6 +169,17 @@ async def test_only_a_share_is_judged_and_no_more_a_minute_than_the_budget() -> 
     await one.ask()
     await one.ask(count=8)
     assert one.counted == [("helps", "passed")]
+
+
+async def test_judges_of_one_name_on_two_routes_have_a_budget_each() -> None:
+    kind, short = (replace(HELPS, criteria=criteria, per_minute=6.0) for criteria in ("Kind.", "Short."))
+    other = Route(pattern="o3", targets=(Target(provider=OPENAI),), judges=(short,))
+    replies = (plain(), says(GOOD), plain(), says(BAD), *(plain() for _ in range(4)))
+    it = court(*replies, judge=kind, routing=snapshot(route_of(kind), other, STRONG).routing)
+    for _ in range(3):
+        await it.ask()
+        await it.ask({**QUESTION, "model": "o3"})
+    assert it.counted == [("helps", "passed"), ("helps", "failed")]
 
 
 async def test_so_many_at_once_and_the_next_is_left_out() -> None:
