@@ -72,6 +72,12 @@ class Figures:
 
 
 NOTHING = Figures()
+_QUANTITIES = (
+    (Topic.LATENCY, "p95_ms", 1.0),
+    (Topic.INPUT, "input_tokens", 0.5),
+    (Topic.COST_PER_CALL, "usd_per_call", 0.7),
+)
+"""What is compared by its ratio, with its weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,21 +129,9 @@ def _moved(one: Compared, *, is_whole: bool) -> Iterator[Finding]:
     for topic, part, of in ((Topic.ERRORS, "failed", "calls"), (Topic.COMPLETION, "completed_tasks", "tasks")):
         if (share := _share(one, part, of)) is not None:
             yield _finding(topic, one, *share, 8.0 * abs(share[0] - share[1]))
-    quantities = [
-        (Topic.LATENCY, "p95_ms", 1.0),
-        (Topic.INPUT, "input_tokens", 0.5),
-        (Topic.COST_PER_CALL, "usd_per_call", 0.7),
-    ]
-    for topic, name, weight in [*quantities, *([(Topic.VOLUME, "calls", 0.5)] if is_whole else [])]:
+    for topic, name, weight in (*_QUANTITIES, *([(Topic.VOLUME, "calls", 0.5)] if is_whole else [])):
         if (ratio := _ratio(one, name)) is not None:
             yield _finding(topic, one, *ratio, weight * abs(ratio[0] / ratio[1] - 1))
-
-
-_QUANTITIES = (
-    (Topic.LATENCY, "p95_ms", 1.0),
-    (Topic.INPUT, "input_tokens", 0.5),
-    (Topic.COST_PER_CALL, "usd_per_call", 0.7),
-)
 
 
 def _finding(topic: Topic, one: Compared, now: float, before: float, weight: float) -> Finding:

@@ -6,7 +6,6 @@ microseconds since 1970 UTC.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from proxy.domain.capture import Tap
 from proxy.domain.chat import ModelCall
@@ -21,8 +20,6 @@ from proxy.domain.prompts import Assignment
 from proxy.domain.rollout import Decision
 from proxy.domain.routing import Target
 from proxy.domain.stitching import Thread
-
-AttemptEnd = Literal["success", "failed", "abandoned"]
 
 
 @dataclass(slots=True, kw_only=True)
