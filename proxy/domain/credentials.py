@@ -5,6 +5,7 @@ provider's by configuration), or both; two different proxy keys are refused as a
 key but is not known is refused too, so that it can never be sent to a provider.
 """
 
+import hmac
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -76,3 +77,12 @@ def may_use(key: VirtualKey, model: str | None) -> bool:
     What names no model (a batch, a job, a form whose `model` stands too far in) could run any, so it takes "*".
     """
     return "*" in key.allow if model is None else any(fnmatchcase(model, pattern) for pattern in key.allow)
+
+
+def is_token(given: str, expected: str | None) -> bool:
+    """The operator's token, compared in a time that tells nothing of it; one that is not set is nobody's.
+
+    The bytes that a header or a variable held need not be UTF-8.
+    """
+    raw, wanted = (text.encode("utf-8", "surrogateescape") for text in (given, expected or ""))
+    return bool(expected) and hmac.compare_digest(raw, wanted)

@@ -4,7 +4,6 @@ A page of another site cannot act here: each form carries a token of its session
 the cookie is not even sent along with what another site asks for.
 """
 
-import hmac
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from proxy.domain.credentials import Keyring, authenticate
+from proxy.domain.credentials import Keyring, authenticate, is_token
 from proxy.domain.sessions import SESSION_S, Role, Seal, Session
 from proxy.pages.request import Reader
 
@@ -79,7 +78,7 @@ class Access:
         return Role.ADMIN if link_id is not None and self.is_first_use(link_id) else Role.NOBODY
 
     def _role_of(self, token: str) -> Role:
-        is_admin, is_viewer = _equal(token, self.admin_token), _equal(token, self.viewer_token)
+        is_admin, is_viewer = is_token(token, self.admin_token), is_token(token, self.viewer_token)
         return Role.ADMIN if is_admin else Role.VIEWER if is_viewer else Role.NOBODY
 
 
@@ -100,9 +99,3 @@ def cookie(request: web.BaseRequest, seal: Seal, session: Session | None) -> str
     is_https = request.scheme == "https" or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
     secure = "; Secure" if is_https else ""
     return f"{name}={value}; Path=/ui; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}"
-
-
-def _equal(given: str, expected: str | None) -> bool:
-    """In a time that tells nothing; a token that is not set equals nothing."""
-    raw = given.encode("utf-8", "surrogateescape")
-    return bool(expected) and hmac.compare_digest(raw, (expected or "").encode("utf-8", "surrogateescape"))

@@ -1,13 +1,12 @@
 """/healthz /readyz /metrics /version: for those who look after the proxy."""
 
 import asyncio
-import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from proxy.domain.credentials import Keyring, authenticate
+from proxy.domain.credentials import Keyring, authenticate, is_token
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ProxyError, Unauthenticated
 from proxy.domain.paths import is_local_host
@@ -61,14 +60,9 @@ def _authorize(request: web.BaseRequest, ops: Operations) -> None:
     if ops.is_loopback and is_local_host(request.headers.get("Host", "")):
         return
     token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-    if ops.admin_token and hmac.compare_digest(_raw(token), _raw(ops.admin_token)):
+    if is_token(token, ops.admin_token):
         return
     if authenticate(tuple(request.headers.items()), "", ops.keyring()).key is None:
         raise Unauthenticated(
             "Send a proxy key, or the token in PROMPTLANE_ADMIN_TOKEN, as a bearer token.", code="token_required"
         )
-
-
-def _raw(token: str) -> bytes:
-    """The bytes that a header or a variable held; they need not be UTF-8."""
-    return token.encode("utf-8", "surrogateescape")

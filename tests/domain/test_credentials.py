@@ -1,6 +1,6 @@
 import pytest
 
-from proxy.domain.credentials import authenticate, may_use
+from proxy.domain.credentials import authenticate, is_token, may_use
 from proxy.domain.errors import BadRequest, Unauthenticated
 from proxy.domain.identity import VirtualKey
 
@@ -89,3 +89,18 @@ def test_allow_globs_decide_the_models_of_a_key() -> None:
     assert may_use(VirtualKey(alias="a", allow=("*",)), None)
     assert not may_use(key, "claude-opus-5")
     assert not may_use(key, "GPT-4.1")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "is_same"),
+    [
+        ("secret", "secret", True),
+        ("\udcff", "\udcff", True),  # a byte that is no UTF-8, in a header and in a variable
+        ("secre", "secret", False),
+        ("", "", False),
+        ("", None, False),
+        ("None", None, False),
+    ],
+)
+def test_a_token_that_is_not_set_opens_nothing(given: str, expected: str | None, is_same: bool) -> None:
+    assert is_token(given, expected) is is_same
