@@ -20,6 +20,7 @@ import orjson
 
 from proxy.adapters.body_reader import framed, read_frame
 from proxy.domain.checks import PASSED, CheckReason, Finding, HeavyRule, InLanguage, Matches, MatchesSchema
+from proxy.domain.linear_patterns import compiled
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _CODE_BLOCK = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+", re.DOTALL)
 """What is written in no language."""
+_pattern = lru_cache(maxsize=1024)(compiled)
 _FEWEST_LETTERS = 12
 _SURELY, _HARDLY = 0.8, 0.05
 """Probabilities from which another language was surely used, and up to which an allowed one hardly was."""
@@ -87,15 +89,6 @@ def _match_pattern_properties(
             for name, value in instance.items():
                 if _pattern(pattern).search(name) is not None:
                     yield from validator.descend(value, inner, path=name, schema_path=pattern)
-
-
-@lru_cache(maxsize=1024)
-def _pattern(pattern: str) -> Any:  # noqa: ANN401
-    import re2  # type: ignore[import-untyped]
-
-    options = re2.Options()
-    options.log_errors = False
-    return re2.compile(pattern, options)
 
 
 def _language_finding(languages: Iterable[str], text: str) -> Finding:

@@ -10,6 +10,8 @@ from proxy.config.document import Document
 from proxy.config.fields import Bytes, Matching, Section
 from proxy.domain.capture import CapturePolicy, CaptureRule, Level
 from proxy.domain.content_key import VARIABLE, BadKey, keys_of
+from proxy.domain.linear_patterns import BadPattern
+from proxy.domain.redaction import checked
 
 _DAY_S = 86_400
 
@@ -123,10 +125,6 @@ def _rule(section: CaptureRuleSection | None, base: CaptureRule) -> CaptureRule 
 
 
 def _bad_patterns(section: CaptureSection) -> Iterator[tuple[str, str]]:
-    if not section.patterns:
-        return
-    from proxy.domain.redaction import BadPattern, checked
-
     for name, pattern in section.patterns.items():
         try:
             checked(pattern)

@@ -24,6 +24,7 @@ from proxy.domain.checks import (
 )
 from proxy.domain.endpoints import Dialect
 from proxy.domain.judges import Judge
+from proxy.domain.linear_patterns import BadPattern, compiled
 from proxy.domain.routing import RoutingTable, Target, route_of
 
 SCHEMA_LIMIT_BYTES = 262_144
@@ -150,15 +151,10 @@ def _length(document: Document, path: Path, length: LengthSection) -> Length:
 
 def pattern_problem(pattern: str) -> str | None:
     """Why RE2 does not take a regular expression."""
-    import re2  # type: ignore[import-untyped]
-
-    options = re2.Options()
-    options.log_errors = False
     try:
-        re2.compile(pattern, options)
-    except re2.error as error:
-        reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error.args[0])
-        return f"this regular expression cannot be used: {reason} (RE2 has no lookaround and no backreferences)"
+        compiled(pattern)
+    except BadPattern as error:
+        return f"this regular expression cannot be used: {error}"
     return None
 
 

@@ -1,13 +1,13 @@
 """Named rules that take secrets and personal data out of texts before they are kept.
 
-Patterns run in RE2, whose time grows with the text alone, so that no pattern of an operator's can hold the child up.
+No pattern of an operator's can hold the child up: they run in RE2.
 A rule that finds nothing proves nothing: what must not be kept at all is a matter of `capture: none`.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import re2  # type: ignore[import-untyped]
+from proxy.domain.linear_patterns import BadPattern, compiled
 
 BUILT_IN: Mapping[str, tuple[str, ...]] = {
     "keys": (
@@ -27,21 +27,12 @@ BUILT_IN: Mapping[str, tuple[str, ...]] = {
 """What a name in `redact:` stands for. `cards` also takes other numbers of 13 to 19 digits."""
 
 
-class BadPattern(ValueError):
-    """RE2 does not take it; the text says why."""
-
-
-def checked(pattern: str) -> None:
-    """Raises `BadPattern`."""
-    _compiled(pattern)
-
-
 class Redaction:
     """The rules of one configuration."""
 
     def __init__(self, built_in: Iterable[str], patterns: Mapping[str, str]) -> None:
-        self._rules = [(f"[{name}]", _compiled(each)) for name in built_in for each in BUILT_IN[name]]
-        self._rules += [(f"[{name}]", _compiled(pattern)) for name, pattern in patterns.items()]
+        self._rules = [(f"[{name}]", checked(each)) for name in built_in for each in BUILT_IN[name]]
+        self._rules += [(f"[{name}]", checked(pattern)) for name, pattern in patterns.items()]
 
     def of_text(self, text: str) -> str:
         """Each finding is replaced by the rule's name in brackets."""
@@ -60,13 +51,9 @@ class Redaction:
         return value
 
 
-def _compiled(pattern: str) -> Any:  # noqa: ANN401 - the package has no types
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        compiled = re2.compile(pattern, options)
-    except re2.error:
-        raise BadPattern("RE2 cannot read it; it knows no look-around and no references back") from None
-    if compiled.search("") is not None:
+def checked(pattern: str) -> Any:  # noqa: ANN401 - the package has no types
+    """The pattern of a rule, ready to search. Raises BadPattern, also for one that would match everywhere."""
+    made = compiled(pattern)
+    if made.search("") is not None:
         raise BadPattern("it matches where there is nothing")
-    return compiled
+    return made

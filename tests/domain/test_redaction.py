@@ -2,7 +2,8 @@ import time
 
 import pytest
 
-from proxy.domain.redaction import BUILT_IN, BadPattern, Redaction, checked
+from proxy.domain.linear_patterns import BadPattern
+from proxy.domain.redaction import BUILT_IN, Redaction, checked
 
 ALL = Redaction(BUILT_IN, {"ticket": r"TICKET-\d+"})
 
@@ -44,7 +45,7 @@ def test_a_pattern_that_backtracks_elsewhere_takes_linear_time_here() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "why"), [("(?<!a)b", "no look-around"), ("(", "cannot read"), ("x*", "where there is nothing")]
+    ("pattern", "why"), [("(?<!a)b", "no lookaround"), ("x*", "where there is nothing")]
 )
 def test_a_pattern_that_cannot_be_used_says_why(pattern: str, why: str) -> None:
     with pytest.raises(BadPattern, match=why):

@@ -12,6 +12,7 @@ import orjson
 
 from proxy.domain.flag_definitions import Definitions, FlagDefinition
 from proxy.domain.identity import Caller, Scalar
+from proxy.domain.linear_patterns import BadPattern, compiled
 from proxy.domain.rollout import Decision, Reason, Rollout, by_default, variant_problem
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Evaluation:
         """
         self._flags = dict(_with_needs(definitions.flags, wanted))
         self._properties = person_properties
-        self._patterns = _compiled(self._flags.values())
+        patterns = {regex.pattern for flag in self._flags.values() for regex in flag.regexes}
+        self._patterns = {pattern: _compiled(pattern) for pattern in patterns}
         usable = [flag for flag in self._flags.values() if not flag.is_too_costly]
         self._client = _client(definitions, usable)
 
@@ -92,23 +94,12 @@ def _with_needs(flags: Mapping[str, FlagDefinition], wanted: frozenset[str]) -> 
         seen.add(key)
 
 
-def _compiled(flags: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Each expression ready to search; None for one that RE2 does not take."""
-    wanted = {regex.pattern for flag in flags for regex in flag.regexes}
-    if not wanted:
-        return {}
-    import re2  # type: ignore[import-untyped]
-
-    options = re2.Options()
-    options.log_errors = False
-
-    def compiled(pattern: str) -> Any:  # noqa: ANN401
-        try:
-            return re2.compile(pattern, options)
-        except re2.error:
-            return None
-
-    return {pattern: compiled(pattern) for pattern in wanted}
+def _compiled(pattern: str) -> Any:  # noqa: ANN401
+    """Ready to search; None for one that RE2 does not take."""
+    try:
+        return compiled(pattern)
+    except BadPattern:
+        return None
 
 
 def _client(definitions: Definitions, flags: list[FlagDefinition]) -> "Posthog":
