@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from proxy.config.checks import CheckSection, JudgeSection, LengthSection
+from proxy.config.checks import SCHEMA_FILE, CheckSection, JudgeSection, LengthSection
 from proxy.config.document import Document
 from proxy.config.problems import Path, shown
 from proxy.domain.checks import (
@@ -43,12 +43,7 @@ def referred_schemas(document: Document) -> list[str]:
         checks = model.get("checks") if isinstance(model, dict) else None
         for check in checks if isinstance(checks, list) else ():
             name = check.get("json_schema_file") if isinstance(check, dict) else None
-            if (
-                isinstance(name, str)
-                and ".." not in name.split("/")
-                and not name.startswith("/")
-                and name.isprintable()
-            ):
+            if isinstance(name, str) and SCHEMA_FILE.fits(name):
                 found[name] = None
     return list(found)
 

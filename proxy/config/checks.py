@@ -6,19 +6,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from proxy.config.fields import Matching, ModelName, Name, Section
+from proxy.config.fields import Matching, ModelName, Name, Section, file_below
 
 MOST_CHECKS = 20
 
 SchemaObject = Annotated[dict[str, Any], WithJsonSchema({"title": "JSON Schema", "type": "object"})]
-SchemaFile = Annotated[
-    str,
-    Matching(
-        "file",
-        r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\:\x00-\x1f]{1,200}",
-        "name a file below the folder of routing.yaml, such as schemas/ticket.json",
-    ),
-]
+SCHEMA_FILE = file_below("routing.yaml", "schemas/ticket.json")
 Pattern = Annotated[str, Field(min_length=1, max_length=2_000, title="regular expression")]
 Value = Annotated[str, Field(min_length=1, max_length=200)]
 Language = Annotated[
@@ -70,7 +63,7 @@ class CheckSection(Section):
     it. The caller has the answer in either case. A `judge` only notes."""
     json_schema: SchemaObject | None = None
     """The answer is JSON and valid by this JSON Schema."""
-    json_schema_file: SchemaFile | None = None
+    json_schema_file: Annotated[str, SCHEMA_FILE] | None = None
     """The same, with the schema in a file of JSON below the folder of routing.yaml."""
     refusal: Literal["never"] | None = None
     """`never`: the model does not refuse."""

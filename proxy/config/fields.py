@@ -47,9 +47,13 @@ class Matching:
     pattern: str
     hint: str
 
+    def fits(self, text: str) -> bool:
+        """True for such a text."""
+        return re.fullmatch(self.pattern, text) is not None
+
     def check(self, text: str) -> str:
         """The text as it is. Raises ValueError with the hint."""
-        if re.fullmatch(self.pattern, text) is None:
+        if not self.fits(text):
             raise ValueError(self.hint)
         return text
 
@@ -63,6 +67,15 @@ class Matching:
     def for_editors(self) -> JsonSchemaValue:
         """The same as keywords of JSON Schema."""
         return {"title": self.title, "pattern": f"^(?:{self.pattern})$", "patternErrorMessage": self.hint}
+
+
+def file_below(document: str, example: str) -> Matching:
+    """The name of a file that a document refers to, below its own folder."""
+    return Matching(
+        "file",
+        r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\:\x00-\x1f]{1,200}",
+        f"name a file below the folder of {document}, such as {example}",
+    )
 
 
 def _no_secret(text: str) -> str:
@@ -154,9 +167,10 @@ Name = Annotated[
     Matching("name", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "use letters, digits, `_`, `.` and `-`, at most 64"),
 ]
 """What operators call things; it stands in headers, metrics and events."""
-FlagKey = Annotated[
-    str, Matching("flag", r"[A-Za-z0-9._-]{1,200}", "write the flag's key as PostHog shows it: letters, digits, . _ -")
-]
+FLAG_KEY = Matching(
+    "flag", r"[A-Za-z0-9._-]{1,200}", "write the flag's key as PostHog shows it: letters, digits, . _ -"
+)
+FlagKey = Annotated[str, FLAG_KEY]
 """The key of a feature flag, or what a split is called like one."""
 Variant = Annotated[
     str, Matching("variant", r"[^\s,;=\"'\\]{1,200}", "a variant has no spaces, quotes, commas, semicolons or =")

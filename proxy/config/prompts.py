@@ -5,17 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, WithJsonSchema
 
-from proxy.config.fields import FlagKey, Matching, ModelName, Name, Section, Variant
+from proxy.config.fields import FlagKey, Matching, ModelName, Name, Section, Variant, file_below
 from proxy.domain.prompts import Mode
 
-FileName = Annotated[
-    str,
-    Matching(
-        "file",
-        r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\:\x00-\x1f]{1,200}",
-        "name a file below the folder of prompts.yaml, such as prompts/support_v1.md",
-    ),
-]
+FileName = Annotated[str, file_below("prompts.yaml", "prompts/support_v1.md")]
 PosthogName = Annotated[
     str, Matching("prompt of PostHog", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", "write the prompt's name in PostHog")
 ]

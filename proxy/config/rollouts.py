@@ -1,6 +1,7 @@
 """A rollout of routing.yaml as the domain takes it, and the problems that its parts show only together."""
 
 from proxy.config.document import Document
+from proxy.config.fields import FLAG_KEY
 from proxy.config.problems import Path
 from proxy.config.routing import RolloutSection
 from proxy.config.wording import unknown
@@ -27,7 +28,7 @@ def compile_rollout(document: Document, path: Path, model: str, section: Rollout
 
 def _by_split(document: Document, path: Path, model: str, section: RolloutSection, default: str) -> Rollout | None:
     key, shares = section.key or _KEY_PREFIX + model, section.split or {}
-    if not _is_key(key):
+    if not FLAG_KEY.fits(key):
         document.report(path, "give the split a `key` of letters, digits, `.`, `_` and `-`: the model's name is none")
     for variant in shares:
         if variant not in section.variants:
@@ -42,7 +43,3 @@ def _by_split(document: Document, path: Path, model: str, section: RolloutSectio
     except ValueError as error:
         document.report((*path, "split"), str(error))
         return None
-
-
-def _is_key(key: str) -> bool:
-    return len(key) <= 200 and all(char in "._-" or (char.isascii() and char.isalnum()) for char in key)
