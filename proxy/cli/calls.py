@@ -12,7 +12,7 @@ import orjson
 from proxy.adapters.journal import StoredExchange
 from proxy.adapters.journal.calls import Follower, newest_first, of_trace
 from proxy.cli.call_rows import HEADING, WIDE_HEADING, call_row, ended_at, wide_row
-from proxy.cli.data_folder import FAILED, WELL, add_data, age_in_s, guarded, readers
+from proxy.cli.data_folder import FAILED, WELL, add_data, age_in_s, count, guarded, readers
 from proxy.cli.terminal import in_colour
 from proxy.domain.errors import Status
 from proxy.domain.events import recorded
@@ -42,7 +42,7 @@ def add_parser(subparsers: _Verbs) -> None:
     )
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     listing = _verb(verbs, "ls", _ls, "the latest calls, the newest last")
-    listing.add_argument("--limit", type=_count, default=20, metavar="N", help="at most so many (default 20)")
+    listing.add_argument("--limit", type=count, default=20, metavar="N", help="at most so many (default 20)")
     tail = _verb(verbs, "tail", _tail, f"follow: the last {TAIL_BEGINS_WITH} calls, then each as it ends")
     show = _verb(verbs, "show", _show, "one call, or all calls of a trace, with everything that is known")
     show.add_argument("id", metavar="ID", help="an exchange id or a trace id")
@@ -67,13 +67,6 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     statuses = [status.value for status in Status]
     filters.add_argument("--status", choices=statuses, metavar="STATUS", help=f"one of {', '.join(statuses)}")
     filters.add_argument("--since", type=age_in_s, default="24h", metavar="AGE", help="e.g. 15m, 7d (default 24h)")
-
-
-def _count(text: str) -> int:
-    """For argparse: a number from 1 on."""
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 10**9):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of calls; write 1 or more")
-    return int(text)
 
 
 def _ls(args: argparse.Namespace) -> int:

@@ -66,3 +66,10 @@ def age_in_s(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no age; write 7d, 12h, 30m or 45s")
     return float(match[1]) * _UNITS_S[match[2]]
+
+
+def count(text: str) -> int:
+    """For argparse: how many, from 1 on."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 10**9):
+        raise argparse.ArgumentTypeError(f"{text!r} is no count; write 1 or more")
+    return int(text)

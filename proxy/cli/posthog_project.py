@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from proxy.adapters.posthog_api import Refused
 from proxy.config.addresses import posthog_address, posthog_app_address
+from proxy.domain.policy import Destination
+
+if TYPE_CHECKING:
+    from proxy.adapters.posthog_api import Refused
 
 
 class Misused(Exception):
@@ -32,14 +36,18 @@ def find_project(env: Mapping[str, str], scopes: str) -> Project:
         )
     if not (project_id.isascii() and project_id.isdecimal()):
         raise Misused("POSTHOG_PROJECT_ID is not set to a number. It is the number in the address of the project.")
+    return Project(host=find_host(env), key=key, project_id=project_id, scopes=scopes)
+
+
+def find_host(env: Mapping[str, str]) -> str:
+    """Where the private API is. Raises Misused."""
     try:
-        host = posthog_address(env.get("POSTHOG_HOST") or "https://us.i.posthog.com")
+        return posthog_app_address(posthog_address(env.get("POSTHOG_HOST") or Destination().host))
     except ValueError as error:
         raise Misused(f"POSTHOG_HOST: {error}, such as https://eu.i.posthog.com") from None
-    return Project(host=posthog_app_address(host), key=key, project_id=project_id, scopes=scopes)
 
 
-def explained(error: Refused, project: Project) -> str:
+def explained(error: "Refused", project: Project) -> str:
     """What to do about it."""
     advice = {
         401: f"{project.host} does not know the key. Is it a personal key (phx_…), and is the project in this region?"

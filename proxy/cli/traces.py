@@ -12,7 +12,7 @@ import orjson
 from proxy.adapters.journal.calls import Follower
 from proxy.cli.call_rows import HEADING as CALL_HEADING
 from proxy.cli.call_rows import call_row
-from proxy.cli.data_folder import FAILED, WELL, add_data, age_in_s, guarded
+from proxy.cli.data_folder import FAILED, WELL, add_data, age_in_s, count, guarded
 from proxy.cli.terminal import cell, in_colour
 from proxy.cli.trace_lines import HEADING, outcome_line, trace_lines, trace_row
 from proxy.domain.events import recorded
@@ -47,7 +47,7 @@ def add_parser(subparsers: _Verbs) -> None:
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     listing = _verb(verbs, "ls", _ls, "traces with a call in the period, the latest or the largest first")
     listing.add_argument("--since", type=age_in_s, default="24h", metavar="AGE", help="e.g. 15m, 7d (default 24h)")
-    listing.add_argument("--limit", type=_count, default=20, metavar="N", help="at most so many (default 20)")
+    listing.add_argument("--limit", type=count, default=20, metavar="N", help="at most so many (default 20)")
     listing.add_argument("--by", choices=_ORDERS, default="latest", help="what comes first (default latest)")
     listing.add_argument("--failed", action="store_true", help="only traces with a failed call")
     for name in _COLUMNS:
@@ -64,13 +64,6 @@ def _verb(verbs: _Verbs, name: str, run: Callable[[argparse.Namespace], int], te
     add_data(parser)
     parser.set_defaults(run=guarded(run))
     return parser
-
-
-def _count(text: str) -> int:
-    """For argparse: a number from 1 on."""
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 10**9):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of traces; write 1 or more")
-    return int(text)
 
 
 def _ls(args: argparse.Namespace) -> int:

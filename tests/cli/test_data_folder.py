@@ -6,7 +6,7 @@ import pytest
 
 from proxy.adapters.journal import JournalSettings, SqliteJournal
 from proxy.adapters.journal.schema import Unusable
-from proxy.cli.data_folder import FAILED, WELL, add_data, age_in_s, guarded, readers
+from proxy.cli.data_folder import FAILED, WELL, add_data, age_in_s, count, guarded, readers
 
 
 @pytest.fixture
@@ -78,3 +78,13 @@ def test_ages() -> None:
 def test_an_age_needs_its_unit(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="write 7d"):
         age_in_s(text)
+
+
+def test_counts() -> None:
+    assert [count(text) for text in ("1", "007", "999999999")] == [1, 7, 999_999_999]
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1.5", "٣", "1" * 10])
+def test_a_count_is_a_whole_number_from_1_on(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="write 1 or more"):
+        count(text)

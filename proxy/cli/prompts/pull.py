@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import quote
 
+from proxy.cli.posthog_project import Misused, find_host
 from proxy.cli.prompts.configured import add_config
 from proxy.config import ConfigError, find_places
-from proxy.config.addresses import posthog_address, posthog_app_address
 from proxy.config.load import PROMPTS, read_prompts
 from proxy.config.prompts import TextSection
 
@@ -58,12 +58,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"{missing} is not set; see `promptlane prompts pull --help`", file=sys.stderr)
         return 2
     try:
-        host = posthog_app_address(posthog_address(os.environ.get("POSTHOG_HOST") or "https://us.i.posthog.com"))
-    except ValueError as error:
-        print(f"POSTHOG_HOST: {error}, such as https://eu.i.posthog.com", file=sys.stderr)
+        asyncio.run(_pull(wanted, places.config_dir, find_host(os.environ), personal, project))
+    except Misused as error:
+        print(error, file=sys.stderr)
         return 2
-    try:
-        asyncio.run(_pull(wanted, places.config_dir, host, personal, project))
     except CannotPull as error:
         print(error, file=sys.stderr)
         return 1
@@ -108,5 +106,5 @@ def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
-    except (OSError, UnicodeEncodeError) as error:
-        raise CannotPull(f"cannot write {path}: {os.strerror(getattr(error, 'errno', 0) or 0)}") from None
+    except OSError as error:
+        raise CannotPull(f"cannot write {path}: {os.strerror(error.errno or 0)}") from None

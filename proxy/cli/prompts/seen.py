@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
-from proxy.cli.data_folder import WELL, add_data, age_in_s, guarded
+from proxy.cli.data_folder import WELL, add_data, age_in_s, count, guarded
 from proxy.cli.terminal import UNKNOWN, cell, usd, whole
 from proxy.domain.fingerprints import INFERRED
 from proxy.domain.globs import matches
@@ -47,16 +47,9 @@ def add_verb(verbs: _Verbs) -> None:
     add_data(parser)
     parser.add_argument("--since", type=age_in_s, default="7d", metavar="AGE", help="e.g. 24h, 30d (default 7d)")
     parser.add_argument("--prompt", metavar="NAME", help="only prompts of this name; `*` stands for anything")
-    parser.add_argument("--limit", type=_count, default=40, metavar="N", help="at most so many lines (default 40)")
+    parser.add_argument("--limit", type=count, default=40, metavar="N", help="at most so many lines (default 40)")
     parser.add_argument("--json", action="store_true", help="all of them with all that is known, one on a line")
     parser.set_defaults(run=guarded(_seen))
-
-
-def _count(text: str) -> int:
-    """For argparse: a number from 1 on."""
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 10**9):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of lines; write 1 or more")
-    return int(text)
 
 
 def _seen(args: argparse.Namespace) -> int:
