@@ -149,7 +149,8 @@ def pattern_problem(pattern: str) -> str | None:
     try:
         compiled(pattern)
     except BadPattern as error:
-        return f"this regular expression cannot be used: {error}"
+        told = error.__cause__.args[0] if error.__cause__ is not None else b""
+        return f"this regular expression cannot be used: {told.decode()} (RE2 has no lookaround and no backreferences)"
     return None
 
 

@@ -8,10 +8,7 @@ def test_a_pattern_is_searched_for_anywhere() -> None:
     assert compiled(r"^T-\d+$").search("see T-77") is None
 
 
-@pytest.mark.parametrize(
-    ("pattern", "why"),
-    [("(?<!a)b", "no lookaround"), (r"(a)\1", "no backreferences"), ("(", r"missing \)"), ("a{2000}", "repetition")],
-)
-def test_what_it_does_not_take_it_says(pattern: str, why: str) -> None:
-    with pytest.raises(BadPattern, match=why):
+@pytest.mark.parametrize("pattern", ["(?<!a)b", r"(a)\1", "(", "a{2000}"])
+def test_what_it_does_not_take_it_says(pattern: str) -> None:
+    with pytest.raises(BadPattern, match="RE2 cannot read it; it knows no look-around and no references back"):
         compiled(pattern)
