@@ -7,12 +7,14 @@ from typing import Any, Protocol
 from proxy.domain.alerts import DIMENSIONS, TRAITS, Drops, Metric, Reading, Rule
 
 _DAY = timedelta(days=1)
-_PERIOD = " FROM calls WHERE ended_at >= $begin AND ended_at < $end"
-_QUANTILE = "SELECT quantile_cont({name}, {quantile}) AS value, count({name}) AS calls" + _PERIOD
+_WITHIN = "WHERE ended_at >= $begin AND ended_at < $end"
+_QUANTILE = "SELECT quantile_cont({name}, {quantile}) AS value, count({name}) AS calls FROM calls {within}"
 _QUERIES: Mapping[Metric, str] = {
-    Metric.ERROR_RATE: "SELECT avg((status NOT IN ('success', 'cancelled'))::INTEGER) AS value, count(*) AS calls"
-    + _PERIOD,
-    Metric.COST: "SELECT coalesce(sum(estimated_cost_usd), 0)::DOUBLE AS value, count(*) AS calls" + _PERIOD,
+    Metric.ERROR_RATE: "SELECT avg((status NOT IN ('success', 'cancelled'))::INTEGER) AS value, count(*) AS calls "
+    "FROM calls {within}",
+    # judges spend, too
+    Metric.COST: "SELECT coalesce(sum(estimated_cost_usd), 0)::DOUBLE AS value, count(*) AS calls "
+    "FROM all_calls {within}",
     Metric.LATENCY: _QUANTILE.replace("{name}", "latency_ms") + " AND status = 'success'",
     Metric.TTFT: _QUANTILE.replace("{name}", "ttft_ms") + " AND status = 'success'",
     Metric.DRIFT: "SELECT count(*)::DOUBLE AS value, 0 AS calls FROM outcomes"
@@ -48,7 +50,8 @@ def dropped(drops: Drops, rule: Rule, now: datetime) -> Reading:
 def _taken(tables: Tables, rule: Rule, begin: datetime, end: datetime) -> tuple[float | None, int]:
     parameters: dict[str, object] = {"begin": begin, "end": end, **rule.where}
     narrowed = "".join(f" AND {DIMENSIONS[name]} = ${name}" for name in rule.where)
-    sql = _QUERIES[rule.metric].replace("{quantile}", repr(float(rule.quantile))) + narrowed  # must be a constant
+    asked = _QUERIES[rule.metric].replace("{within}", _WITHIN)
+    sql = asked.replace("{quantile}", repr(float(rule.quantile))) + narrowed  # a quantile must be a constant
     (row,) = tables.query(sql, parameters)
     is_known = TRAITS[rule.metric].min_calls is None or row["calls"] >= rule.min_calls
     return (row["value"] if is_known else None), row["calls"]

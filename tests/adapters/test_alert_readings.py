@@ -6,7 +6,7 @@ import pytest
 
 from proxy.adapters.alert_readings import dropped, reading_of
 from proxy.adapters.analysis import Analysis, open_analysis
-from proxy.domain.alerts import Drops, Metric, Reading, Rule
+from proxy.domain.alerts import DIMENSIONS, Drops, Metric, Reading, Rule
 from tests.harness.kept_calls import Kept, keep
 
 NOW = datetime(2026, 11, 26, 4, 0, tzinfo=UTC)
@@ -26,13 +26,15 @@ def calls() -> Iterator[Kept]:
         yield NOW - timedelta(minutes=10, hours=number, seconds=1), {"environment": "staging", **properties}
     yield NOW - timedelta(minutes=10, days=1, seconds=1), ERROR
     yield NOW, ERROR
+    judge = {"call_purpose": "judge", "environment": "judged", "estimated_cost_usd": 0.25}
+    yield NOW - timedelta(seconds=1), judge
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Analysis]:
     folder = tmp_path_factory.mktemp("data")
     moments = (NOW - timedelta(seconds=1), NOW - timedelta(hours=1), NOW)
-    keep(folder, calls(), drifted=[(at, {"prompt_name": "greeting"}) for at in moments])
+    keep(folder, calls(), drifted=[(at, dict.fromkeys(DIMENSIONS.values(), "greeting")) for at in moments])
     with open_analysis(folder) as analysis:
         yield analysis
 
@@ -50,7 +52,7 @@ def rule(metric: Metric, **more: Any) -> Rule:
         (rule(Metric.ERROR_RATE, min_calls=11), Reading(value=None, calls=10)),
         (rule(Metric.ERROR_RATE, min_calls=25, times_usual=2), Reading(value=None, calls=10)),
         (rule(Metric.ERROR_RATE, where={"environment": "staging"}), Reading(value=None, calls=0)),
-        (rule(Metric.COST, times_usual=2), Reading(value=5.0, calls=10, usual=46 / 144)),
+        (rule(Metric.COST, times_usual=2), Reading(value=5.25, calls=11, usual=46 / 144)),
         (rule(Metric.COST, window_s=10, where={"model": "gpt-5", "provider": "openai"}), Reading(value=2.0, calls=1)),
         (rule(Metric.COST, where={"key": "nobody"}), Reading(value=0.0, calls=0)),
         (rule(Metric.LATENCY, quantile=0.5), Reading(value=1_000.0, calls=7)),
@@ -59,6 +61,9 @@ def rule(metric: Metric, **more: Any) -> Rule:
         (rule(Metric.DRIFT), Reading(value=1.0)),
         (rule(Metric.DRIFT, window_s=3600), Reading(value=2.0)),
         (rule(Metric.DRIFT, where={"prompt": "another"}), Reading(value=0.0)),
+        (rule(Metric.DRIFT, where=dict.fromkeys(DIMENSIONS, "greeting")), Reading(value=1.0)),
+        (rule(Metric.COST, where={"environment": "judged"}), Reading(value=0.25, calls=1)),
+        (rule(Metric.ERROR_RATE, where={"environment": "judged"}), Reading(value=None)),
     ],
 )
 def test_a_rule_has_its_number(tables: Analysis, asked: Rule, found: Reading) -> None:
