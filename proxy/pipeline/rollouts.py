@@ -1,7 +1,6 @@
 """Rolling out: a flag or a split is asked once for each call, and all that is told of the call says its answer."""
 
 import logging
-from functools import partial
 
 from proxy.domain.exchange import Exchange
 from proxy.domain.exposures import exposure, exposure_key
@@ -24,8 +23,6 @@ def assign(rollout: Rollout, exchange: Exchange, services: Services) -> Decision
     assert exchange.caller is not None
     decision = _decide(rollout, exchange.caller, services)
     exchange.decisions += (decision,)
-    if decision.is_assigned:
-        services.later(partial(_expose, decision, exchange, services))
     return decision
 
 
@@ -39,13 +36,20 @@ def _decide(rollout: Rollout, caller: Caller, services: Services) -> Decision:
     return by_default(rollout, Reason.NOT_CONFIGURED)
 
 
-def _expose(decision: Decision, exchange: Exchange, services: Services) -> None:
-    """Tell PostHog's experiments that this person was shown this variant, unless they know. Never raises."""
+def expose(exchange: Exchange, services: Services) -> None:
+    """Tell PostHog's experiments which variants this person was shown, unless they know. Never raises.
+
+    Only when the version that runs is known, too: it is told with them.
+    """
     try:
         policy = services.snapshot().events
         if exchange.caller is None or not (policy.product or policy.ai):
             return
-        if services.shared.remember(exposure_key(decision, exchange.caller.distinct_id), b""):
-            services.journal.note(exposure(decision, exchange))
+        for decision in exchange.decisions:
+            is_new = decision.is_assigned and services.shared.remember(
+                exposure_key(decision, exchange.caller.distinct_id), b""
+            )
+            if is_new:
+                services.journal.note(exposure(decision, exchange))
     except Exception:
         log.exception("an exposure could not be written", extra={"exchange_id": exchange.exchange_id})

@@ -25,6 +25,7 @@ from proxy.pipeline.capture import hand_over
 from proxy.pipeline.checks import check_answer
 from proxy.pipeline.client_body import WholeBody
 from proxy.pipeline.drift import watch_drift
+from proxy.pipeline.rollouts import expose
 from proxy.pipeline.services import Services, Snapshot
 from proxy.pipeline.stitch import remember
 
@@ -42,6 +43,8 @@ def begin(exchange: Exchange, snapshot: Snapshot, services: Services, planned: T
             services.journal.open(events.opening(exchange, snapshot.events, planned))
         except Exception:
             log.exception("the start of a call could not be written", extra={"exchange_id": exchange.exchange_id})
+        if exchange.decisions:
+            expose(exchange, services)
 
     services.later(write)
 

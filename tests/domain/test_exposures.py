@@ -25,7 +25,7 @@ def said(decision=MADE, **caller):
 
 
 def test_an_exposure_is_what_posthogs_experiments_count():
-    event = said(groups={"company": "acme"}, session_id="s")
+    event = said(groups={"company": "acme"}, session_id="s", prompt_name="support", prompt_version_id="pv_2")
     assert (event["event"], event["distinct_id"]) == ("$feature_flag_called", "user_1")
     assert event["timestamp"] == "2026-11-18T11:06:40.000000+00:00"
     properties = event["properties"]
@@ -36,6 +36,7 @@ def test_an_exposure_is_what_posthogs_experiments_count():
     assert (properties["$feature_flag_id"], properties["$feature_flag_version"]) == (7, 3)
     assert properties["$feature_flag_has_experiment"] is True
     assert (properties["$groups"], properties["$session_id"]) == ({"company": "acme"}, "s")
+    assert (properties["prompt_name"], properties["prompt_version_id"]) == ("support", "pv_2")
     assert "$process_person_profile" not in properties
 
 

@@ -11,7 +11,7 @@ from proxy.domain.identity import Caller
 from proxy.domain.overrides import ChangedBy, Override, Overrides
 from proxy.domain.rollout import Decision, Reason, Rollout, Split
 from proxy.domain.routing import Route, Target, TargetRollout
-from proxy.pipeline.rollouts import assign
+from proxy.pipeline.rollouts import assign, expose
 from tests.pipeline.fakes import CHAT, OPENAI, ScriptedReply, call, request, snapshot, world
 
 FLAG = Rollout(flag="answers", default="control")
@@ -43,6 +43,11 @@ def exchange(distinct_id="user_1"):
     )
     made.caller = Caller(distinct_id=distinct_id, trace_id="t", request_id="r")
     return made
+
+
+def shown(rollout, made, services):
+    assign(rollout, made, services)
+    expose(made, services)
 
 
 def test_a_flag_is_asked_once_for_each_call():
@@ -82,26 +87,26 @@ def test_a_person_is_exposed_to_a_variant_once():
     made = world()
     made.services.flags = FakeFlags()
     for distinct_id in ("user_1", "user_2", "user_1"):
-        assign(FLAG, exchange(distinct_id), made.services)
+        shown(FLAG, exchange(distinct_id), made.services)
     assert [event.name for event in told(made)] == ["$feature_flag_called"] * 2
 
 
 def test_who_got_a_default_was_not_exposed():
     made = world()
-    assign(FLAG, exchange(), made.services)
+    shown(FLAG, exchange(), made.services)
     assert told(made) == []
 
 
 def test_without_any_family_of_events_there_are_no_exposures():
     made = world(configured=replace(snapshot(), events=EventPolicy(product=False, ai=False)))
-    assign(SPLIT, exchange(), made.services)
+    shown(SPLIT, exchange(), made.services)
     assert told(made) == []
 
 
 def test_a_bug_in_exposures_does_not_reach_the_call(caplog):
     services = world().services
     services.shared = None  # type: ignore[assignment]
-    assert assign(SPLIT, exchange(), services).variant in ("a", "b")
+    shown(SPLIT, exchange(), services)
     assert "an exposure could not be written" in caplog.text
 
 
