@@ -40,7 +40,8 @@ async def test_operations_answer_get_and_head(path: str, method: str) -> None:
 @pytest.mark.parametrize("path", ["/ui", "/ui/traffic", "/ui/traces/trace_2"])
 async def test_pages_are_below_ui_and_cannot_be_changed(path: str) -> None:
     assert (await ask(asks(path, b"", ADMIN, method="GET"))).body == path.encode()
-    assert await refusal(asks(path, b"", ADMIN, method="POST")) == (405, "method_not_allowed")
+    assert await refusal(asks(path, b"", ADMIN, method="POST")) == (400, "bad_form")
+    assert await refusal(asks(path, b"", ADMIN, method="PUT")) == (405, "method_not_allowed")
     assert await refusal(asks("/uiX", b"", ADMIN, method="GET")) == (404, "not_found")
 
 
