@@ -1,6 +1,8 @@
 """OpenTelemetry, from real calls through the real server to a collector: what it is told, and what it cannot do."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.harness.serve import STOP_PATIENCE_S
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ANALYTICS = {"version": 1, "otel": {"traces": True, "metrics": True}}
+EXPORTER = "proxy.adapters.otel.exporter"
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
@@ -186,6 +189,47 @@ async def test_a_silent_collector_does_not_hold_up_the_end(tmp_path: Path) -> No
             began_s = time.monotonic()
             assert await bed.served.terminate() == 0
             assert time.monotonic() - began_s < 10
+
+
+async def ended(bed: Bed, count: int) -> set[str]:
+    """Make so many calls, each on a connection of its own; their ids."""
+    plan = Plan(body=chat(stream=True), headers=(("Connection", "close"),))
+    outcomes = await asyncio.gather(*(bed.outcome(plan) for _ in range(count)))
+    return {outcome.end["exchange_id"] for outcome in outcomes}
+
+
+def calls_told(collector: Collector) -> list[str]:
+    return [span.attributes["promptlane.exchange_id"] for span in collector.spans if span.kind == "server"]
+
+
+async def test_nothing_is_lost_or_made_up_over_outages_and_kills(tmp_path: Path) -> None:
+    traces = {"version": 1, "otel": {"traces": True}}
+    async with Collector() as collector:
+        await collector.refuse()
+        environment = variables(collector)
+        async with Bed(tmp_path, analytics=traces, environment=environment, arguments=("--workers", "2")) as bed:
+            told = await ended(bed, 12)
+            await bed.served.kill()
+            await collector.listen()
+            collector.status, collector.headers = 429, (("Retry-After", "0"),)
+            await bed.served.start()
+            told |= await ended(bed, 6)
+            await collector.wait_for(lambda seen: bool(seen.heads))
+            assert collector.spans == []
+            collector.status = 200
+            await collector.wait_for(lambda seen: told <= set(calls_told(seen)))
+            (child,) = bed.served.processes(EXPORTER)
+            os.kill(child, signal.SIGKILL)
+            told |= await ended(bed, 6)
+            await collector.wait_for(lambda seen: told <= set(calls_told(seen)))
+            assert bed.served.stderr.count(b"the process that exports traces has died") == 1
+            files = {path.name for path in bed.served.data.glob("journal-*.db")}
+        assert {"journal-0.db", "journal-1.db"} <= files
+    assert set(calls_told(collector)) == told
+    spans = {(span.trace_id, span.span_id): span for span in collector.spans}
+    assert len(spans) == 2 * len(told)
+    assert {span.start_ns for span in collector.spans} == {span.start_ns for span in spans.values()}
+    assert len(collector.spans) - len(spans) <= 2 * 18, "more than the batch under way was repeated"
 
 
 async def test_without_it_none_of_its_modules_is_imported(tmp_path: Path) -> None:

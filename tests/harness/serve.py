@@ -142,6 +142,19 @@ class Served:
         assert process.returncode is not None
         return process.returncode, stdout, stderr
 
+    def processes(self, module: str) -> list[int]:
+        """Children of the main process, and theirs, that run a module of ours."""
+        found: list[int] = []
+        parents = [self.pid]
+        while parents:
+            children = Path(f"/proc/{parents.pop()}/task").glob("*/children")
+            for pid in map(int, " ".join(each.read_text() for each in children).split()):
+                parents.append(pid)
+                with suppress(OSError):
+                    if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                        found.append(pid)
+        return found
+
     def resident_bytes(self) -> int:
         """The main process's memory, as Linux counts it."""
         status = Path(f"/proc/{self.pid}/status").read_text()

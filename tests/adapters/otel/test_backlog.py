@@ -10,15 +10,17 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 
 from proxy.adapters.journal import JournalSettings, SqliteJournal
+from proxy.adapters.journal.orphans import GRACE_S, Orphans
 from proxy.adapters.otel import backlog
 from proxy.adapters.otel.backlog import Backlog, Batch
 from proxy.adapters.otel.spans import SpanMaker
 from proxy.adapters.trace_marks import FileMarks, Mark, Marks
-from proxy.domain.events import EventPolicy
+from proxy.domain.events import EventPolicy, interrupted
 from proxy.domain.events import closing as closing_of
+from proxy.domain.events import opening as opening_of
 from proxy.domain.identity import ParentSpan
 from proxy.domain.journal_rows import Closing, JournalEvent
-from tests.harness.exchanges import caller, finished
+from tests.harness.exchanges import RECEIVED_UNIX_US, caller, finished
 from tests.harness.rows import closing as unreadable
 from tests.harness.rows import outcome, uuid_of
 
@@ -153,6 +155,22 @@ def test_what_left_the_store_before_it_was_told_is_lost(journals: list[SqliteJou
     keep(journals[0], call("a6"))
     after = reading(tmp_path).after(batch.marks)
     assert (names(after), after.lost) == (["a6"], 0)
+
+
+def test_calls_of_a_worker_that_is_gone_are_told_once_another_has_ended_them(tmp_path: Path) -> None:
+    gone = journal_in(tmp_path, 7)
+    gone.open(opening_of(finished(exchange_id="running"), EventPolicy()))
+    keep(gone, call("ended"))
+    gone.close_journal(5)
+    first = reading(tmp_path).after({})
+    assert names(first) == ["ended"]
+    times_s = iter([0.0, GRACE_S])
+    heir = Orphans(JournalSettings(directory=tmp_path), lambda: RECEIVED_UNIX_US, interrupted, lambda: next(times_s))
+    for _ in range(2):
+        heir.visit(tmp_path / "journal-0.db", lambda _: True)
+    batch = reading(tmp_path).after(first.marks)
+    assert names(batch) == ["running"]
+    assert (batch.rows[0][0].attributes or {})["error.type"] == "interrupted"
 
 
 def test_a_new_file_of_an_old_name_is_told_from_its_beginning(tmp_path: Path) -> None:
