@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from proxy.adapters.state_file import locked, replace_file
+from proxy.adapters.state_file import Signature, locked, replace_file, signature_of
 from proxy.domain.overrides import NO_OVERRIDES, Overrides
 from proxy.domain.rollout_changes import AtPostHog, RolloutChange, from_json, overrides_of, to_json
 
@@ -72,7 +72,7 @@ class WatchedRollouts:
 
     def __init__(self, data_dir: Path) -> None:
         self._state = RolloutState(data_dir)
-        self._mark: object = None
+        self._mark: Signature | None = None
         self.overrides: Overrides = NO_OVERRIDES
         self.changes: Sequence[RolloutChange] = ()
         self.is_readable = True
@@ -80,7 +80,7 @@ class WatchedRollouts:
 
     def look(self) -> bool:
         """True where the changes are not those of the last look. Never raises."""
-        mark = _mark(self._state.path)
+        mark = signature_of(self._state.path)
         if mark == self._mark:
             return False
         try:
@@ -91,14 +91,6 @@ class WatchedRollouts:
         self._mark, self.is_readable = mark, True
         self.overrides, self.changes = overrides_of(changes), changes
         return True
-
-
-def _mark(path: Path) -> object:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _newest(changes: list[RolloutChange]) -> list[RolloutChange]:

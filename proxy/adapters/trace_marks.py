@@ -6,7 +6,6 @@ read from its beginning. The marks move only after the collector has answered, a
 goes: whoever is killed in between repeats one batch.
 """
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import orjson
 
 from proxy.adapters.journal import JournalReader, journal_files
 from proxy.adapters.journal.schema import Unusable
+from proxy.adapters.state_file import replace_file
 
 FILE_NAME = "telemetry-marks.json"
 _VERSION = 1
@@ -69,16 +69,7 @@ def write_marks(directory: Path, marks: Marks) -> None:
         name: {"calls": [of.calls.seq, of.calls.id], "outcomes": [of.outcomes.seq, of.outcomes.id]}
         for name, of in marks.items()
     }
-    draft = directory / f"{FILE_NAME}.{os.getpid()}.tmp"
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(orjson.dumps({"v": _VERSION, "files": files}))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(directory / FILE_NAME)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    replace_file(directory / FILE_NAME, orjson.dumps({"v": _VERSION, "files": files}))
 
 
 def _now(directory: Path) -> Marks:

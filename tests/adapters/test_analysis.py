@@ -288,7 +288,7 @@ def test_a_writer_that_fails_half_way_has_changed_nothing(
         assert numbers(analysis) == [1, 2]
         journals[0].end(*range(3, 10))
         with monkeypatch.context() as patch:
-            patch.setattr(segments, "_make_durable", _full)
+            patch.setattr(segments, "make_durable", _full)
             with pytest.raises(OSError, match="full"):
                 analysis.refresh()
         assert numbers(analysis) == list(range(1, 10))

@@ -7,10 +7,7 @@ deletes, and whoever reads sees each row once. One process writes at a time; the
 Each batch of rows becomes a file. When there are many small ones, they become one.
 """
 
-import fcntl
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
@@ -22,6 +19,7 @@ from proxy.adapters.analysis import journals
 from proxy.adapters.analysis.columns import LAYOUT, TABLES, Table
 from proxy.adapters.analysis.database import named, quoted
 from proxy.adapters.analysis.journals import Mark, Marks, Raw
+from proxy.adapters.state_file import locked, make_durable, replace_file
 
 BATCH_ROWS = 10_000
 """Rows that become a file; fewer stay in memory, and are read anew by each process that looks."""
@@ -56,12 +54,13 @@ class Segments:
     def __init__(self, directory: Path, connection: duckdb.DuckDBPyConnection) -> None:
         self._directory = directory
         self._folder = folder_of(directory)
+        self._manifest_path = self._folder / "manifest.json"
         self._connection = connection
 
     def manifest(self) -> Manifest:
         """The list as it stands; an empty one where there is none that can be used."""
         try:
-            told = orjson.loads((self._folder / "manifest.json").read_bytes())
+            told = orjson.loads(self._manifest_path.read_bytes())
             found = Manifest(
                 layout=told["layout"],
                 generation=told["generation"],
@@ -109,8 +108,7 @@ class Segments:
 
         Raises OSError where the folder cannot be written. What is in memory is lost.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._lock():
+        with locked(self._manifest_path):
             manifest = self.manifest()
             self._tidy(manifest)
             while True:
@@ -128,10 +126,10 @@ class Segments:
 
         Files that hold such rows are written anew and the old ones deleted. Raises OSError.
         """
-        if not (self._folder / "manifest.json").exists():
+        if not self._manifest_path.exists():
             return 0
         dropped = 0
-        with self._lock():
+        with locked(self._manifest_path):
             manifest = self.manifest()
             kept: list[Segment] = []
             for segment in manifest.segments:
@@ -176,7 +174,7 @@ class Segments:
             path.unlink()
             return None
         path.chmod(0o600)
-        _make_durable(path)
+        make_durable(path)
         return Segment(path.name, table.name, found[0], path.stat().st_size)
 
     def _merge(self, table: Table, manifest: Manifest) -> Manifest:
@@ -194,11 +192,7 @@ class Segments:
 
     def _save(self, manifest: Manifest) -> Manifest:
         renewed = replace(manifest, generation=uuid4().hex)
-        fresh = self._folder / "manifest.json.new"
-        fresh.write_bytes(orjson.dumps(asdict(renewed)))
-        _make_durable(fresh)
-        fresh.replace(self._folder / "manifest.json")
-        _make_durable(self._folder)
+        replace_file(self._manifest_path, orjson.dumps(asdict(renewed)))
         return renewed
 
     def _tidy(self, manifest: Manifest) -> None:
@@ -208,24 +202,7 @@ class Segments:
             if path.name not in listed:
                 path.unlink(missing_ok=True)
 
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-
 
 def folder_of(directory: Path) -> Path:
     """Where the files of a data folder are, as an absolute path."""
     return directory.resolve() / "store"
-
-
-def _make_durable(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,7 +16,8 @@ import orjson
 
 from proxy.adapters.flags.evaluation import Evaluation
 from proxy.adapters.flags.fetch import PATIENCE_S, Failed, Fetched, Project, Trouble, Unchanged, fetch
-from proxy.adapters.flags.kept_file import FILE_NAME, Kept, Signature, read_kept, signature_of, write_kept
+from proxy.adapters.flags.kept_file import FILE_NAME, Kept, read_kept, write_kept
+from proxy.adapters.state_file import Signature, signature_of
 from proxy.domain.flag_definitions import QuotaUsedUpError, kept_of, read_definitions
 from proxy.domain.identity import Caller
 from proxy.domain.rollout import Decision, Reason, Rollout, by_default

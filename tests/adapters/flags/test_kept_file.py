@@ -3,7 +3,7 @@ import stat
 import pytest
 
 from proxy.adapters.flags.fetch import Project
-from proxy.adapters.flags.kept_file import FILE_NAME, Kept, read_kept, signature_of, write_kept
+from proxy.adapters.flags.kept_file import FILE_NAME, Kept, read_kept, write_kept
 from proxy.domain.flag_definitions import kept_of
 from tests.harness.flags import definitions, flag
 
@@ -25,15 +25,6 @@ def test_the_file_is_for_its_owner_and_holds_no_key(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert not {b"phc_", b"phs_"} & {path.read_bytes()[at : at + 4] for at in range(path.stat().st_size)}
     assert [each.name for each in tmp_path.iterdir()] == [FILE_NAME]
-
-
-def test_each_change_shows(tmp_path):
-    path = tmp_path / FILE_NAME
-    assert signature_of(path) is None
-    write_kept(path, PROJECT, KEPT)
-    first = signature_of(path)
-    write_kept(path, PROJECT, KEPT)
-    assert first != signature_of(path)
 
 
 @pytest.mark.parametrize("raw", [b"", b"null", b"[]", b"{}", b'{"v":2}', b"\xff", b'{"v":1,"project":'])
