@@ -8,13 +8,11 @@ asked. Their uuids follow from that call, so a step that two workers report is o
 
 from collections.abc import Iterator
 
-import orjson
-
 from proxy.domain import call_properties
 from proxy.domain.ai_properties import ai_trace_id
 from proxy.domain.conversation import ToolResult
-from proxy.domain.event_properties import AI_GENERATION, RESERVED_NAMES
-from proxy.domain.events import EventPolicy, encoded, event_uuid
+from proxy.domain.event_properties import AI_GENERATION
+from proxy.domain.events import EventPolicy, encoded, event_uuid, joined, own_members
 from proxy.domain.exchange import Exchange
 from proxy.domain.identity import Caller
 from proxy.domain.journal_rows import Outcome
@@ -29,16 +27,16 @@ def step_row(exchange: Exchange, result: ToolResult, asked: Asked, policy: Event
     """One step, as the request tells of it that brought the result. The caller must be known."""
     caller = exchange.caller
     assert caller is not None
-    said = {**call_properties.of_call(exchange, caller, policy.trace_url_of(caller.trace_id))}
-    said |= _step(exchange, result, asked)
-    own = {name: value for name, value in caller.properties.items() if name not in RESERVED_NAMES}
+    of_call = call_properties.of_call(exchange, caller, policy.trace_url_of(caller.trace_id))
+    said = of_call | _step(exchange, result, asked)
+    own = own_members(caller)
     events = tuple(
         encoded(
             name,
             event_uuid(asked.exchange_id, name, asked.ordinal),
             distinct_id=caller.distinct_id,
             at_us=exchange.received_unix_us,
-            said=b",".join(filter(None, (orjson.dumps(own)[1:-1], members(name, said | more)))),
+            said=joined(own, members(name, said | more)),
         )
         for name, more in _events(caller, said, asked, policy)
     )

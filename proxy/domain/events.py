@@ -87,7 +87,7 @@ def opening(exchange: Exchange, policy: EventPolicy, planned: Target | None = No
     """
     caller = _caller(exchange)
     exchange.common_members = _common(exchange, policy)
-    said = _joined(exchange.common_members, members(STARTED, call_properties.of_start(exchange, planned)))
+    said = joined(exchange.common_members, members(STARTED, call_properties.of_start(exchange, planned)))
     is_told = policy.product and policy.started and policy.samples(caller.trace_id)
     return Opening(
         exchange_id=exchange.exchange_id,
@@ -104,7 +104,7 @@ def closing(exchange: Exchange, policy: EventPolicy) -> Closing:
     caller, fate = _caller(exchange), exchange.fate
     common = exchange.common_members if exchange.common_members is not None else _common(exchange, policy)
     name = COMPLETED if fate is not None and fate.is_completed else FAILED
-    said = _joined(common, members(name, call_properties.of_end(exchange)))
+    said = joined(common, members(name, call_properties.of_end(exchange)))
     is_sampled = policy.samples(caller.trace_id)
     ended_us = exchange.received_unix_us + call_properties.latency_ns(exchange) // 1_000
     made: list[JournalEvent] = []
@@ -127,12 +127,12 @@ def _of_attempts(exchange: Exchange, policy: EventPolicy, common: bytes) -> Iter
         at_us = _unix_us(exchange, attempt.started_ns + call_properties.attempt_ns(exchange, attempt))
         if policy.product and policy.attempt_failed and attempt is not exchange.final_attempt:
             failed = members(ATTEMPT_FAILED, call_properties.of_failed_attempt(exchange, attempt))
-            yield _event(ATTEMPT_FAILED, exchange, _joined(common, failed), at_us=at_us, ordinal=attempt.ordinal)
+            yield _event(ATTEMPT_FAILED, exchange, joined(common, failed), at_us=at_us, ordinal=attempt.ordinal)
         if policy.ai and attempt.reached_provider:
             name = AI_EMBEDDING if exchange.endpoint.is_embedding else AI_GENERATION
             uuid = event_uuid(exchange.exchange_id, name, attempt.ordinal)
             told = members(name, ai_properties.of_generation(exchange, attempt, _caller(exchange), uuid))
-            yield _event(name, exchange, _joined(common, told), at_us=at_us, ordinal=attempt.ordinal)
+            yield _event(name, exchange, joined(common, told), at_us=at_us, ordinal=attempt.ordinal)
 
 
 def interrupted(facts_json: bytes) -> tuple[JournalEvent, ...]:
@@ -172,7 +172,7 @@ def _common(exchange: Exchange, policy: EventPolicy) -> bytes:
     return members(EVERY, {**said, "call_purpose": policy.purpose})
 
 
-def _own(caller: Caller) -> bytes:
+def own_members(caller: Caller) -> bytes:
     """The caller's own properties, none of which may take the place of ours."""
     return orjson.dumps({name: value for name, value in caller.properties.items() if name not in RESERVED_NAMES})[1:-1]
 
@@ -189,7 +189,7 @@ def _head(exchange: Exchange) -> bytes:
     }
     if (parent := caller.parent_span) is not None:
         head["parent_span"] = parent.traceparent
-    return b'%b,"own":{%b}' % (orjson.dumps(head)[1:-1], _own(caller))
+    return b'%b,"own":{%b}' % (orjson.dumps(head)[1:-1], own_members(caller))
 
 
 def _record(exchange: Exchange, name: str, said: bytes, ended_us: int) -> bytes:
@@ -245,8 +245,8 @@ def _unix_us(exchange: Exchange, at_ns: int) -> int:
     return exchange.received_unix_us + (at_ns - exchange.received_ns) // 1_000
 
 
-def _joined(*parts: bytes) -> bytes:
-    """Members of one object out of those of several."""
+def joined(*parts: bytes) -> bytes:
+    """Members of one object out of those of several, of which some may be empty."""
     return b",".join(filter(None, parts))
 
 
@@ -257,7 +257,7 @@ def _event(name: str, exchange: Exchange, said: bytes, *, at_us: int, ordinal: i
         event_uuid(exchange.exchange_id, name, ordinal),
         distinct_id=caller.distinct_id,
         at_us=at_us,
-        said=_joined(_own(caller), said),
+        said=joined(own_members(caller), said),
     )
 
 

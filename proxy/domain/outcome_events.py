@@ -18,7 +18,7 @@ from proxy import __version__
 from proxy.domain import journal_rows
 from proxy.domain.ai_properties import ai_trace_id
 from proxy.domain.event_properties import AI_GENERATION
-from proxy.domain.events import EventPolicy, encoded, event_uuid
+from proxy.domain.events import EventPolicy, encoded, event_uuid, joined
 from proxy.domain.identity import IdentityPolicy, id_of_trace
 from proxy.domain.outcome_context import CallContext
 from proxy.domain.outcome_properties import (
@@ -67,11 +67,9 @@ def row_of(told: Telling, policy: EventPolicy, identity: IdentityPolicy) -> jour
     """What is kept and sent. No events where the families that would tell of it are off."""
     said = _said(told, policy)
     distinct_id = _distinct_id(told, said, identity)
-    own = {**(told.context.own if told.context else {}), **told.outcome.own}
+    own = orjson.dumps({**(told.context.own if told.context else {}), **told.outcome.own})[1:-1]
     events = tuple(
-        encoded(
-            name, uuid, distinct_id=distinct_id, at_us=told.at_unix_us, said=_joined(own, members(name, properties))
-        )
+        encoded(name, uuid, distinct_id=distinct_id, at_us=told.at_unix_us, said=joined(own, members(name, properties)))
         for name, uuid, properties in _events(told, said, policy)
     )
     return journal_rows.Outcome(
@@ -176,7 +174,3 @@ def _span(said: Properties, told: Telling) -> Properties:
         "$ai_latency": duration_ms / 1_000 if isinstance(duration_ms, int | float) else None,
         "$ai_is_error": status == "error" if status in ("success", "error") else None,
     }
-
-
-def _joined(own: Mapping[str, object], said: bytes) -> bytes:
-    return b",".join(filter(None, (orjson.dumps(own)[1:-1], said)))

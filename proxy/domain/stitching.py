@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from struct import Struct
 from urllib.parse import unquote_plus
+from uuid import UUID
 
 from proxy.domain.conversation import Conversation, ToolResult
 from proxy.domain.credentials import CREDENTIAL_HEADERS
@@ -111,14 +112,13 @@ def asked_of(value: bytes | None) -> Asked | None:
     if value is None or len(value) < _STEP.size:
         return None
     at_unix_ms, step, retries, ordinal, attempt, exchange_id = _STEP.unpack_from(value)
-    digits = exchange_id.hex()
     return Asked(
         at_unix_ms=at_unix_ms,
         step=step,
         retries=retries,
         ordinal=ordinal,
         attempt=attempt,
-        exchange_id=f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}",
+        exchange_id=str(UUID(bytes=exchange_id)),
         name=value[_STEP.size :].decode("utf-8", "replace"),
     )
 
