@@ -128,17 +128,25 @@ class Judging:
         route = route_of(services.snapshot().routing, judge.model)
         dialect = route.targets[0].provider.dialect if route is not None else Dialect.OPENAI
         raw = self._request(judge, dialect, request_body(judge, dialect, question, answer))
-        async with handle(raw, services) as reply:
-            pieces: list[bytes] = []
-            if isinstance(reply.body, bytes):
-                pieces.append(reply.body)
-            else:
-                await reply.body.pour(pieces.append)
-            body = b"".join(pieces)
-        if reply.status >= 300 or len(body) > REPLY_LIMIT_BYTES:
+        body = bytearray()
+
+        def take(piece: bytes) -> None:
+            body.extend(piece)
+            if len(body) > REPLY_LIMIT_BYTES:
+                raise ConnectionAbortedError  # as a client that leaves, so that the provider stops
+
+        try:
+            async with handle(raw, services) as reply:
+                if isinstance(reply.body, bytes):
+                    take(reply.body)
+                else:
+                    await reply.body.pour(take)
+        except ConnectionAbortedError:
+            return None
+        if reply.status >= 300:
             return None
         decoder = decoder_for(endpoint_of(raw).api, "application/json", reply.status)
-        decoder.feed(body, 0)
+        decoder.feed(bytes(body), 0)
         return decoder.finish().answer_text
 
     def _own_snapshot(self) -> Snapshot:

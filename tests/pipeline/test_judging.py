@@ -160,6 +160,14 @@ async def test_a_judge_that_gives_no_verdict_says_nothing_and_is_counted(
     assert it.counted == [("helps", result)]
 
 
+async def test_a_reply_without_an_end_is_left() -> None:
+    it = court(plain(), plain(steps=tuple(b"x" * 65_536 for _ in range(99))))
+    await it.ask()
+    _, own = it.made.journal.closings
+    assert orjson.loads(own.record)["properties"]["status"] == "cancelled"
+    assert it.counted == [("helps", "lost")]
+
+
 async def test_only_a_share_is_judged_and_no_more_a_minute_than_the_budget() -> None:
     none = court(*(plain() for _ in range(9)), judge=replace(HELPS, sample=0.5))
     none.made.services.random_bytes = lambda count: b"\x80" * count
