@@ -29,8 +29,9 @@ def test_ours_are_told_in_any_case(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [*PROVIDERS_OWN, "openai-organization", "anthropic-version", "anthropic-beta", "x-client-request-id", "user-agent",
-     "x-stainless-lang", "http-referer", "x-title", "helicone-auth", "x-portkey-api-key", "x-goog-user-project"],
+    [*sorted(PROVIDERS_OWN), "openai-organization", "anthropic-version", "anthropic-beta", "x-client-request-id",
+     "user-agent", "x-stainless-lang", "http-referer", "x-title", "helicone-auth", "x-portkey-api-key",
+     "x-goog-user-project"],
 )  # fmt: skip
 def test_a_providers_headers_are_not_ours(name: str) -> None:
     assert not is_analytics_header(name)
