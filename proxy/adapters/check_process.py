@@ -110,11 +110,23 @@ def _identifier() -> "LanguageIdentifier":
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
+def _load(rule: HeavyRule) -> None:
+    """All that the rule may need: who asks about an empty text, as `Checker.warm` does, has it loaded."""
+    match rule:
+        case MatchesSchema():
+            _validator(rule.schema)
+        case Matches():
+            _pattern(rule.pattern)
+        case InLanguage():
+            _identifier()
+
+
 def findings(rules: Sequence[HeavyRule], text: str) -> Findings:
     """One for each rule; None for one that fails by itself, which costs the others nothing."""
     found: Findings = []
     for rule in rules:
         try:
+            _load(rule)
             found.append(finding(rule, text))
         except Exception:  # noqa: BLE001 - a reference that leads nowhere, nesting without end: nothing is known then
             found.append(None)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from proxy.adapters import check_process
 from proxy.adapters.body_reader import framed, read_frame
 from proxy.adapters.check_process import answer, finding, findings
 from proxy.domain.checks import PASSED, CheckReason, Finding, InLanguage, Matches, MatchesSchema
@@ -88,6 +89,14 @@ def test_patterns(pattern: str, wanted: bool, found: Finding) -> None:
 )
 def test_languages_are_told_where_they_are_sure(languages: set[str], text: str, passed: bool | None) -> None:
     assert finding(InLanguage(frozenset(languages)), text).passed is passed
+
+
+def test_who_asks_about_nothing_has_all_loaded_that_an_answer_needs() -> None:
+    for loaded in (check_process._validator, check_process._pattern, check_process._identifier):
+        loaded.cache_clear()
+    findings([schema(TICKET), Matches("a+", wanted=True), InLanguage(frozenset({"en"}))], "")
+    for loaded in (check_process._validator, check_process._pattern, check_process._identifier):
+        assert loaded.cache_info().currsize >= 1
 
 
 def test_the_program_answers_each_question_in_order() -> None:
