@@ -51,21 +51,19 @@ async def roll_out(body: Body, exchange: Exchange, snapshot: Snapshot, services:
     if chosen is None:
         return _unchanged(body, prompt, exchange, _UNKNOWN_VERSION)
     version, source = chosen
+    exchange.caller = replace(
+        caller, prompt_name=prompt.name, prompt_version_id=version.id, prompt_version_source=source
+    )  # from here on a refusal is the version's, too
     assignment = Assignment(prompt=prompt.name, version=version, model=_model(prompt, version, call))
-    told: dict[str, Any] = {
-        "prompt_name": prompt.name,
-        "prompt_version_id": version.id,
-        "prompt_version_source": source,
-    }
     if isinstance(body, WholeBody):
         try:
             body, changes = await _rewritten(body, prompt, version, exchange, snapshot, services)
         except NoPlaceError:
+            exchange.caller, exchange.decisions = caller, ()  # whatever was decided did not run
             return _unchanged(body, prompt, exchange, _NO_PLACE)
-        told |= changes
+        exchange.caller = replace(exchange.caller, **changes)
         # which model the caller named, and whether it streams, no version changes
         exchange.call = replace(body.facts.call, requested_model=call.requested_model, stream=call.stream)
-    exchange.caller = replace(caller, **told)
     exchange.assignment = assignment
     return body
 

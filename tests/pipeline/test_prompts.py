@@ -143,6 +143,22 @@ async def test_a_missing_variable_is_the_caller_s_fault() -> None:
     assert (end["status"], end["failed_phase"]) == ("error", "admit")
 
 
+@pytest.mark.parametrize("model", ["m", "prompt/support"])
+async def test_what_a_version_refuses_counts_for_the_version(model: str) -> None:
+    """Else a version that nobody can call would look like one that never fails."""
+    versions = {name: PromptVersion(id=name, text="{{who}}", model="m") for name in ("pv_1", "pv_2")}
+    halves = configured(
+        versions=versions, variables={"who": None}, rollout=HALVES, variants={"pv_1": "pv_1", "pv_2": "pv_2"}
+    )
+    made = world(configured=halves)
+    headers = [("X-PostHog-Distinct-Id", "user_1"), *([NAMED] if model == "m" else [])]
+    await refused(made, asked({"model": model, "messages": [USER]}, *headers))
+    end = made.journal.end()
+    assert (end["prompt_name"], end["prompt_version_id"]) == ("support", end["posthog_flag_variant"])
+    (exposure,) = (orjson.loads(event.body) for outcome in made.journal.outcomes for event in outcome.events)
+    assert exposure["properties"]["prompt_version_id"] == end["prompt_version_id"]
+
+
 async def test_a_response_may_say_both_in_openai_s_own_reference() -> None:
     made = world(plain(), configured=configured())
     reference = {"id": "support", "variables": {"who": "Ada"}}
@@ -211,7 +227,8 @@ async def test_a_version_that_is_not_known_stays_the_client_s_word() -> None:
 @pytest.mark.parametrize("mode", ["replace", "prepend", "fill"])
 @pytest.mark.parametrize("body", [{"model": "m", "input": "text"}, {"model": "m", "messages": "?"}])
 async def test_a_call_without_a_place_for_instructions_goes_on_as_it_is(mode: Mode, body: dict[str, Any]) -> None:
-    made = world(plain(), configured=configured(mode=mode))
+    rollout = {"rollout": HALVES, "variants": {"pv_1": "pv_1", "pv_2": "pv_2"}}
+    made = world(plain(), configured=configured(mode=mode, **rollout))
     target = "/v1/embeddings" if "input" in body else "/v1/chat/completions"
     await call(made, asked(body, NAMED, target=target))
     assert sent(made) == body
@@ -219,6 +236,8 @@ async def test_a_call_without_a_place_for_instructions_goes_on_as_it_is(mode: Mo
     assert end["prompt_name"] == "support"
     assert end["prompt_version_source"] in ("missing", "inferred")
     assert end["analytics_warnings"] == ["prompt:no_place"]
+    assert "posthog_flag" not in end
+    assert made.journal.outcomes == []
 
 
 @pytest.mark.parametrize(
