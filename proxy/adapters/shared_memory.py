@@ -6,8 +6,9 @@ nothing is ever full, swept or resized, and what is asked or told costs a micros
 No lock is held. A slot is written in one go, with a checksum, and one that two processes wrote at the same moment, or
 that is read while it is written, is as good as empty. Who relies on a fact must be able to live without it.
 
-A page of the map that is touched for the first time needs room on the disk, and where there is none the kernel kills
-the process: so room is taken, a piece at a time, before a bucket in it is looked at.
+A page of the map that is touched for the first time needs room on the disk, and one beyond the end of the file, which
+somebody has cut, is none: in both cases the kernel kills the process. So the file's length is asked for each time, and
+room is taken, a piece at a time, before a bucket in it is looked at.
 """
 
 import fcntl
@@ -91,10 +92,15 @@ class SharedMemory:
     def _taken(self, offset: int) -> bool:
         """See to it that there is room for the bucket; False where the disk has none."""
         piece = offset // _PIECE_BYTES
-        if self._has_room[piece] or self._descriptor is None:
+        if self._descriptor is None:
+            return True
+        if os.lseek(self._descriptor, 0, os.SEEK_END) < len(self._map):
+            self._has_room = bytearray(len(self._has_room))
+        if self._has_room[piece]:
             return True
         begin = piece * _PIECE_BYTES
         try:
+            _lay_out(self._descriptor, len(self._map), self._buckets)
             os.posix_fallocate(self._descriptor, begin, min(_PIECE_BYTES, len(self._map) - begin))
         except OSError as error:
             if not self._is_told:
@@ -150,8 +156,7 @@ def _opened(path: Path, buckets: int) -> int:
 
     Where a process still maps the other one, it goes on with that. Raises OSError.
     """
-    head = b"promptlane facts" + Struct("<III").pack(1, _SLOT_BYTES, buckets)
-    size_bytes = _HEAD_BYTES + buckets * _BUCKET_BYTES
+    head, size_bytes = _head(buckets), _HEAD_BYTES + buckets * _BUCKET_BYTES
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
@@ -159,8 +164,7 @@ def _opened(path: Path, buckets: int) -> int:
             status = os.fstat(descriptor)
             is_there = status.st_nlink > 0
             if is_there and status.st_size == 0:
-                os.pwrite(descriptor, head, 0)
-                os.truncate(descriptor, size_bytes)
+                _lay_out(descriptor, size_bytes, buckets)
             elif is_there and (status.st_size != size_bytes or os.pread(descriptor, len(head), 0) != head):
                 path.unlink()
                 is_there = False
@@ -171,6 +175,16 @@ def _opened(path: Path, buckets: int) -> int:
         if is_there:
             return descriptor
         os.close(descriptor)
+
+
+def _lay_out(descriptor: int, size_bytes: int, buckets: int) -> None:
+    """An empty table, or the rest of one. Raises OSError."""
+    os.pwrite(descriptor, _head(buckets), 0)
+    os.truncate(descriptor, size_bytes)
+
+
+def _head(buckets: int) -> bytes:
+    return b"promptlane facts" + Struct("<III").pack(1, _SLOT_BYTES, buckets)
 
 
 def _unix_us() -> int:

@@ -199,3 +199,27 @@ def test_a_full_disk_costs_what_is_remembered_and_no_more(
     is_full = False
     assert memory.remember(key(1), b"one")
     assert memory.recall(key(1)) == b"one"
+
+
+def _go_on_with_a_file_that_was_cut(folder: Path, size_bytes: int) -> None:
+    memory, other = table(folder, buckets=200), table(folder, buckets=200)
+    for number in range(400):
+        memory.remember(key(number), b"before")
+        other.recall(key(number))
+    os.truncate(folder / FILE_NAME, size_bytes)
+    for number in range(400):
+        assert memory.recall(key(number)) in (None, b"before")
+        memory.remember(key(number), b"after")
+    assert all(other.recall(key(number)) == b"after" for number in range(400))
+    assert table(folder, buckets=200).recall(key(1)) == b"after"
+
+
+@pytest.mark.parametrize("size_bytes", [0, 5_000])
+def test_a_file_that_somebody_cuts_kills_nobody(tmp_path: Path, size_bytes: int) -> None:
+    """In a process of its own: it is the kernel that would kill it."""
+    cut = multiprocessing.get_context("fork").Process(
+        target=_go_on_with_a_file_that_was_cut, args=(tmp_path, size_bytes)
+    )
+    cut.start()
+    cut.join()
+    assert cut.exitcode == 0
