@@ -6,6 +6,7 @@ takes an earlier one back: the rollout runs as configured again.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -15,8 +16,11 @@ from proxy.domain.journal_rows import Outcome
 from proxy.domain.outcome_properties import ROLLOUT_CHANGED
 from proxy.domain.overrides import ChangedBy, Override, Overrides
 from proxy.domain.own_events import own_outcome
+from proxy.domain.rollout import Split
 
 EVIDENCE_CHARS = 500
+_END_OF_TIME_US = 4_102_444_800_000_000
+"""The year 2100."""
 
 
 class AtPostHog(StrEnum):
@@ -84,13 +88,13 @@ def to_json(changes: Iterable[RolloutChange]) -> bytes:
 
 
 def from_json(text: bytes) -> list[RolloutChange]:
-    """What `to_json` gave. Raises ValueError for anything else."""
+    """What `to_json` gave. Raises ValueError for anything else, such as shares by which nobody could be dealt out."""
     try:
         document = orjson.loads(text)
         if document["version"] != 1:
             raise ValueError("of another version")
         return [_of_json(each) for each in document["changes"]]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError("not a list of changes") from error
 
 
@@ -108,14 +112,18 @@ def _as_json(change: RolloutChange) -> dict[str, object]:
 
 
 def _of_json(each: Mapping[str, Any]) -> RolloutChange:
-    shares = each["shares"]
+    shares, changed_at_unix_us = each["shares"], int(each["changed_at_unix_us"])
+    if not 0 <= changed_at_unix_us < _END_OF_TIME_US:
+        raise ValueError("a change at no time that can be told")
+    if shares is not None:
+        shares = dict(Split.of({name: Decimal(str(share)) for name, share in shares.items()}).shares)
     return RolloutChange(
         id=str(each["id"]),
         flag=str(each["flag"]),
         prompt=str(each["prompt"]),
-        shares=None if shares is None else {str(name): float(share) for name, share in shares.items()},
+        shares=shares,
         changed_by=ChangedBy(each["changed_by"]),
-        changed_at_unix_us=int(each["changed_at_unix_us"]),
+        changed_at_unix_us=changed_at_unix_us,
         evidence=str(each["evidence"]),
         at_posthog=AtPostHog(each["at_posthog"]),
     )

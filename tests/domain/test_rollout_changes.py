@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -37,6 +38,27 @@ def test_changes_are_kept_as_they_are() -> None:
 def test_anything_else_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         from_json(text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shares": {}},
+        {"shares": {"control": 0, "treatment": 0}},
+        {"shares": {"control": 300, "treatment": -200}},
+        {"shares": {"control": "nan", "treatment": 100}},
+        {"shares": {"con\r\ntrol": 100}},
+        {"shares": [100]},
+        {"changed_at_unix_us": 5 * 10**18},
+        {"changed_at_unix_us": -1},
+        {"changed_at_unix_us": "Infinity"},
+    ],
+)
+def test_a_file_that_somebody_edited_deals_out_nobody_by_what_is_no_share_of_a_whole(changes: dict[str, Any]) -> None:
+    document = orjson.loads(to_json([STOPPED]))
+    document["changes"][0] |= changes
+    with pytest.raises(ValueError, match=r"."):
+        from_json(orjson.dumps(document))
 
 
 def test_the_event_of_a_change_tells_it_whole_and_is_always_the_same() -> None:
