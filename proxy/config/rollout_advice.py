@@ -1,4 +1,4 @@
-"""What rollouts by PostHog's flags ask for and would not get: keys, flags and variants that are not there."""
+"""What rollouts ask for and would not get: keys, flags and variants that are not there, and a key of their own."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,6 +7,7 @@ from proxy.config.load import Configuration, parse_files
 from proxy.config.problems import Path, Problem
 from proxy.config.wording import nearest
 from proxy.domain.flag_definitions import Definitions, FlagDefinition
+from proxy.domain.rollout import Rollout
 
 Said = Iterator[tuple[Path, str]]
 _BOOLEANS = ("true", "false")
@@ -19,6 +20,7 @@ def advise_rollouts(
     routing, _, _, prompts, _ = parse_files(configuration.files, env)
     _report(routing, _of_models(configuration), configuration, definitions)
     _report(prompts, _of_prompts(configuration, prompts), configuration, definitions)
+    _report_clashes(routing, prompts, configuration)
     return sorted([*routing.problems, *prompts.problems])
 
 
@@ -49,6 +51,29 @@ def _report(
 ) -> None:
     for place, key, variants in asked:
         for path, message in _about(place, key, variants, configuration, definitions):
+            document.report(path, message)
+
+
+def _report_clashes(routing: Document, prompts: Document, configuration: Configuration) -> None:
+    """Rollouts under the key of an earlier one that deals people out otherwise."""
+    found: list[tuple[Document, Path, Rollout]] = [
+        (prompts, ("prompts", prompt.name), prompt.rollout)
+        for prompt in configuration.prompts.prompts.values()
+        if prompt.rollout is not None
+    ]
+    found += [
+        (routing, ("models", route.pattern, "rollout"), route.rollout.rollout)
+        for route in configuration.routing.routes
+        if route.rollout is not None
+    ]
+    first: dict[str, tuple[Path, Rollout]] = {}
+    for document, path, rollout in found:
+        place, known = first.setdefault(rollout.flag, (path, rollout))
+        if known.split != rollout.split:
+            message = (
+                f"`{rollout.flag}` is the key of {'.'.join(map(str, place))} too, which deals people out otherwise: "
+                "one person would have two variants of it in PostHog; use another key for one of them"
+            )
             document.report(path, message)
 
 

@@ -64,3 +64,12 @@ def test_variants_that_one_side_does_not_know_are_told_where_they_stand(tmp_path
     assert said(tmp_path, flag("answers"))[0] == (
         "models.fast.rollout.variants.control: nobody gets it: the flag has no variant of this name; it has true, false"
     )
+
+
+def test_two_rollouts_of_one_key_that_deal_people_out_otherwise_are_told(tmp_path):
+    variants = flag("answers", variants={"control": 50, "test": 50})
+    by_split = "version: 1\nprompts:\n  answers: {split: {a: 50, b: 50}, default: a, versions: {a: {}, b: {}}}\n"
+    assert said(tmp_path, variants, prompts=by_split) == [
+        "models.fast.rollout: `answers` is the key of prompts.answers too, which deals people out otherwise: one "
+        "person would have two variants of it in PostHog; use another key for one of them"
+    ]
