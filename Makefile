@@ -30,8 +30,8 @@ run: $(READY) ## Start the proxy with a built-in fake provider and sample traffi
 	@$(BIN)/promptlane demo $(ARGS)
 
 .PHONY: test
-test: $(READY) ## Run the tests (ARGS="tests/domain -k price" for some of them)
-	@$(BIN)/pytest $(ARGS)
+test: $(READY) ## Run the tests, on two cores (ARGS="tests/domain -k price" for some of them, on one)
+	@$(BIN)/pytest $(or $(ARGS),--numprocesses 2 --dist loadfile)
 
 .PHONY: check
 check: $(READY) ## Everything that must hold before a commit, but for the tests themselves

@@ -57,7 +57,7 @@ async def once_at_the_same_moment(bed: Bed) -> None:
     assert len({reply.body for reply in replies}) == 1
     assert (await tell(bed, {**completed, "task_completed": False}, "tasks")).status == 409
     await tell(bed, {"trace_id": "trace_1", "event": "the_end"}, "events")
-    await bed.posthog.wait_for(lambda posthog: bool(told(posthog, "the_end")))
+    await bed.posthog.wait_for(lambda posthog: all(told(posthog, name) for name in ("the_end", "$ai_metric")))
     assert len(told(bed.posthog, "llm_task_completed")) == len(told(bed.posthog, "$ai_metric")) == 1
     assert bed.posthog.divergent == []
 
