@@ -24,8 +24,9 @@ _COMPARED_CHARS = 96
 _EDGE_CHARS = 2_000
 _APIS = {"chat": "messages", "messages": "messages", "responses": "input"}
 """Where the messages of an API stand."""
-_HIDDEN = frozenset({"thinking", "redacted_thinking", "reasoning", "reasoning_text"})
-_NOT_SAID = _HIDDEN | {"tool_result", "tool_use"}
+_HIDDEN = ("thinking", "redacted_thinking", "reasoning", "reasoning_text")
+_NOT_SAID = (*_HIDDEN, "tool_result", "tool_use")
+"""Tuples, since a client may send what has no hash."""
 _LOOKED_BACK = 32
 
 

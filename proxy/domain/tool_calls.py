@@ -12,9 +12,7 @@ MOST_CALLS = 64
 DIGEST_BYTES = 16
 ID_LIMIT_CHARS = 200
 
-CLIENT_TOOL_ITEMS = frozenset(
-    {"function_call", "custom_tool_call", "computer_call", "local_shell_call", "apply_patch_call"}
-)
+CLIENT_TOOL_ITEMS = ("function_call", "custom_tool_call", "computer_call", "local_shell_call", "apply_patch_call")
 """Items of the Responses API that the caller has to run. What OpenAI runs itself (searches, code, MCP) is none of the
 app's tools."""
 

@@ -241,6 +241,7 @@ def test_tools_alone_are_kept_where_that_is_asked(tmp_path: Path) -> None:
     request = {
         "system": "secret",
         "tools": [{"type": "function_call", "name": "only offered"}],
+        "response_format": {"json_schema": {"schema": {"type": ["object", "null"]}}},
         "messages": [
             {"role": "user", "content": "secret"},
             {"role": "assistant", "content": "secret", **CALLS},

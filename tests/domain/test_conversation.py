@@ -165,8 +165,18 @@ def test_where_there_is_no_conversation(parsed: Message, api: str) -> None:
     assert read_conversation(parsed, api, SECRET) is None
 
 
+WORDS = ("user", "assistant", "tool", "text", "thinking", "tool_use", "tool_result", "function_call", "c_12345678")
+
+
+@pytest.mark.parametrize("kind", [[], {}, None, 1])
+def test_a_type_may_be_anything(kind: object) -> None:
+    content = [{"type": kind}, {"type": kind, "text": "t"}, {"type": kind, "image": "u"}]
+    turns = [{"role": role, "type": kind, "content": content} for role in ("user", "assistant", "user")]
+    assert chat(*turns).followed is not None
+
+
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(WORDS),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(
         ["role", "content", "type", "text", "tool_calls", "function", "name", "tool_use_id", "call_id", "output"]
     ), inner, max_size=4),

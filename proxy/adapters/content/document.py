@@ -16,9 +16,10 @@ from proxy.providers.transcript import transcript
 
 LONG_CHARS = 4_096
 """A text of so many characters without a space is no text: images and files are left out."""
-_TOOL_TYPES = frozenset(
-    {"tool_use", "tool_result", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output"}
-)
+_TOOL_TYPES = (
+    "tool_use", "tool_result", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output",
+)  # fmt: skip
+"""A tuple, since a schema's `type` may be a list, which has no hash."""
 _TOOL_MEMBERS = ("tool_calls", "functionCall", "functionResponse")
 _MAX_VISITED = 100_000
 
