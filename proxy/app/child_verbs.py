@@ -1,17 +1,13 @@
 """Verbs of the command that the proxy runs by itself, in child processes: what they need takes time and memory."""
 
 import asyncio
-import os
 import subprocess
 from collections.abc import Sequence
-from contextlib import suppress
 
-from proxy.adapters.children import environment, python_module
+from proxy.adapters.children import environment, give_way, python_module
 from proxy.config import Places
 
 LONGEST_S = 600.0
-NICENESS = 10
-"""The child gives way to calls."""
 
 
 def verb(places: Places, *words: str) -> list[str]:
@@ -41,8 +37,7 @@ async def succeeds(command: Sequence[str], longest_s: float = LONGEST_S) -> bool
     except OSError:
         return False
     try:
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
+        give_way(child.pid)
         async with asyncio.timeout(longest_s):
             return await child.wait() == 0
     except TimeoutError:

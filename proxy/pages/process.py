@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.adapters.body_reader import framed
-from proxy.adapters.children import environment, python_module
+from proxy.adapters.children import environment, give_way, python_module
 from proxy.pages.request import PageReply, PageRequest
 
 PATIENCE_S = 20.0
@@ -99,6 +99,7 @@ class PageProcess:
             stdout=PIPE,
             start_new_session=True,  # a terminal's Ctrl-C is not for it
         )
+        give_way(child.pid)
         try:
             await _frame(child)
         except BaseException:

@@ -24,6 +24,8 @@ from proxy.adapters.state_file import locked, make_durable, replace_file
 BATCH_ROWS = 10_000
 """Rows that become a file; fewer stay in memory, and are read anew by each process that looks."""
 SMALL_ROWS = 2 * BATCH_ROWS
+GROUP_ROWS = 20_480
+"""Rows of a file that are in memory at once when it is written."""
 MANY = 12
 """So many small files become one."""
 
@@ -161,13 +163,16 @@ class Segments:
         self._connection.execute(f"TRUNCATE {table.memory}")
         return written
 
-    def _copy(self, table: Table, source: str) -> Segment | None:
-        """Write the rows of `source` to a new file; None where it has none."""
+    def _copy(self, table: Table, source: str, *, is_sorted: bool = False) -> Segment | None:
+        """Write the rows of `source` to a new file, sorted by time; None where it has none. Rows that are nearly so
+        already are taken as they come: to sort many of them takes more memory than there is.
+        """
         path = self._folder / f"{table.name}-{uuid4().hex}.parquet"
         whole = f"(FROM {table.memory} LIMIT 0) UNION ALL BY NAME (FROM {source})"
-        rows = f"SELECT {table.names} FROM ({whole}) ORDER BY {named(table.at)}"
+        order = "" if is_sorted else f" ORDER BY {named(table.at)}"
+        rows = f"SELECT {table.names} FROM ({whole}){order}"
         found = self._connection.execute(
-            f"COPY ({rows}) TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+            f"COPY ({rows}) TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {GROUP_ROWS})"
         ).fetchone()
         assert found is not None
         if not found[0]:
@@ -183,7 +188,7 @@ class Segments:
             return manifest
         source = self.source(table, replace(manifest, segments=tuple(small)))
         assert source is not None
-        merged = self._copy(table, source)
+        merged = self._copy(table, source, is_sorted=True)
         assert merged is not None
         kept = tuple(it for it in manifest.segments if it not in small)
         manifest = self._save(replace(manifest, segments=(*kept, merged)))
