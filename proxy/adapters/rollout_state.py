@@ -78,6 +78,11 @@ class WatchedRollouts:
         self.is_readable = True
         """False while the file is damaged or cannot be read: what counted before counts."""
 
+    @property
+    def has_read(self) -> bool:
+        """False as long as the file could never be read, so that nothing is known of earlier changes."""
+        return self._mark is not None
+
     def look(self) -> bool:
         """True where the changes are not those of the last look. Never raises."""
         mark = signature_of(self._state.path)

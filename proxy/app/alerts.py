@@ -71,9 +71,9 @@ class AlertWatch:
         oldest_us = self._unix_us() - TOLD_WITHIN_US
         for change in book.changes:
             if _key(change) not in self._told and change.at_unix_us >= oldest_us:
-                self._told.add(_key(change))
                 self._note(outcome_of(change))
                 self._log(change)
+        self._told = {_key(change) for change in book.changes}
         self._warn(book)
 
     def _log(self, change: AlertChange) -> None:

@@ -39,7 +39,10 @@ class Rollouts:
         if not await asyncio.to_thread(self._watched.look):
             return
         if not self._watched.is_readable:
-            log.error("rollouts.json cannot be read: what counted before goes on; see `promptlane rollout status`")
+            if self._watched.has_read:
+                log.error("rollouts.json cannot be read: what counted before goes on; see `promptlane rollout status`")
+            else:
+                log.error("rollouts.json cannot be read: rollouts run as configured; see `promptlane rollout status`")
             return
         if self._note is not None:
             self._tell(self._note)
@@ -53,5 +56,5 @@ class Rollouts:
         oldest_us = self._unix_us() - TOLD_WITHIN_US
         for change in self._watched.changes:
             if change.id not in self._told and change.changed_at_unix_us >= oldest_us:
-                self._told.add(change.id)
                 note(outcome_of(change))
+        self._told = {change.id for change in self._watched.changes}

@@ -230,10 +230,3 @@ class Overloaded(ProxyError):
 
     http_status = 503
     error_type = ErrorType.OVERLOADED
-
-
-class NoTarget(ProxyError):
-    """No target can take the call now."""
-
-    http_status = 503
-    error_type = ErrorType.NO_TARGET

@@ -75,4 +75,17 @@ async def test_a_damaged_file_is_an_error_in_the_log_once(tmp_path: Path, caplog
         await rollouts.look()
 
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "what counted before goes on" in caplog.text
     assert rollouts.overrides().of("test") is not None
+
+
+async def test_a_file_that_is_damaged_from_the_start_is_told_as_what_it_means(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rollouts = Rollouts(tmp_path, None, lambda: NOW_US)
+    (tmp_path / FILE_NAME).write_text("?")
+
+    with caplog.at_level(logging.ERROR):
+        await rollouts.look()
+
+    assert "rollouts run as configured" in caplog.text
