@@ -8,7 +8,7 @@ Every reader is one pass over the parsed body, and none recurses: a body may be 
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import orjson
@@ -16,6 +16,7 @@ import orjson
 from proxy.domain.endpoints import Dialect, Endpoint
 from proxy.domain.errors import BadRequest
 from proxy.domain.privacy import is_safe_text
+from proxy.domain.values import value_class
 
 MODEL_LIMIT_CHARS = 200
 
@@ -27,7 +28,7 @@ _METADATA_KEYS = ("prompt_version_id", "prompt_name", "trace_id")
 _INPUT_SLOTS = ("messages", "input", "contents", "content", "requests", "prompt")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class ModelCall:
     """What one request body says, without its content. `requested_model` is at most 200 safe characters."""
 

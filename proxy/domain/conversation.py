@@ -16,6 +16,7 @@ from typing import Any
 from proxy.domain import tool_results
 from proxy.domain.privacy import purpose_key
 from proxy.domain.tool_calls import CLIENT_TOOL_ITEMS, DIGEST_BYTES, ID_LIMIT_CHARS, MOST_CALLS
+from proxy.domain.values import value_class
 
 HEAD_CHARS = 160
 """Of an answer, in which is looked; the meter keeps as much and more (`domain.meter`)."""
@@ -39,7 +40,7 @@ class ToolResult:
     source: tool_results.StatusSource | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Conversation:
     """What one request says of it, without content. Ids are the provider's, at most 200 characters."""
 

@@ -7,7 +7,6 @@ key but is not known is refused too, so that it can never be sent to a provider.
 
 import hmac
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
 from urllib.parse import unquote_plus
@@ -15,6 +14,7 @@ from urllib.parse import unquote_plus
 from proxy.domain.errors import BadRequest, Unauthenticated
 from proxy.domain.identity import VirtualKey
 from proxy.domain.paths import query_name
+from proxy.domain.values import value_class
 
 PROXY_KEY_HEADER = "x-promptlane-key"
 PROXY_KEY_PREFIX = "plk_"
@@ -28,7 +28,7 @@ class Keyring(Protocol):
         """The key whose hash matches, in constant time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Credentials:
     """`key` is None for a pass-through caller. `spent` names where a proxy key stood: never forward those."""
 

@@ -20,6 +20,7 @@ from proxy.domain.prompts import Assignment
 from proxy.domain.rollout import Decision
 from proxy.domain.routing import Target
 from proxy.domain.stitching import Thread
+from proxy.domain.values import value_class
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class Attempt:
     reached_provider: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Fate:
     """How the call ended: exactly one per exchange."""
 

@@ -26,6 +26,7 @@ from proxy.domain.privacy import (
     purpose_key,
 )
 from proxy.domain.trace_source import TraceSource
+from proxy.domain.values import value_class
 
 DISTINCT_ID_LIMIT_BYTES = 200
 PROPERTIES_LIMIT_BYTES = 8_192
@@ -127,7 +128,7 @@ class ParentSpan:
         return f"00-{self.trace_id}-{self.span_id}-{self.is_sampled:02x}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Caller:
     """Everything that headers, key and body say about a call, after validation."""
 

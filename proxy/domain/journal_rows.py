@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from proxy.domain.values import value_class
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@value_class
 class JournalEvent:
     """One event as it will be sent: `body` is the JSON object of a PostHog batch entry, fixed for ever."""
 
@@ -12,7 +14,7 @@ class JournalEvent:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Opening:
     """What the journal keeps of a running call, so that the next start can close it after a crash.
 
@@ -25,7 +27,7 @@ class Opening:
     events: tuple[JournalEvent, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Closing:
     """The one end of a call. `record` is a JSON object without content, kept for traces and enrichment."""
 

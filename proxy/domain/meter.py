@@ -5,7 +5,7 @@ piece arrived, and is asked once, at the end, for a `Reading`. It never raises a
 client gets: a malformed event is counted in `malformed_events` and skipped.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Protocol
 
@@ -13,6 +13,7 @@ import orjson
 
 from proxy.domain.tool_calls import ToolCall
 from proxy.domain.usage import Usage, UsageSource
+from proxy.domain.values import value_class
 
 OUTPUT_TEXT_LIMIT_CHARS = 32_768
 """How much output text a decoder keeps in memory, to estimate tokens when the provider reports none."""
@@ -48,7 +49,7 @@ class OutputCategory(StrEnum):
     BLOCKED = "blocked"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Reading:
     """All that is known of one reply. Text lives here only until settlement; it is never emitted."""
 

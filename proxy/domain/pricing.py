@@ -13,7 +13,7 @@ Long-context rates apply to the whole request once its input is above the thresh
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter
@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from proxy.domain.rates import Price, RateCard, Rates
 from proxy.domain.usage import Usage
+from proxy.domain.values import value_class
 
 ZERO = Decimal(0)
 _ONE = Decimal(1)
@@ -56,7 +57,7 @@ class Gap(NamedTuple):
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Cost:
     """The money of one attempt. `source` is "provider", "table" or "". Parts sum to the total.
 

@@ -15,6 +15,7 @@ import orjson
 from proxy.domain.errors import BadRequest, UnknownModel
 from proxy.domain.experiments import Experiment
 from proxy.domain.rollout import Rollout
+from proxy.domain.values import value_class
 
 MODEL_PREFIX = "prompt/"
 """A model of this name asks for a prompt, whose version then names the model."""
@@ -88,7 +89,7 @@ class PromptBook:
 NO_PROMPTS = PromptBook()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Assignment:
     """The version that runs. `model` is what is asked for in the place of the caller's; None: as the caller says."""
 

@@ -12,6 +12,7 @@ from proxy.domain.fingerprints import PromptHashMode, prompt_hash
 from proxy.domain.json_members import Member, duplicate_keys, top_level_members
 from proxy.domain.prompt_edit import PromptEdit, edited
 from proxy.domain.prompts import VARIABLES
+from proxy.domain.values import value_class
 
 _OPTIONS = ("stream_options", VARIABLES, "prompt")
 
@@ -26,7 +27,7 @@ class PromptHashing:
     """Where templates fill in counts and amounts too."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class RequestFacts:
     """What a body says. `options` is what an edit has to know of it: `stream_options`, the values for a managed prompt
     and a reference to one, where the client sent them."""

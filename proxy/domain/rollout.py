@@ -16,6 +16,7 @@ from typing import Literal, Self
 
 from proxy.domain.overrides import Override
 from proxy.domain.privacy import is_safe_text
+from proxy.domain.values import value_class
 
 VARIANT_LIMIT_CHARS = 200
 MAX_VARIANTS = 50
@@ -111,7 +112,7 @@ class Rollout:
     split: Split | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Decision:
     """What was decided for one call. Boolean flags answer `true` and `false`, as in headers."""
 

@@ -16,6 +16,7 @@ from proxy.domain.globs import matches
 from proxy.domain.judges import Judge
 from proxy.domain.prompt_versions import Demand
 from proxy.domain.rollout import Decision, Rollout
+from proxy.domain.values import value_class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class Provider:
     include_usage: Literal["auto", "inject", "never"] = "auto"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Target:
     """One provider and model to try; `model` None sends the name the client used."""
 
@@ -109,7 +110,7 @@ class RoutingTable:
     defaults: Mapping[Dialect, Provider | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Plan:
     """Ordered targets: the drawn one first, then fallbacks."""
 

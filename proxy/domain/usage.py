@@ -5,9 +5,10 @@ None means unknown, 0 means that the provider said zero. Cached, cache-creation 
 where usage was reported without naming them; the finer splits (TTL, audio, image, searches) are then None.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+
+from proxy.domain.values import value_class
 
 
 class UsageSource(StrEnum):
@@ -21,7 +22,7 @@ class UsageSource(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Usage:
     """Counts of one reply. Tier fields name what the provider served, not what was asked for."""
 

@@ -1,16 +1,15 @@
 """What every attempt of one request starts from."""
 
-from dataclasses import dataclass
-
 from proxy.domain.credentials import Credentials
 from proxy.domain.exchange import Exchange
+from proxy.domain.values import value_class
 from proxy.pipeline.client_body import StreamedBody, WholeBody
 from proxy.pipeline.services import RawRequest, Services, Snapshot
 
 Body = WholeBody | StreamedBody
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Call:
     """One admitted request."""
 

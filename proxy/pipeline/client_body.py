@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import BytesIO
 
 from proxy.domain.errors import BodyTimeout, RequestError, TooLarge
 from proxy.domain.json_members import Member, top_level_members
 from proxy.domain.limits import Limits
 from proxy.domain.request_facts import RequestFacts
+from proxy.domain.values import value_class
 from proxy.pipeline.services import RawRequest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class WholeBody:
     """A body that was read. `raw` is what the client sent, `decoded` the same without its Content-Encoding."""
 

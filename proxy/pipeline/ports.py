@@ -4,7 +4,7 @@ A Protocol stands here only where a real and a test implementation both exist.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from proxy.domain.capture import Captured
@@ -19,12 +19,13 @@ from proxy.domain.outcome_context import Found, Sees
 from proxy.domain.outcomes import Reference
 from proxy.domain.rollout import Decision, Rollout
 from proxy.domain.routing import Timeouts
+from proxy.domain.values import value_class
 
 Headers = Sequence[tuple[str, str]]
 """Field names as they came (any case), in order, duplicates kept."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class UpstreamRequest:
     """One attempt on the wire. `url` is absolute and already encoded; it is used byte for byte."""
 

@@ -19,6 +19,7 @@ from proxy.domain.prompt_versions import NO_DEMAND, VersionPolicy
 from proxy.domain.prompts import NO_PROMPTS, PromptBook
 from proxy.domain.request_facts import PromptHashing, RequestFacts
 from proxy.domain.routing import RoutingTable
+from proxy.domain.values import value_class
 from proxy.pipeline.ports import (
     Checker,
     Clock,
@@ -92,7 +93,7 @@ class Services:
     """True once the drain limit has passed and running calls are being cancelled by the proxy itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class RawRequest:
     """A request whose head has been read. `body` yields its bytes as they come and can be read once."""
 
@@ -110,7 +111,7 @@ class RawRequest:
     """The whole body, where it came with the head; `body` then yields the same."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Reply:
     """What the edge writes: all of `body` where it is bytes, else each piece as it is poured."""
 
