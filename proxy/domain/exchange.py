@@ -88,6 +88,9 @@ class Exchange:
     judges: tuple[Judge, ...] = ()
     """Who may be asked about it later."""
     attempts: list[Attempt] = field(default_factory=list)
+    """In their order; `add` adds one."""
+    final_attempt: Attempt | None = field(default=None, init=False)
+    """The attempt whose reply the client got, or the last one tried."""
     committed_ns: int | None = None
     ended_ns: int | None = None
     evaluation: Evaluation | None = None
@@ -106,7 +109,11 @@ class Exchange:
             return self.assignment.model
         return self.call.requested_model if self.call is not None else None
 
-    @property
-    def final_attempt(self) -> Attempt | None:
-        """The attempt whose reply the client got, or the last one tried."""
-        return self.attempts[-1] if self.attempts else None
+    def __post_init__(self) -> None:
+        if self.attempts:
+            self.final_attempt = self.attempts[-1]
+
+    def add(self, attempt: Attempt) -> None:
+        """One more attempt begins."""
+        self.attempts.append(attempt)
+        self.final_attempt = attempt

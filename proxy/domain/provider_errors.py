@@ -221,8 +221,8 @@ def finish_reason(raw: str | None) -> str | None:
 
 
 def _known(raw: str | None, words: frozenset[str]) -> str | None:
-    if not raw:
-        return None
+    if not raw or raw in words:
+        return raw or None
     word = raw.lower()
     return word if word in words else OTHER
 

@@ -1,7 +1,5 @@
 """The visible pipeline: one request, from its head to its one end."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from proxy.domain.credentials import Credentials, authenticate, may_use
@@ -19,15 +17,17 @@ from proxy.pipeline.client_body import WholeBody
 from proxy.pipeline.prompts import roll_out
 from proxy.pipeline.relay import relay
 from proxy.pipeline.rollouts import assign
-from proxy.pipeline.services import RawRequest, Reply, Services, Snapshot
+from proxy.pipeline.services import Deliver, RawRequest, Services, Snapshot
 from proxy.pipeline.settle import begin, settle
 
 _SPENDING_NOTHING = frozenset({"GET", "HEAD", "DELETE"})
 
 
-@asynccontextmanager
-async def handle(raw: RawRequest, services: Services) -> AsyncIterator[Reply]:
-    """Carry one request through the house; leaving settles it exactly once, without an await, whoever failed."""
+async def handle(raw: RawRequest, services: Services, deliver: Deliver) -> None:
+    """Carry one request through the house; leaving settles it exactly once, without an await, whoever failed.
+
+    The reply is handed to `deliver`, whose failure is the client's leaving.
+    """
     snapshot = services.snapshot()
     exchange = _open(raw)
     body = error = None
@@ -46,8 +46,7 @@ async def handle(raw: RawRequest, services: Services) -> AsyncIterator[Reply]:
         call = Call(
             raw=raw, body=body, credentials=credentials, exchange=exchange, snapshot=snapshot, services=services
         )
-        async with relay(route, call) as reply:
-            yield reply
+        await relay(route, call, deliver)
     except BaseException as failure:
         error = failure
         raise

@@ -31,7 +31,7 @@ from proxy.domain.prompt_versions import NO_DEMAND
 from proxy.domain.prompts import NO_PROMPTS
 from proxy.domain.routing import route_of
 from proxy.pipeline.handle import endpoint_of, handle
-from proxy.pipeline.services import RawRequest, Services, Snapshot
+from proxy.pipeline.services import RawRequest, Reply, Services, Snapshot
 from proxy.providers.codecs import decoder_for
 
 MOST_AT_ONCE = 4
@@ -128,24 +128,28 @@ class Judging:
         route = route_of(services.snapshot().routing, judge.model)
         dialect = route.targets[0].provider.dialect if route is not None else Dialect.OPENAI
         raw = self._request(judge, dialect, request_body(judge, dialect, question, answer))
-        body = bytearray()
+        status, body = 0, bytearray()
 
         def take(piece: bytes) -> None:
             body.extend(piece)
             if len(body) > REPLY_LIMIT_BYTES:
                 raise ConnectionAbortedError  # as a client that leaves, so that the provider stops
 
+        async def deliver(reply: Reply) -> None:
+            nonlocal status
+            status = reply.status
+            if isinstance(reply.body, bytes):
+                take(reply.body)
+            else:
+                await reply.body.pour(take)
+
         try:
-            async with handle(raw, services) as reply:
-                if isinstance(reply.body, bytes):
-                    take(reply.body)
-                else:
-                    await reply.body.pour(take)
+            await handle(raw, services, deliver)
         except ConnectionAbortedError:
             return None
-        if reply.status >= 300:
+        if status >= 300:
             return None
-        decoder = decoder_for(endpoint_of(raw).api, "application/json", reply.status)
+        decoder = decoder_for(endpoint_of(raw).api, "application/json", status)
         decoder.feed(bytes(body), 0)
         return decoder.finish().answer_text
 

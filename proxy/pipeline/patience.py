@@ -33,26 +33,32 @@ class Patience:
 
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
-        self._loop = asyncio.get_running_loop()
-        self._now_s = self._loop.time
-        self._total_at_s = math.inf if timeouts.total_s is None else self._now_s() + timeouts.total_s
+        self._loop = loop = asyncio.get_running_loop()
+        self._now_s = loop.time
+        now_s = loop.time()
+        self._total_at_s = math.inf if timeouts.total_s is None else now_s + timeouts.total_s
+        self._first_byte_at_s = now_s + timeouts.first_byte_s
         self._heard_at_s: float | None = None
         self._is_held = False
-        self._timer: asyncio.TimerHandle | None = None
         self._passed: UpstreamError | None = None
-        self._waiting: asyncio.Task[object] | None = None
+        self._task: asyncio.Task[object] | None = None
+        """Who waits, known once somebody has."""
+        self._is_waiting = False
         self._cancels_before = 0
-        self.on_turn(False)
+        self._rings_at_s = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._see_to(min(self._first_byte_at_s, self._total_at_s))
 
     def on_turn(self, is_clients: bool) -> None:
         """More of the request is asked of the client, or was handed to the provider."""
         self._first_byte_at_s = math.inf if is_clients else self._now_s() + self._timeouts.first_byte_s
-        self._set_timer()
+        self._see_to(self._limit()[0])
 
     def begin(self) -> None:
         """The body of the reply has begun."""
-        self._heard_at_s = self._now_s()
-        self._set_timer()
+        self._heard_at_s = now_s = self._now_s()
+        if now_s + self._timeouts.idle_s < self._rings_at_s:
+            self._see_to(now_s + self._timeouts.idle_s)
 
     def heard(self) -> None:
         """Another piece has arrived."""
@@ -72,20 +78,23 @@ class Patience:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            self._rings_at_s = math.inf
 
     def __enter__(self) -> Self:
         if self._passed is not None:
             raise self._passed
-        self._waiting = asyncio.current_task()
-        assert self._waiting is not None
-        self._cancels_before = self._waiting.cancelling()
+        if self._task is None:
+            self._task = asyncio.current_task(self._loop)
+            assert self._task is not None
+            self._cancels_before = self._task.cancelling()
+        self._is_waiting = True
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        task, self._waiting = self._waiting, None
-        if self._passed is None or task is None:
+        self._is_waiting = False
+        if self._passed is None or self._task is None:
             return
-        is_ours_alone = task.uncancel() <= self._cancels_before
+        is_ours_alone = self._task.uncancel() <= self._cancels_before
         if is_ours_alone and kind is asyncio.CancelledError:
             raise self._passed from None
 
@@ -101,22 +110,19 @@ class Patience:
             at_s, meaning = self._first_byte_at_s, UpstreamTimeout
         return (at_s, meaning) if at_s < self._total_at_s else (self._total_at_s, UpstreamTotalTimeout)
 
-    def _set_timer(self) -> None:
-        """See to it that the timer rings no later than the limit."""
-        at_s, _ = self._limit()
-        if self._timer is not None:
-            if self._timer.when() <= at_s:
-                return
-            self._timer.cancel()
-        self._timer = None if at_s == math.inf else self._loop.call_at(at_s, self._ring)
+    def _see_to(self, at_s: float) -> None:
+        """See to it that the timer rings no later than this."""
+        if at_s < self._rings_at_s:
+            self.close()
+            self._rings_at_s = at_s
+            self._timer = self._loop.call_at(at_s, self._ring)
 
     def _ring(self) -> None:
-        self._timer = None
+        self._timer, self._rings_at_s = None, math.inf
         at_s, meaning = self._limit()
         if at_s > (now_s := self._now_s()):
-            if at_s < math.inf:
-                self._timer = self._loop.call_at(max(at_s, now_s + _SHORTEST_S), self._ring)
+            self._see_to(max(at_s, now_s + _SHORTEST_S))
             return
         self._passed = meaning(_MESSAGES[meaning])
-        if self._waiting is not None:
-            self._waiting.cancel()
+        if self._is_waiting and self._task is not None:
+            self._task.cancel()

@@ -46,8 +46,8 @@ class Pump:
         keeps_length: bool = True,
     ) -> None:
         self.keeps_length = keeps_length
-        self._reply = reply
-        self._attempt = attempt
+        self.reply = reply
+        self.attempt = attempt
         self._decoder = decoder
         self._clock = clock
         self._patience = patience
@@ -63,7 +63,7 @@ class Pump:
 
     def peek(self) -> bytes:
         """How the body begins, unedited; none where it is empty."""
-        return self._reply.peek()
+        return self.reply.peek()
 
     async def read(self, limit_bytes: int) -> bytes | None:
         """The whole body if the provider's is at most `limit_bytes`; else None, and nothing is lost.
@@ -71,39 +71,39 @@ class Pump:
         Raises UpstreamError.
         """
         with self._patience:
-            body = await self._reply.read(limit_bytes)
+            body = await self.reply.read(limit_bytes)
         if body is None:
             return None
-        edited: list[bytes] = []
-        self._write = edited.append
+        self._ended_ns = at_ns = self._clock.monotonic_ns()
         if body:
-            self._take(body)
-        self._end()
-        return b"".join(edited)
+            self._unread.append((body, at_ns))
+        return self._edited(body) + self._rest() if self._editors else body
 
     async def pour(self, write: Sink) -> None:
         """Hand each piece to the client as it arrives. Raises UpstreamError, and what `write` raises."""
         self._write = write
         with self._patience:
-            await self._reply.pour(self._take)
-        self._end()
+            await self.reply.pour(self._take)
+        self._ended_ns = self._clock.monotonic_ns()
+        if rest := self._rest():
+            write(rest)
 
     def pause(self) -> None:
         """The client has no room for more."""
         self._patience.hold()
-        self._reply.pause()
+        self.reply.pause()
 
     def resume(self) -> None:
         """It has room again."""
         self._patience.release()
-        self._reply.resume()
+        self.reply.resume()
 
     def finish(self, *, is_broken: bool) -> None:
         """Seal the reading; safe to call twice. `is_broken`: the body did not end by itself."""
-        if self._attempt.reading is None:
+        if self.attempt.reading is None:
             self._meter()
-            self._attempt.reading = self._decoder.finish(broken=is_broken and self._ended_ns is None)
-            self._attempt.ended_ns = self._ended_ns or self._clock.monotonic_ns()
+            self.attempt.reading = self._decoder.finish(broken=is_broken and self._ended_ns is None)
+            self.attempt.ended_ns = self._ended_ns or self._clock.monotonic_ns()
 
     def _take(self, chunk: bytes) -> None:
         at_ns = self._clock.monotonic_ns()
@@ -126,13 +126,12 @@ class Pump:
             if self._tap is not None:
                 self._tap.feed(read)
 
-    def _end(self) -> None:
-        self._ended_ns = self._clock.monotonic_ns()
+    def _rest(self) -> bytes:
+        """What editors have held back; the body has ended."""
         rest = b""
         for editor in self._editors:
             rest = editor.feed(rest) + editor.flush()
-        if rest:
-            self._write(rest)
+        return rest
 
     def _edited(self, chunk: bytes) -> bytes:
         for editor in self._editors:

@@ -5,8 +5,6 @@ from the original request. A client's leaving is never the target's failure.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from proxy.domain.errors import RequestError, UpstreamError
@@ -21,9 +19,9 @@ from proxy.pipeline.patience import Patience
 from proxy.pipeline.ports import UpstreamReply, UpstreamRequest
 from proxy.pipeline.pump import Editor, KeyMask, Pump
 from proxy.pipeline.reply import reply_of
-from proxy.pipeline.services import Reply
+from proxy.pipeline.services import Deliver
 from proxy.pipeline.upstream_request import build_request, wants_injection
-from proxy.providers.codecs import decoder_for
+from proxy.providers.codecs import decoder_for, media_type_of
 from proxy.providers.include_usage import UsageStripper
 
 REFUSAL_LIMIT_BYTES = 65_536
@@ -34,30 +32,28 @@ REFUSAL_LIMIT_BYTES = 65_536
 class _Trial:
     """One attempt whose reply has begun. `held` is its body where it had to be read already."""
 
-    attempt: Attempt
-    call: Call
-    patience: Patience
-    reply: UpstreamReply
     pump: Pump
+    patience: Patience
+    call: Call
+    media_type: str
     held: bytes | None = None
 
     def close(self) -> None:
         """Leave the provider, and close the books of the attempt."""
         self.pump.finish(is_broken=True)
-        self.reply.close()
+        self.pump.reply.close()
         self.patience.close()
-        _seal(self.attempt, self.call)
+        _seal(self.pump.attempt, self.call)
 
 
-@asynccontextmanager
-async def relay(plan: Plan, call: Call) -> AsyncIterator[Reply]:
-    """Yield the reply of the first willing target. Raises UpstreamError when the last one could not be reached."""
+async def relay(plan: Plan, call: Call, deliver: Deliver) -> None:
+    """Deliver the reply of the first willing target. Raises UpstreamError when the last one could not be reached."""
     try:
         trial = await _first_willing(plan, call)
         try:
-            reply = await reply_of(trial.reply, trial.pump, trial.attempt, call, held=trial.held)
+            reply = await reply_of(trial.pump, call, media_type=trial.media_type, held=trial.held)
             call.exchange.committed_ns = call.services.clock.monotonic_ns()
-            yield reply
+            await deliver(reply)
         finally:
             trial.close()
     except UpstreamError:
@@ -76,33 +72,34 @@ async def _first_willing(plan: Plan, call: Call) -> _Trial:
     candidates = _candidates(plan, call)
     while True:
         target = candidates.pop(0)
-        attempt = _new_attempt(target, call)
         with_usage = wants_injection(call, target)
         try:
-            trial = await _try(attempt, call, with_usage=with_usage)
+            trial = await _try(target, call, with_usage=with_usage)
         except UpstreamError as error:
             if not candidates or not may_retry(plan.retries, error=error):
                 raise
-            candidates = await _still_worth_asking(candidates, attempt, None, call)
+            candidates = await _still_worth_asking(candidates, None, call)
             continue
-        with ExitStack() as leaving:
-            leaving.callback(trial.close)
+        try:
             if with_usage and await _refuses_usage(trial, call):
                 candidates.insert(0, target)
-                continue
-            if may_retry(plan.retries, status=trial.reply.status):
-                retry_after = header(trial.reply.headers, "retry-after")
-                candidates = await _still_worth_asking(candidates, attempt, retry_after, call)
-                if candidates:
-                    continue
-            leaving.pop_all()
-            return trial
+            elif not candidates or not may_retry(plan.retries, status=trial.pump.reply.status):
+                return trial
+            else:
+                retry_after = header(trial.pump.reply.headers, "retry-after")
+                candidates = await _still_worth_asking(candidates, retry_after, call)
+                if not candidates:
+                    return trial
+        except BaseException:
+            trial.close()
+            raise
+        trial.close()
 
 
-async def _still_worth_asking(
-    candidates: list[Target], failed: Attempt, retry_after: str | None, call: Call
-) -> list[Target]:
+async def _still_worth_asking(candidates: list[Target], retry_after: str | None, call: Call) -> list[Target]:
     """Pause before the same target is asked again; leave it out where it asks for more time than that."""
+    failed = call.exchange.final_attempt
+    assert failed is not None
     if candidates[:1] == [failed.target]:
         draw = call.services.random_bytes(1)[0] / 256
         pause_s = retry_pause_s(failed.ordinal, retry_after, draw)
@@ -120,26 +117,25 @@ def _candidates(plan: Plan, call: Call) -> list[Target]:
     return [first] * (1 + plan.retries.max) + fallbacks
 
 
-def _new_attempt(target: Target, call: Call) -> Attempt:
-    attempts = call.exchange.attempts
-    attempt = Attempt(ordinal=len(attempts), target=target, started_ns=call.services.clock.monotonic_ns())
-    attempts.append(attempt)
-    return attempt
-
-
-async def _try(attempt: Attempt, call: Call, *, with_usage: bool) -> _Trial:
+async def _try(target: Target, call: Call, *, with_usage: bool) -> _Trial:
     """Send one attempt and wait until its reply has begun. Raises UpstreamError."""
-    clock = call.services.clock
+    exchange, now_ns = call.exchange, call.services.clock.monotonic_ns
+    attempt = Attempt(ordinal=len(exchange.attempts), target=target, started_ns=now_ns())
+    exchange.add(attempt)
 
     def begun() -> None:
-        attempt.first_byte_ns = clock.monotonic_ns()
+        attempt.first_byte_ns = now_ns()
         patience.begin()
 
     request = build_request(call, attempt, with_usage=with_usage, on_begun=begun)
     patience = Patience(request.timeouts)
-    attempt.sent_ns = clock.monotonic_ns()
+    attempt.sent_ns = now_ns()
     try:
-        reply = await _send(request, patience, call)
+        if isinstance(call.body, StreamedBody):
+            reply = await _send_streamed(request, call.body, patience, call)
+        else:
+            with patience:
+                reply = await call.services.upstream.send(request)
     except BaseException as error:
         if isinstance(error, UpstreamError) and _fault_of_client(call) is None:
             attempt.error_type = error.error_type
@@ -147,35 +143,31 @@ async def _try(attempt: Attempt, call: Call, *, with_usage: bool) -> _Trial:
         _seal(attempt, call)
         raise
     attempt.http_status = reply.status
-    pump = _pump_of(reply, attempt, call, patience, with_usage=with_usage)
-    return _Trial(attempt=attempt, call=call, patience=patience, reply=reply, pump=pump)
+    return _trial_of(reply, attempt, call, patience, with_usage=with_usage)
 
 
-async def _send(request: UpstreamRequest, patience: Patience, call: Call) -> UpstreamReply:
+async def _send_streamed(request: UpstreamRequest, body: StreamedBody, patience: Patience, call: Call) -> UpstreamReply:
     """Wait until the reply begins, be it before the request has ended; from then on it is awaited as any other."""
-    body = call.body if isinstance(call.body, StreamedBody) else None
-    if body is not None:
-        body.on_turn = patience.on_turn
+    body.on_turn = patience.on_turn
     try:
         with patience:
             return await call.services.upstream.send(request)
     finally:
-        if body is not None:
-            body.on_turn = nobody_waits
-            patience.on_turn(False)
+        body.on_turn = nobody_waits
+        patience.on_turn(False)
 
 
-def _pump_of(reply: UpstreamReply, attempt: Attempt, call: Call, patience: Patience, *, with_usage: bool) -> Pump:
-    endpoint = call.exchange.endpoint
+def _trial_of(reply: UpstreamReply, attempt: Attempt, call: Call, patience: Patience, *, with_usage: bool) -> _Trial:
+    content_type = header(reply.headers, "content-type") or ""
     encoding = (header(reply.headers, "content-encoding") or "identity").lower()
     strips_usage = with_usage and reply.status < 300 and encoding == "identity"
     editors: list[Editor] = [UsageStripper()] if strips_usage else []
-    if attempt.target.provider.api_key is not None and reply.status >= 400:
-        editors.append(KeyMask(attempt.target.provider.api_key))
-    return Pump(
+    if reply.status >= 400 and (our_key := attempt.target.provider.api_key) is not None:
+        editors.append(KeyMask(our_key))
+    pump = Pump(
         reply,
         attempt,
-        decoder_for(endpoint.api, header(reply.headers, "content-type") or "", reply.status),
+        decoder_for(call.exchange.endpoint.api, content_type, reply.status),
         call.services.clock,
         patience,
         editors=editors,
@@ -183,16 +175,17 @@ def _pump_of(reply: UpstreamReply, attempt: Attempt, call: Call, patience: Patie
         keeps_length=not strips_usage,
         side=None if encoding == "identity" else call.services.side_decompressor(encoding),
     )
+    return _Trial(pump=pump, patience=patience, call=call, media_type=media_type_of(content_type))
 
 
 async def _refuses_usage(trial: _Trial, call: Call) -> bool:
     """True when the provider turned the call down because of the injected `stream_options`."""
-    if trial.reply.status not in (400, 422):
+    if trial.pump.reply.status not in (400, 422):
         return False
     trial.held = await trial.pump.read(REFUSAL_LIMIT_BYTES)
     if trial.held is None or not (b"stream_options" in trial.held or b"include_usage" in trial.held):
         return False
-    call.services.refuses_usage.add(trial.attempt.target.provider.name)
+    call.services.refuses_usage.add(trial.pump.attempt.target.provider.name)
     return True
 
 

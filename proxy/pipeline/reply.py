@@ -18,16 +18,16 @@ HELD_LIMIT_BYTES = 256 * 1024
 """Whole JSON replies up to this size are held until their end, so that their cost can stand in a header."""
 
 
-async def reply_of(reply: UpstreamReply, pump: Pump, attempt: Attempt, call: Call, *, held: bytes | None) -> Reply:
+async def reply_of(pump: Pump, call: Call, *, media_type: str, held: bytes | None) -> Reply:
     """Build what the edge writes. `held` is the body where it was read already."""
-    content_type = (header(reply.headers, "content-type") or "").lower()
-    if held is None and call.exchange.endpoint.api and _is_json(content_type) and _is_document(pump):
+    reply, attempt = pump.reply, pump.attempt
+    if held is None and call.exchange.endpoint.api and media_type == "application/json" and _is_document(pump):
         held = await pump.read(HELD_LIMIT_BYTES)
     if held is not None:
         pump.finish(is_broken=False)
         price(attempt, call.exchange, call.snapshot)
     own = _own_headers(reply, attempt, call)
-    if "event-stream" in content_type:
+    if media_type == "text/event-stream":
         own += [("X-Accel-Buffering", "no"), ("Cache-Control", "no-cache")]
     return Reply(
         status=reply.status,
@@ -37,40 +37,37 @@ async def reply_of(reply: UpstreamReply, pump: Pump, attempt: Attempt, call: Cal
     )
 
 
-def _is_json(content_type: str) -> bool:
-    """One document, and not a stream of them (`application/x-ndjson`)."""
-    return content_type.partition(";")[0].strip() == "application/json"
-
-
 def _is_document(pump: Pump) -> bool:
-    """Its bytes say so too: some servers stream events under this type, or blank lines while a slow call goes on."""
+    """Its bytes say so too: some servers stream events as JSON, or blank lines while a slow call goes on."""
     return pump.peek()[:1] in (b"{", b"[", b"")
 
 
 def _own_headers(reply: UpstreamReply, attempt: Attempt, call: Call) -> list[tuple[str, str]]:
-    exchange, caller = call.exchange, call.exchange.caller
+    exchange, snapshot, caller = call.exchange, call.snapshot, call.exchange.caller
     if caller is None:
         return []
     has_request_id = header(reply.headers, "x-request-id") is not None
-    own = [("X-LLM-Request-Id" if has_request_id else "X-Request-Id", caller.request_id)]
+    request_id = ("X-LLM-Request-Id" if has_request_id else "X-Request-Id", caller.request_id)
     if not exchange.endpoint.is_model_call:
-        return own
-    own += [
+        return [request_id]
+    own = [
+        request_id,
         ("X-Trace-Id", caller.trace_id),
-        ("X-Trace-Url", call.snapshot.events.trace_url_of(caller.trace_id)),
+        ("X-Trace-Url", snapshot.events.trace_url_of(caller.trace_id)),
         ("X-LLM-Target", attempt.target.label),
         ("X-LLM-Attempts", str(len(exchange.attempts))),
-        ("X-LLM-Context", sign_context(exchange, call.snapshot.secret)),
+        ("X-LLM-Context", sign_context(exchange, snapshot.secret)),
         ("Server-Timing", _server_timing(attempt, call)),
     ]
     model = (attempt.reading.model if attempt.reading else None) or attempt.target.model or exchange.asked_model
     if model is not None and model.isascii() and model.isprintable():
         own.append(("X-LLM-Model", model))
     own += _of_version(caller)
-    own += [("X-Feature-Flag", value) for value in shown_to_client(exchange.decisions, caller.flags)]
-    if (life_s := call.snapshot.outcomes.feedback_token_s) is not None:
+    if exchange.decisions or caller.flags:
+        own += [("X-Feature-Flag", value) for value in shown_to_client(exchange.decisions, caller.flags)]
+    if (life_s := snapshot.outcomes.feedback_token_s) is not None:
         expires_unix_s = exchange.received_unix_us // 1_000_000 + life_s
-        token = sign_feedback(exchange.exchange_id, expires_unix_s, call.snapshot.secret)
+        token = sign_feedback(exchange.exchange_id, expires_unix_s, snapshot.secret)
         own.append(("X-LLM-Feedback-Token", token))
     if attempt.cost is not None and attempt.cost.total_usd is not None:
         own.append(("X-LLM-Cost-Usd", f"{attempt.cost.total_usd:f}"))

@@ -119,3 +119,7 @@ class Reply:
     reason: str
     headers: list[tuple[str, str]] = field(repr=False)
     body: bytes | Pump = field(repr=False)
+
+
+Deliver = Callable[[Reply], Awaitable[None]]
+"""Writes one reply to its client, to the last byte. What it raises ends the call."""

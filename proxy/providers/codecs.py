@@ -1,6 +1,7 @@
 """Which decoder reads a reply: one table from API name to codec."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from proxy.domain.meter import Decoder
 from proxy.providers.anthropic import MessagesCodec
@@ -22,10 +23,16 @@ CODECS: dict[str, Callable[[Draft], Codec]] = {
 }
 
 
+@lru_cache(maxsize=64)
+def media_type_of(content_type: str) -> str:
+    """`application/json`, where the header's value is `Application/JSON; charset=utf-8`."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def decoder_for(api: str, content_type: str, http_status: int) -> Decoder:
     """A new decoder for one reply. `content_type` is the header's value, empty if there was none."""
     is_success = 200 <= http_status < 300
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = media_type_of(content_type)
     is_sse = media_type == "text/event-stream"
     is_json = media_type in {"", "application/json"} or media_type.endswith("+json")
     codec = CODECS.get(api)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
+from functools import partial
 
 from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestPayloadError
@@ -22,8 +23,7 @@ async def relay_call(request: web.BaseRequest, target: RequestTarget, services: 
     raw = raw_request(request, target, services)
     writer = ReplyWriter(request)
     try:
-        async with handle(raw, services) as reply:
-            await writer.send(reply, unix_s=raw.received_unix_us // 1_000_000)
+        await handle(raw, services, partial(writer.send, unix_s=raw.received_unix_us // 1_000_000))
     except ConnectionError:
         return writer.cut()
     except ProxyError as error:

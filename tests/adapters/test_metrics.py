@@ -90,8 +90,7 @@ def test_a_partial_cost_counts() -> None:
 
 
 def test_a_call_that_reached_no_target_has_a_latency_all_the_same() -> None:
-    refused = finished()
-    refused.attempts.clear()
+    refused = finished(attempts=[])
     metrics = metrics_of(refused)
     assert samples(metrics, "promptlane_calls_total") == {("chat", "none", "success", "none"): 1}
     assert samples(metrics, "promptlane_call_seconds_count") == {("none",): 1}

@@ -30,7 +30,7 @@ def exchange(*, http_status: int | None = None, committed: bool = False, reading
         endpoint=classify("POST", "/v1/chat/completions", Dialect.OPENAI),
     )
     if http_status is not None:
-        made.attempts.append(Attempt(ordinal=0, target=TARGET, started_ns=0, http_status=http_status, reading=reading))
+        made.add(Attempt(ordinal=0, target=TARGET, started_ns=0, http_status=http_status, reading=reading))
     made.committed_ns = 1 if committed else None
     return made
 

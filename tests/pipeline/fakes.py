@@ -24,7 +24,7 @@ from proxy.domain.request_facts import PromptHashing, RequestFacts, all_edited_f
 from proxy.domain.routing import Provider, Route, RoutingTable, Timeouts
 from proxy.pipeline.handle import handle
 from proxy.pipeline.ports import UpstreamRequest
-from proxy.pipeline.services import RawRequest, Services, Snapshot
+from proxy.pipeline.services import RawRequest, Reply, Services, Snapshot
 from tests.pipeline.stand_ins import FakeChecker as FakeChecker
 from tests.pipeline.stand_ins import FakeSharedMemory as FakeSharedMemory
 
@@ -339,18 +339,22 @@ class Answer:
 
 async def call(made: World, raw: RawRequest | None = None, *, on_piece: Callable[[int], Any] | None = None) -> Answer:
     """Carry a request through `handle` as the edge would; `on_piece` may raise at the n-th write."""
-    async with handle(raw or request(), made.services) as reply:
-        answer = Answer(reply.status, {name.lower(): value for name, value in reply.headers}, [])
+    answer = Answer(0, {}, [])
+
+    def write(piece: bytes) -> None:
+        answer.pieces.append(piece)
+        if on_piece is not None:
+            on_piece(len(answer.pieces))
+
+    async def deliver(reply: Reply) -> None:
+        answer.status = reply.status
+        answer.headers = {name.lower(): value for name, value in reply.headers}
         if isinstance(reply.body, bytes):
             answer.pieces.append(reply.body)
         else:
-
-            def write(piece: bytes) -> None:
-                answer.pieces.append(piece)
-                if on_piece is not None:
-                    on_piece(len(answer.pieces))
-
             await reply.body.pour(write)
+
+    await handle(raw or request(), made.services, deliver)
     return answer
 
 

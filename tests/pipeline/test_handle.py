@@ -17,6 +17,7 @@ from proxy.domain.errors import (
 )
 from proxy.domain.routing import Route, Target
 from proxy.pipeline.handle import handle
+from proxy.pipeline.services import Reply
 from tests.pipeline.fakes import (
     ANTHROPIC,
     CHAT,
@@ -200,9 +201,12 @@ async def test_a_client_that_leaves_mid_stream_cancels_and_frees_the_provider(go
 
 async def test_a_client_that_is_gone_when_a_held_reply_is_ready_did_not_get_it() -> None:
     made = world(plain())
+
+    async def deliver(_: Reply) -> None:
+        raise ConnectionResetError
+
     with pytest.raises(ConnectionResetError):
-        async with handle(request(), made.services):
-            raise ConnectionResetError
+        await handle(request(), made.services, deliver)
     end = made.journal.end()
     assert (end["status"], end["output_tokens"]) == ("cancelled", 5)
 

@@ -10,6 +10,7 @@ from proxy.domain.feedback_token import FeedbackToken, verify_feedback
 from proxy.domain.policy import OutcomePolicy
 from proxy.pipeline.handle import handle
 from proxy.pipeline.reply import HELD_LIMIT_BYTES
+from proxy.pipeline.services import Reply
 from tests.pipeline.fakes import (
     CHAT,
     PLAIN_BODY,
@@ -43,8 +44,12 @@ async def test_a_whole_json_reply_carries_its_cost_and_context() -> None:
 
 async def test_the_flags_that_decided_are_told_again() -> None:
     flags = [("X-Feature-Flag", "tone=warm, length=short"), ("X-Feature-Flag-Greeting", "gr\u00fc\u00df")]
-    async with handle(request(headers=flags), world(plain()).services) as reply:
-        told = [value for name, value in reply.headers if name == "X-Feature-Flag"]
+    told: list[str] = []
+
+    async def deliver(reply: Reply) -> None:
+        told.extend(value for name, value in reply.headers if name == "X-Feature-Flag")
+
+    await handle(request(headers=flags), world(plain()).services, deliver)
     assert told == ["tone=warm", "length=short"]
 
 

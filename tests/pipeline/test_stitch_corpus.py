@@ -48,7 +48,7 @@ class Proxy:
         )  # fmt: skip
         assert facts.conversation is not None
         stitch(facts.conversation, exchange, raw, None, self._snapshot, self._services)
-        exchange.attempts.append(_attempt(endpoint.api, reply))
+        exchange.add(_attempt(endpoint.api, reply))
         exchange.fate = Fate(status=Status.SUCCESS if reply else Status.ERROR)
         remember(exchange, self._services)
         return exchange.caller.trace_id, exchange.caller.trace_source

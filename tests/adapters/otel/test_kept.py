@@ -120,8 +120,8 @@ def test_a_client_that_leaves_has_not_failed() -> None:
 
 
 def test_a_refused_call_has_no_target_and_no_cost() -> None:
-    refused = finished(fate=Fate(status=Status.ERROR, error_type=ErrorType.UNKNOWN_MODEL, http_status=404))
-    refused.attempts.clear()
+    fate = Fate(status=Status.ERROR, error_type=ErrorType.UNKNOWN_MODEL, http_status=404)
+    refused = finished(fate=fate, attempts=[])
     told = kept.of_call(record(refused))
     assert told["error.type"] == "unknown_model"
     assert told["promptlane.attempt_count"] == 0

@@ -78,6 +78,5 @@ def test_what_is_not_known_is_not_recorded() -> None:
     points = recorded(finished(attempt(reading=reading, first_byte_ns=None)))
     assert FIRST_CHUNK not in points
     assert [point.attributes["gen_ai.token.type"] for point in points[TOKEN_USAGE]] == ["output"]
-    refused = finished()
-    refused.attempts.clear()
+    refused = finished(attempts=[])
     assert recorded(refused) == {}
