@@ -16,7 +16,7 @@ from proxy.domain.events import EventPolicy, encoded, event_uuid, joined, own_me
 from proxy.domain.exchange import Exchange
 from proxy.domain.identity import Caller
 from proxy.domain.journal_rows import Outcome
-from proxy.domain.outcome_properties import AGENT_STEP, AI_SPAN, members
+from proxy.domain.outcome_properties import AGENT_STEP, AI_SPAN, allowed
 from proxy.domain.stitching import Asked
 from proxy.domain.tool_results import StepStatus
 
@@ -36,7 +36,7 @@ def step_row(exchange: Exchange, result: ToolResult, asked: Asked, policy: Event
             event_uuid(asked.exchange_id, name, asked.ordinal),
             distinct_id=caller.distinct_id,
             at_us=exchange.received_unix_us,
-            said=joined(own, members(name, said | more)),
+            said=joined(own, allowed(name).members(said | more)),
         )
         for name, more in _events(caller, said, asked, policy)
     )

@@ -8,11 +8,10 @@ import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from proxy.domain.call_properties import NO_CALL, NO_USAGE, Properties, attempt_ns, of_attempt, tool_names
+from proxy.domain.call_properties import NO_CALL, NO_USAGE, Properties, attempt_ns, tool_names
 from proxy.domain.errors import ErrorType
 from proxy.domain.event_properties import SERVICE_TIERS
 from proxy.domain.exchange import Attempt, Exchange
-from proxy.domain.identity import Caller
 from proxy.domain.provider_errors import error_code, finish_reason
 from proxy.domain.usage import Usage
 
@@ -20,27 +19,29 @@ _NOT_IN_TRACE_ID = re.compile(r"[^A-Za-z0-9_~.@()!':|-]")
 _POSTHOG_PROVIDERS = {"azure_openai": "azure"}
 
 
-def of_generation(exchange: Exchange, attempt: Attempt, caller: Caller, uuid: str) -> Properties:
-    """PostHog's own properties for one attempt that reached a provider. Times in seconds."""
-    call = exchange.call or NO_CALL
-    target = of_attempt(exchange, attempt)
+def of_generation(exchange: Exchange, attempt: Attempt, who: Properties, uuid: str) -> Properties:
+    """PostHog's own properties for one attempt that reached a provider, beside `who` answered (`of_attempt`). Times in
+    seconds. The caller must be known.
+    """
+    call, caller = exchange.call or NO_CALL, exchange.caller
+    assert caller is not None
+    provider, model = str(who["provider"]), str(who["model"])
     error_type, code = error_of(exchange, attempt)
     reading = attempt.reading
     first_token_ns = reading.first_token_ns if reading and call.stream else None
     tools = tool_names(reading)
     return {
-        **target,
         "$ai_trace_id": ai_trace_id(caller.trace_id),
         "$ai_session_id": caller.session_id,
         "$ai_span_id": uuid,
         "$ai_span_name": caller.agent_step_name or caller.prompt_name,
-        "$ai_provider": _POSTHOG_PROVIDERS.get(str(target["provider"]), target["provider"]),
-        "$ai_model": target["model"],
+        "$ai_provider": _POSTHOG_PROVIDERS.get(provider, provider),
+        "$ai_model": who["model"],
         "$ai_base_url": _origin(attempt.target.provider.base_url),
         "$ai_http_status": attempt.http_status,
         "$ai_latency": attempt_ns(exchange, attempt) / 1e9,
         **_ai_usage(reading.usage if reading else NO_USAGE),
-        **_ai_cost(attempt, str(target["model"])),
+        **_ai_cost(attempt, model),
         "$ai_is_error": error_type is not None,
         "$ai_error": error_type,
         "$ai_error_type": code,

@@ -1,15 +1,13 @@
 """The table of the properties of model calls: every name that may be sent, with its type, bound and meaning.
 
-It is an allow-list. `check` lets through what a row names, of the row's type, within the row's bounds; everything
+It is an allow-list. `ALLOWED` lets through what a row names, of the row's type, within the row's bounds; everything
 else is absent, because a wrong value is worse than none. An over-long text is dropped, not cut: a cut id would join
 the wrong things. The page on events is made from this table, and so is the list of names that clients may not use
 for properties of their own.
 """
 
 import math
-from collections.abc import Mapping
-
-import orjson
+from bisect import bisect_right
 
 from proxy.domain.checks import CheckReason
 from proxy.domain.endpoints import Dialect
@@ -17,7 +15,19 @@ from proxy.domain.errors import ErrorType, FailedPhase, Status
 from proxy.domain.judges import PURPOSE
 from proxy.domain.meter import OutputCategory
 from proxy.domain.pricing import CostStatus
-from proxy.domain.property_rows import Kind, Property, boolean, check_of, group, integer, many, number, one_of, text
+from proxy.domain.property_rows import (
+    ANY,
+    AllowList,
+    Kind,
+    Property,
+    boolean,
+    group,
+    integer,
+    many,
+    number,
+    one_of,
+    text,
+)
 from proxy.domain.provider_errors import ERROR_CODES, FINISH_REASONS
 from proxy.domain.rollout import Reason
 from proxy.domain.trace_source import TraceSource
@@ -59,15 +69,16 @@ LENGTH_BUCKETS = (
     (math.inf, "128k_plus_tokens"),
 )
 """(exclusive upper bound in tokens, name); a thousand is 1,000."""
+_BUCKET_BOUNDS, _BUCKET_NAMES = zip(*LENGTH_BUCKETS, strict=True)
 SERVICE_TIERS = frozenset({"default", "standard", "auto", "flex", "priority", "batch", "scale", "fast"})
 
 
 def length_bucket(tokens: int | None) -> str | None:
     """The bucket of a count, to break numbers down by size without telling the size."""
-    return None if tokens is None else next(name for bound, name in LENGTH_BUCKETS if tokens < bound)
+    return None if tokens is None else _BUCKET_NAMES[bisect_right(_BUCKET_BOUNDS, tokens)]
 
 
-FLAG_PROPERTY = "$feature/<key>"
+FLAG_PROPERTY = f"$feature/{ANY}"
 
 TABLE: tuple[Property, ...] = (
     *group(
@@ -151,8 +162,8 @@ TABLE: tuple[Property, ...] = (
             (UsageSource.PROVIDER, UsageSource.MIXED, UsageSource.ESTIMATED, UsageSource.UNKNOWN),
             "Who counted: the provider, the proxy, or each a part.",
         ),
-        one_of("input_length_bucket", (name for _, name in LENGTH_BUCKETS), "Size class of the input."),
-        one_of("output_length_bucket", (name for _, name in LENGTH_BUCKETS), "Size class of the output."),
+        one_of("input_length_bucket", _BUCKET_NAMES, "Size class of the input."),
+        one_of("output_length_bucket", _BUCKET_NAMES, "Size class of the output."),
     ),
     *group(
         "size",
@@ -279,23 +290,5 @@ RESERVED_NAMES = frozenset(row.name for row in TABLE) | {
 EVERY = "every event"
 """Stands for all events at once: what may be said on each of them."""
 
-_TESTS = {event: {row.name: check_of(row) for row in TABLE if event in row.events} for event in EVENTS}
-_TESTS[EVERY] = {row.name: _TESTS[STARTED][row.name] for row in TABLE if set(row.events) == set(EVENTS)}
-
-
-def members(event: str, properties: Mapping[str, object]) -> bytes:
-    """What `check` lets through, as members of a JSON object: without its braces, empty where there is nothing."""
-    return orjson.dumps(check(event, properties))[1:-1]
-
-
-def check(event: str, properties: Mapping[str, object]) -> dict[str, object]:
-    """What of `properties` may go out with the event: known names with good values, in the given order."""
-    tests = _TESTS[event]
-    kept: dict[str, object] = {}
-    for name, value in properties.items():
-        if value is None:
-            continue
-        test = tests.get(name) or (tests[FLAG_PROPERTY] if name.startswith("$feature/") else None)
-        if test is not None and test(value):
-            kept[name] = value
-    return kept
+ALLOWED = {event: AllowList(row for row in TABLE if event in row.events) for event in EVENTS}
+ALLOWED[EVERY] = AllowList(row for row in TABLE if set(row.events) == set(EVENTS))

@@ -15,8 +15,9 @@ died of it.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha1
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
@@ -27,27 +28,37 @@ from proxy.domain.errors import ErrorType, Status
 from proxy.domain.event_properties import (
     AI_EMBEDDING,
     AI_GENERATION,
+    ALLOWED,
     ATTEMPT_FAILED,
     COMPLETED,
     EVERY,
     FAILED,
     STARTED,
-    check,
-    members,
 )
-from proxy.domain.exchange import Attempt, Exchange
+from proxy.domain.exchange import Attempt, CallMembers, Exchange
 from proxy.domain.identity import Caller
 from proxy.domain.ids import request_id_of
 from proxy.domain.journal_rows import Closing, JournalEvent, Opening
 from proxy.domain.outcome_properties import RESERVED_NAMES
+from proxy.domain.property_rows import AllowList, integer, text
 from proxy.domain.routing import Target
 from proxy.domain.sampling import is_sampled
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMESPACE = UUID("5d1a3c66-2f0e-5b7e-9d0c-7f1f2f6f0b11")
 """Fixed for ever: another one would give every resent event a second row."""
+_HASHED_NAMESPACE = sha1(_NAMESPACE.bytes, usedforsecurity=False)
+"""Only ever copied, which takes half as long as to set up a new one."""
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+"""By a digit of the hash, the one that stands for it in a uuid: its two highest bits say which kind of uuid it is."""
 _FACTS_VERSION = 1
-_ASKED = {"model": "asked_model", "$ai_max_tokens": "max_tokens"}
+_KEPT_OF_ATTEMPT = AllowList(
+    (
+        text("asked_model", "Where the answer names a model too, which is `model` then.", 200),
+        integer("max_tokens", "The most that the answer might have."),
+    )
+)
+"""What of an attempt is kept that no event tells, and that a client chose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,20 +76,31 @@ class EventPolicy:
     """Page of a trace, with `{trace_id}` in it; empty for none."""
 
     def trace_url_of(self, trace_id: str) -> str:
-        """The page of one trace."""
-        return self.trace_url.replace("{trace_id}", quote(trace_id, safe=""))
+        """The page of one trace; empty for none."""
+        return self.trace_url.replace("{trace_id}", quote(trace_id, safe="")) if self.trace_url else ""
 
     def samples(self, trace_id: str) -> bool:
         """Whole traces are kept or left, the same ones in every process."""
-        return is_sampled(trace_id, self.sample)
+        return self.sample >= 1.0 or is_sampled(trace_id, self.sample)
+
+
+class _Tried(NamedTuple):
+    """An attempt, and what the events of the call and its record say of it."""
+
+    attempt: Attempt
+    who: call_properties.Properties
+    """Who answered, or was asked."""
+    who_members: bytes
+    failed_members: bytes
+    """How it ended."""
 
 
 def event_uuid(exchange_id: str, name: str, ordinal: int = 0) -> str:
     """The uuid of an event (version 5), known to anyone who knows the call."""
-    seed = f"{exchange_id}/{name}/{ordinal}".encode()
-    digest = sha1(_NAMESPACE.bytes + seed, usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(digest[16], 16) & 3]
-    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
+    hashed = _HASHED_NAMESPACE.copy()
+    hashed.update(f"{exchange_id}/{name}/{ordinal}".encode())
+    digest = hashed.hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{_VARIANTS[digest[16]]}{digest[17:20]}-{digest[20:32]}"
 
 
 def opening(exchange: Exchange, policy: EventPolicy, planned: Target | None = None) -> Opening:
@@ -86,14 +108,14 @@ def opening(exchange: Exchange, policy: EventPolicy, planned: Target | None = No
     who will be asked first.
     """
     caller = _caller(exchange)
-    exchange.common_members = _common(exchange, policy)
-    said = joined(exchange.common_members, members(STARTED, call_properties.of_start(exchange, planned)))
+    shared = _members(exchange, policy)
+    said = joined(shared.common, ALLOWED[STARTED].members(call_properties.of_start(exchange, planned)))
     is_told = policy.product and policy.started and policy.samples(caller.trace_id)
     return Opening(
         exchange_id=exchange.exchange_id,
         trace_id=caller.trace_id,
-        facts=b'{%b,"product":%b,"properties":{%b}}' % (_head(exchange), orjson.dumps(policy.product), said),
-        events=(_event(STARTED, exchange, said, at_us=exchange.received_unix_us),) if is_told else (),
+        facts=b'{%b,"product":%b,"properties":{%b}}' % (shared.head, b"true" if policy.product else b"false", said),
+        events=(_event(STARTED, exchange, shared.own, said, at_us=exchange.received_unix_us),) if is_told else (),
     )
 
 
@@ -102,37 +124,67 @@ def closing(exchange: Exchange, policy: EventPolicy) -> Closing:
     must be known.
     """
     caller, fate = _caller(exchange), exchange.fate
-    common = exchange.common_members if exchange.common_members is not None else _common(exchange, policy)
+    shared = _members(exchange, policy)
     name = COMPLETED if fate is not None and fate.is_completed else FAILED
-    said = joined(common, members(name, call_properties.of_end(exchange)))
+    tried = [_tried(exchange, attempt) for attempt in exchange.attempts]
+    who = tried[-1].who_members if tried else ALLOWED[EVERY].members(call_properties.of_attempt(exchange, None))
+    said = joined(shared.common, who, ALLOWED[name].members(call_properties.of_end(exchange)))
     is_sampled = policy.samples(caller.trace_id)
     ended_us = exchange.received_unix_us + call_properties.latency_ns(exchange) // 1_000
     made: list[JournalEvent] = []
     if policy.product and (is_sampled or name == FAILED):
-        made.append(_event(name, exchange, said, at_us=ended_us))
+        made.append(_event(name, exchange, shared.own, said, at_us=ended_us))
     if is_sampled:
-        made.extend(_of_attempts(exchange, policy, common))
+        for one in tried:
+            made += _of_attempt(exchange, policy, shared, one)
     return Closing(
         exchange_id=exchange.exchange_id,
         trace_id=caller.trace_id,
         request_id="" if caller.request_id == request_id_of(exchange.exchange_id) else caller.request_id,
         ended_unix_us=ended_us,
         events=tuple(made),
-        record=_record(exchange, name, said, ended_us),
+        record=b'{%b,"ended_unix_us":%d,"event":"%b","properties":{%b},"attempts":[%b]}'
+        % (shared.head, ended_us, name.encode(), said, b",".join([_attempt_record(exchange, one) for one in tried])),
     )
 
 
-def _of_attempts(exchange: Exchange, policy: EventPolicy, common: bytes) -> Iterator[JournalEvent]:
-    for attempt in exchange.attempts:
-        at_us = _unix_us(exchange, attempt.started_ns + call_properties.attempt_ns(exchange, attempt))
-        if policy.product and policy.attempt_failed and attempt is not exchange.final_attempt:
-            failed = members(ATTEMPT_FAILED, call_properties.of_failed_attempt(exchange, attempt))
-            yield _event(ATTEMPT_FAILED, exchange, joined(common, failed), at_us=at_us, ordinal=attempt.ordinal)
-        if policy.ai and attempt.reached_provider:
-            name = AI_EMBEDDING if exchange.endpoint.is_embedding else AI_GENERATION
-            uuid = event_uuid(exchange.exchange_id, name, attempt.ordinal)
-            told = members(name, ai_properties.of_generation(exchange, attempt, _caller(exchange), uuid))
-            yield _event(name, exchange, joined(common, told), at_us=at_us, ordinal=attempt.ordinal)
+def _members(exchange: Exchange, policy: EventPolicy) -> CallMembers:
+    """Made once, by whoever asks first."""
+    if exchange.members is None:
+        caller = _caller(exchange)
+        of_call = call_properties.of_call(exchange, caller, policy.trace_url_of(caller.trace_id))
+        of_call["call_purpose"] = policy.purpose
+        own = own_members(caller)
+        exchange.members = CallMembers(
+            head=_head(exchange, caller, own), own=own and own + b",", common=ALLOWED[EVERY].members(of_call)
+        )
+    return exchange.members
+
+
+def _tried(exchange: Exchange, attempt: Attempt) -> _Tried:
+    who = call_properties.of_attempt(exchange, attempt)
+    failed = call_properties.of_failed_attempt(exchange, attempt)
+    return _Tried(attempt, who, ALLOWED[EVERY].members(who), ALLOWED[ATTEMPT_FAILED].members(failed))
+
+
+def _of_attempt(exchange: Exchange, policy: EventPolicy, shared: CallMembers, tried: _Tried) -> Iterator[JournalEvent]:
+    """What one attempt has to tell: that another one followed, and what PostHog's own event says of it."""
+    attempt = tried.attempt
+    at_us = _unix_us(exchange, attempt.started_ns + call_properties.attempt_ns(exchange, attempt))
+    if policy.product and policy.attempt_failed and attempt is not exchange.final_attempt:
+        said = joined(shared.common, tried.who_members, tried.failed_members)
+        yield _event(ATTEMPT_FAILED, exchange, shared.own, said, at_us=at_us, ordinal=attempt.ordinal)
+    if policy.ai and attempt.reached_provider:
+        name = AI_EMBEDDING if exchange.endpoint.is_embedding else AI_GENERATION
+        uuid = event_uuid(exchange.exchange_id, name, attempt.ordinal)
+        told = ALLOWED[name].members(ai_properties.of_generation(exchange, attempt, tried.who, uuid))
+        yield encoded(
+            name,
+            uuid,
+            distinct_id=_caller(exchange).distinct_id,
+            at_us=at_us,
+            said=shared.own + joined(shared.common, tried.who_members, told),
+        )
 
 
 def interrupted(facts_json: bytes) -> tuple[JournalEvent, ...]:
@@ -153,7 +205,7 @@ def interrupted(facts_json: bytes) -> tuple[JournalEvent, ...]:
             event_uuid(told["exchange_id"], FAILED),
             distinct_id=told["distinct_id"],
             at_us=told["received_unix_us"],
-            said=orjson.dumps({**told["own"], **check(FAILED, end)})[1:-1],
+            said=orjson.dumps({**told["own"], **ALLOWED[FAILED].kept(end)})[1:-1],
         ),
     )
 
@@ -166,20 +218,15 @@ def recorded(record_json: bytes) -> dict[str, Any]:
     return told
 
 
-def _common(exchange: Exchange, policy: EventPolicy) -> bytes:
-    caller = _caller(exchange)
-    said = call_properties.of_call(exchange, caller, policy.trace_url_of(caller.trace_id))
-    return members(EVERY, {**said, "call_purpose": policy.purpose})
-
-
 def own_members(caller: Caller) -> bytes:
     """The caller's own properties, none of which may take the place of ours."""
+    if not caller.properties:
+        return b""
     return orjson.dumps({name: value for name, value in caller.properties.items() if name not in RESERVED_NAMES})[1:-1]
 
 
-def _head(exchange: Exchange) -> bytes:
+def _head(exchange: Exchange, caller: Caller, own: bytes) -> bytes:
     """Members with which facts and records begin."""
-    caller = _caller(exchange)
     head: dict[str, object] = {
         "v": _FACTS_VERSION,
         "exchange_id": exchange.exchange_id,
@@ -189,24 +236,12 @@ def _head(exchange: Exchange) -> bytes:
     }
     if (parent := caller.parent_span) is not None:
         head["parent_span"] = parent.traceparent
-    return b'%b,"own":{%b}' % (orjson.dumps(head)[1:-1], own_members(caller))
+    return b'%b,"own":{%b}' % (orjson.dumps(head)[1:-1], own)
 
 
-def _record(exchange: Exchange, name: str, said: bytes, ended_us: int) -> bytes:
-    """What is kept of an ended call for traces and enrichment: a JSON object without content."""
-    attempts = orjson.dumps([_attempt_record(exchange, attempt) for attempt in exchange.attempts])
-    return b'{%b,"ended_unix_us":%d,"event":"%b","properties":{%b},"attempts":%b}' % (
-        _head(exchange),
-        ended_us,
-        name.encode(),
-        said,
-        attempts,
-    )
-
-
-def _attempt_record(exchange: Exchange, attempt: Attempt) -> dict[str, object]:
-    """One attempt; times are microseconds from the receipt of the request."""
-    reading, cost = attempt.reading, attempt.cost
+def _attempt_record(exchange: Exchange, tried: _Tried) -> bytes:
+    """One attempt as an object; times are microseconds from the receipt of the request."""
+    attempt, reading, cost, call = tried.attempt, tried.attempt.reading, tried.attempt.cost, exchange.call
     times_ns = {
         "started_us": attempt.started_ns,
         "sent_us": attempt.sent_ns,
@@ -214,26 +249,19 @@ def _attempt_record(exchange: Exchange, attempt: Attempt) -> dict[str, object]:
         "first_token_us": reading.first_token_ns if reading else None,
         "ended_us": attempt.ended_ns,
     }
-    return {
-        **check(ATTEMPT_FAILED, call_properties.of_failed_attempt(exchange, attempt)),
-        **_asked(exchange, attempt),
+    asked = {
+        "asked_model": attempt.target.model or exchange.asked_model if reading and reading.model else None,
+        "max_tokens": call.max_tokens if call else None,
+    }
+    kept = {
+        **_KEPT_OF_ATTEMPT.kept(asked),
         **{name: (at_ns - exchange.received_ns) // 1_000 for name, at_ns in times_ns.items() if at_ns is not None},
         "reached_provider": attempt.reached_provider,
         "input_tokens": reading.usage.input_tokens if reading else None,
         "output_tokens": reading.usage.output_tokens if reading else None,
         "cost_usd": str(cost.total_usd) if cost and cost.total_usd is not None else None,
     }
-
-
-def _asked(exchange: Exchange, attempt: Attempt) -> dict[str, object]:
-    """What no event tells: the model that was asked, where the answer names one too, which is `model` then; and the
-    most tokens that it might give.
-    """
-    reading, call = attempt.reading, exchange.call
-    asked = attempt.target.model or exchange.asked_model if reading is not None and reading.model else None
-    most = call.max_tokens if call is not None else None
-    told = check(AI_GENERATION, {"model": asked, "$ai_max_tokens": most})
-    return {_ASKED[name]: value for name, value in told.items()}
+    return b"{%b}" % joined(tried.who_members, tried.failed_members, orjson.dumps(kept)[1:-1])
 
 
 def _caller(exchange: Exchange) -> Caller:
@@ -250,25 +278,24 @@ def joined(*parts: bytes) -> bytes:
     return b",".join(filter(None, parts))
 
 
-def _event(name: str, exchange: Exchange, said: bytes, *, at_us: int, ordinal: int = 0) -> JournalEvent:
-    caller = _caller(exchange)
-    return encoded(
-        name,
-        event_uuid(exchange.exchange_id, name, ordinal),
-        distinct_id=caller.distinct_id,
-        at_us=at_us,
-        said=joined(own_members(caller), said),
-    )
+def _event(name: str, exchange: Exchange, own: bytes, said: bytes, *, at_us: int, ordinal: int = 0) -> JournalEvent:
+    uuid = event_uuid(exchange.exchange_id, name, ordinal)
+    return encoded(name, uuid, distinct_id=_caller(exchange).distinct_id, at_us=at_us, said=own + said)
 
 
 def encoded(name: str, uuid: str, *, distinct_id: str, at_us: int, said: bytes) -> JournalEvent:
     """A finished event. `at_us` is microseconds since 1970 UTC, `said` the members of its properties."""
-    timestamp = (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")
-    body = b'{"event":%b,"distinct_id":%b,"uuid":"%b","timestamp":"%b","properties":{%b}}' % (
-        orjson.dumps(name),
-        orjson.dumps(distinct_id),
-        uuid.encode(),
-        timestamp.encode(),
-        said,
-    )
-    return JournalEvent(uuid=uuid, name=name, body=body)
+    unix_s, us = divmod(at_us, 1_000_000)
+    head = {
+        "event": name,
+        "distinct_id": distinct_id,
+        "uuid": uuid,
+        "timestamp": f"{_second(unix_s)}.{us:06}+00:00",
+    }
+    return JournalEvent(uuid=uuid, name=name, body=b'%b,"properties":{%b}}' % (orjson.dumps(head)[:-1], said))
+
+
+@lru_cache(maxsize=64)
+def _second(unix_s: int) -> str:
+    """A second of UTC: many events fall into one."""
+    return (_EPOCH + timedelta(seconds=unix_s)).replace(tzinfo=None).isoformat()

@@ -6,6 +6,7 @@ microseconds since 1970 UTC.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from proxy.domain.capture import Tap
 from proxy.domain.chat import ModelCall
@@ -62,6 +63,17 @@ class Fate:
         return self.status in (Status.SUCCESS, Status.VALIDATION_FAILED)
 
 
+class CallMembers(NamedTuple):
+    """What all that is written down of a call has in common, as members of JSON objects; see `domain.events`."""
+
+    head: bytes
+    """Of facts and records."""
+    own: bytes
+    """The caller's own properties."""
+    common: bytes
+    """What every event says of the call."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Exchange:
     """Filled by `pipeline.handle`, sealed by `pipeline.settle`."""
@@ -99,8 +111,8 @@ class Exchange:
     """Stated anew, once, where a check says that the call has failed after all."""
     is_started: bool = False
     """True once `llm_request_started` is journalled; only then is an end owed."""
-    common_members: bytes | None = field(default=None, repr=False)
-    """What every event says of the call, made with the first of them; see `domain.events`."""
+    members: CallMembers | None = field(default=None, repr=False)
+    """Made with the first event of the call."""
 
     @property
     def asked_model(self) -> str | None:

@@ -10,7 +10,7 @@ from proxy import __version__
 from proxy.domain.events import encoded, event_uuid
 from proxy.domain.exchange import Exchange
 from proxy.domain.journal_rows import Outcome
-from proxy.domain.outcome_properties import FLAG_CALLED, members
+from proxy.domain.outcome_properties import FLAG_CALLED, allowed
 from proxy.domain.rollout import Decision, Reason
 
 REASONS = {Reason.MATCHED: "Evaluated locally", Reason.SPLIT: "Split", Reason.OVERRIDE: "Set by hand"}
@@ -27,8 +27,7 @@ def exposure(decision: Decision, exchange: Exchange) -> Outcome:
     """The `$feature_flag_called` of an assignment. The caller must be known."""
     caller, facts = exchange.caller, decision.facts
     assert caller is not None
-    said = members(
-        FLAG_CALLED,
+    said = allowed(FLAG_CALLED).members(
         {
             "$feature_flag": decision.flag,
             "$feature_flag_response": decision.value,

@@ -30,7 +30,7 @@ from proxy.domain.outcome_properties import (
     OUTPUT_EVALUATED,
     OUTPUT_RATED,
     TASK_COMPLETED,
-    members,
+    allowed,
 )
 from proxy.domain.outcomes import Outcome
 from proxy.domain.privacy import purpose_key
@@ -69,7 +69,13 @@ def row_of(told: Telling, policy: EventPolicy, identity: IdentityPolicy) -> jour
     distinct_id = _distinct_id(told, said, identity)
     own = orjson.dumps({**(told.context.own if told.context else {}), **told.outcome.own})[1:-1]
     events = tuple(
-        encoded(name, uuid, distinct_id=distinct_id, at_us=told.at_unix_us, said=joined(own, members(name, properties)))
+        encoded(
+            name,
+            uuid,
+            distinct_id=distinct_id,
+            at_us=told.at_unix_us,
+            said=joined(own, allowed(name).members(properties)),
+        )
         for name, uuid, properties in _events(told, said, policy)
     )
     return journal_rows.Outcome(

@@ -5,15 +5,10 @@ as the calls do (`event_properties`), and what is its own by the rows here. Like
 its names too are reserved.
 """
 
-from collections.abc import Mapping
-
-import orjson
-
 from proxy.domain import alerts, event_properties
-from proxy.domain.event_properties import FLAG_PROPERTY
 from proxy.domain.overrides import ChangedBy
 from proxy.domain.pricing import CostStatus
-from proxy.domain.property_rows import Kind, Property, boolean, check_of, group, integer, many, number, one_of, text
+from proxy.domain.property_rows import AllowList, Kind, Property, boolean, group, integer, many, number, one_of, text
 from proxy.domain.tool_results import StatusSource, StepStatus
 
 OUTPUT_RATED = "llm_output_rated"
@@ -172,25 +167,10 @@ TABLE: tuple[Property, ...] = (
 RESERVED_NAMES = event_properties.RESERVED_NAMES | {row.name for row in TABLE}
 """Names that no client may use for a property of its own; neither may it use any that begins with `$`."""
 
-_SHARED = {
-    row.name: check_of(row)
-    for row in event_properties.TABLE
-    if row.group in _SHARED_GROUPS or row.name in _SHARED_NAMES
-}
-_TESTS = {event: _SHARED | {row.name: check_of(row) for row in TABLE if event in row.events} for event in EVENTS}
+_SHARED = tuple(row for row in event_properties.TABLE if row.group in _SHARED_GROUPS or row.name in _SHARED_NAMES)
+_ALLOWED = {event: AllowList((*_SHARED, *(row for row in TABLE if event in row.events))) for event in EVENTS}
 
 
-def members(event: str, properties: Mapping[str, object]) -> bytes:
-    """What `check` lets through, as members of a JSON object: without its braces, empty where there is nothing."""
-    return orjson.dumps(check(event, properties))[1:-1]
-
-
-def check(event: str, properties: Mapping[str, object]) -> dict[str, object]:
-    """What of `properties` may go out with the event, an own one's name standing for `PRODUCT_EVENT`."""
-    tests = _TESTS.get(event) or _TESTS[PRODUCT_EVENT]
-    kept: dict[str, object] = {}
-    for name, value in properties.items():
-        test = tests.get(name) or (tests[FLAG_PROPERTY] if name.startswith("$feature/") else None)
-        if value is not None and test is not None and test(value):
-            kept[name] = value
-    return kept
+def allowed(event: str) -> AllowList:
+    """What may go out with the event; an own one's name stands for `PRODUCT_EVENT`."""
+    return _ALLOWED.get(event) or _ALLOWED[PRODUCT_EVENT]

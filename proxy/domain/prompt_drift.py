@@ -14,7 +14,7 @@ from proxy.domain.exchange import Exchange
 from proxy.domain.fingerprints import NORMALISATION
 from proxy.domain.identity import Caller, IdentityPolicy
 from proxy.domain.journal_rows import Outcome
-from proxy.domain.outcome_properties import PROMPT_DRIFTED, members
+from proxy.domain.outcome_properties import PROMPT_DRIFTED, allowed
 from proxy.domain.privacy import purpose_key
 
 TELLINGS_A_DAY = 5
@@ -78,7 +78,7 @@ def drifted(
         event_uuid(text.hex(), PROMPT_DRIFTED),
         distinct_id=caller.distinct_id,
         at_us=exchange.received_unix_us,
-        said=members(PROMPT_DRIFTED, said),
+        said=allowed(PROMPT_DRIFTED).members(said),
     )
     return Outcome(
         exchange_id=exchange.exchange_id,

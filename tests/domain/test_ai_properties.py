@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from proxy.domain.ai_properties import of_generation
+from proxy.domain.call_properties import of_attempt
 from proxy.domain.chat import ModelCall
 from proxy.domain.errors import ErrorType, Status
 from proxy.domain.exchange import Attempt, Exchange, Fate
@@ -16,7 +17,9 @@ UNPRICED = Cost(status=CostStatus.UNPRICED)
 
 def told(exchange: Exchange | None = None, tried: Attempt | None = None, **who: Any) -> dict[str, Any]:
     exchange = exchange or finished(tried or attempt())
-    return of_generation(exchange, tried or exchange.attempts[-1], caller(**who), "uuid-1")
+    exchange.caller = caller(**who)
+    tried = tried or exchange.attempts[-1]
+    return of_generation(exchange, tried, of_attempt(exchange, tried), "uuid-1")
 
 
 def test_times_are_in_seconds_and_of_the_attempt() -> None:

@@ -158,7 +158,7 @@ def test_a_call_that_reached_nobody_has_neither_size_nor_money() -> None:
         failed_phase=FailedPhase.ADMIT,
         http_status=400,
     )
-    told = known(of_end(refused))
+    told = known({**of_attempt(refused, None), **of_end(refused)})
     assert told == {
         **known(of_start(refused, None)),
         "model": "gpt-4.1-mini",
