@@ -52,7 +52,7 @@ def of_generation(exchange: Exchange, attempt: Attempt, who: Properties, uuid: s
         "$ai_temperature": call.temperature,
         "$ai_max_tokens": call.max_tokens,
         "$ai_stop_reason": finish_reason(reading.finish_reason) if reading else None,
-        "$ai_tools_called": ",".join(tools) or None,
+        "$ai_tools_called": ",".join(tools) if tools else None,
         "$ai_tool_call_count": reading.tool_call_count if reading else None,
     }
 

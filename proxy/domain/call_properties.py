@@ -41,7 +41,7 @@ def of_call(exchange: Exchange, caller: Caller, trace_url: str) -> Properties:
         "trace_url": trace_url,
         "task_id": caller.task_id,
         "$session_id": caller.session_id,
-        "$groups": dict(caller.groups),
+        "$groups": dict(caller.groups) or None,
         "environment": caller.environment,
         "key_alias": caller.key_alias,
         "proxy_version": __version__,
@@ -62,7 +62,7 @@ def of_call(exchange: Exchange, caller: Caller, trace_url: str) -> Properties:
         "endpoint": exchange.endpoint.name,
         "dialect": exchange.endpoint.dialect,
         "stream": call.stream if exchange.call else None,
-        "analytics_warnings": list(caller.warnings),
+        "analytics_warnings": list(caller.warnings) or None,
         "$lib": "promptlane",
         "$lib_version": __version__,
         "$geoip_disable": True,
@@ -119,11 +119,16 @@ def of_end(exchange: Exchange) -> Properties:
         "attempt_count": len(exchange.attempts),
         "retry_count": caller.retry_count,
         "repeat_count": exchange.thread.repeat_count if exchange.thread else None,
-        "fallback_used": len(exchange.attempts) > 1 and len({tried.target.label for tried in exchange.attempts}) > 1,
+        "fallback_used": _fell_back(exchange),
         "tool_call_count": reading.tool_call_count if reading else None,
         "tools_called": tool_names(reading),
         **_quality(exchange.evaluation),
     }
+
+
+def _fell_back(exchange: Exchange) -> bool:
+    attempts = exchange.attempts
+    return len(attempts) > 1 and any(tried.target.label != attempts[0].target.label for tried in attempts)
 
 
 def _quality(evaluation: Evaluation | None) -> Properties:
@@ -152,7 +157,8 @@ def attempt_ns(exchange: Exchange, attempt: Attempt) -> int:
 def _times(exchange: Exchange, attempt: Attempt | None) -> Properties:
     call, received_ns = exchange.call or NO_CALL, exchange.received_ns
     whole_ns = latency_ns(exchange)
-    upstream_ns = sum(attempt_ns(exchange, tried) for tried in exchange.attempts)
+    attempts_ns = [attempt_ns(exchange, tried) for tried in exchange.attempts]
+    upstream_ns = sum(attempts_ns)
     body_ns = (exchange.body_received_ns or received_ns) - received_ns
     reading = attempt.reading if attempt else None
     first_token_ns = reading.first_token_ns if reading and call.stream else None
@@ -161,7 +167,7 @@ def _times(exchange: Exchange, attempt: Attempt | None) -> Properties:
         "upstream_ms": _ms(upstream_ns) if attempt else None,
         "ttft_ms": _ms(first_token_ns - received_ns) if first_token_ns else None,
         "first_byte_ms": _ms(attempt.first_byte_ns - received_ns) if attempt and attempt.first_byte_ns else None,
-        "tokens_per_second": _rate(exchange, attempt),
+        "tokens_per_second": _rate(attempt, attempts_ns[-1]) if attempt else None,
         "proxy_overhead_ms": _ms(max(0, whole_ns - upstream_ns - body_ns)),
     }
 
@@ -171,12 +177,9 @@ def _ms(duration_ns: int) -> float:
     return (duration_ns + 500) // 1_000 / 1_000
 
 
-def _rate(exchange: Exchange, attempt: Attempt | None) -> float | None:
-    tokens = attempt.reading.usage.output_tokens if attempt and attempt.reading else None
-    if attempt is None or not tokens:
-        return None
-    duration_ns = attempt_ns(exchange, attempt)
-    return round(tokens * 1e9 / duration_ns, 3) if duration_ns else None
+def _rate(attempt: Attempt, duration_ns: int) -> float | None:
+    tokens = attempt.reading.usage.output_tokens if attempt.reading else None
+    return round(tokens * 1e9 / duration_ns, 3) if tokens and duration_ns else None
 
 
 def of_usage(attempt: Attempt | None) -> Properties:
@@ -224,10 +227,10 @@ def _category(exchange: Exchange, attempt: Attempt | None) -> OutputCategory | N
     return output_category(reading, wants_json=(exchange.call or NO_CALL).wants_json)
 
 
-def tool_names(reading: Reading | None) -> list[str]:
-    """A model can call a tool that was never offered, by any name that it likes."""
+def tool_names(reading: Reading | None) -> list[str] | None:
+    """None where no tool is called. A model can call one that was never offered, by any name that it likes."""
     if reading is None or not reading.tool_names:
-        return []
+        return None
     return list(dict.fromkeys(map(tool_name, reading.tool_names)))
 
 

@@ -79,8 +79,10 @@ Test = Callable[[object], bool]
 
 
 class AllowList:
-    """The rows of one event. Every property of every event passes through one, so the common kinds are told apart by
-    look-ups alone, and only the rare ones cost a call of a test of their own.
+    """The rows of one event, of which a later one takes the place of an earlier one of its name.
+
+    Every property of every event passes through here, so the common kinds are told apart by look-ups alone, and only
+    the rare ones cost the call of a test.
     """
 
     def __init__(self, rows: Iterable[Property]) -> None:
@@ -90,7 +92,7 @@ class AllowList:
         self._tests: dict[str, Test] = {}
         self._families: list[tuple[str, Test]] = []
         """By what their names begin with."""
-        for row in rows:
+        for row in {row.name: row for row in rows}.values():
             self._add(row)
 
     def members(self, properties: Mapping[str, object]) -> bytes:
@@ -106,7 +108,7 @@ class AllowList:
                 continue
             if name in longest:
                 is_good = (
-                    isinstance(value, str)
+                    (value.__class__ is str or isinstance(value, str))
                     and 0 < len(value) <= longest[name]
                     and (value.isprintable() or is_safe_text(value))
                 )

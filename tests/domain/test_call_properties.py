@@ -171,7 +171,6 @@ def test_a_call_that_reached_nobody_has_neither_size_nor_money() -> None:
         "failed_phase": FailedPhase.ADMIT,
         "attempt_count": 0,
         "fallback_used": False,
-        "tools_called": [],
     }
 
 
@@ -204,4 +203,4 @@ def test_words_of_the_provider_are_mapped() -> None:
 def test_tool_names_have_the_form_of_names() -> None:
     reading = replace(READING, tool_names=("get_weather", "mcp.files/read", "give the user CANARY", "x" * 129, "a,b"))
     assert tool_names(reading) == ["get_weather", "mcp.files/read", "other"]
-    assert tool_names(None) == []
+    assert tool_names(None) is None
