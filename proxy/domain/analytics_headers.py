@@ -6,16 +6,17 @@ warning made of the source's name and a reason, both from closed lists, so that 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal
 
 from proxy.domain.chat import ModelCall
+from proxy.domain.fields import MOST_SETS, Fields, Names
 from proxy.domain.privacy import is_safe_text, looks_like_secret
 
 VALUE_LIMIT_CHARS = 1_000
 MAX_WARNINGS = 20
 
-Headers = Sequence[tuple[str, str]]
 Reason = Literal[
     "control_characters",
     "too_long",
@@ -55,16 +56,36 @@ def is_analytics_header(name: str) -> bool:
     return lower in _ANALYTICS_NAMES or lower.startswith(_ANALYTICS_PREFIXES)
 
 
+_Places = tuple[tuple[str, int], ...]
+
+
+@lru_cache(maxsize=MOST_SETS)
+def _sources(names: Names) -> tuple[_Places, _Places]:
+    """(lower-case name, position) of each field in which something may be said, and of those that repeat one."""
+    said = [
+        (name, position)
+        for position, name in enumerate(names.lower)
+        if name.startswith(("x-", "helicone-", "cf-aig-", "traceparent"))
+    ]
+    first = tuple(place for place in said if names.at[place[0]] == place[1])
+    return first, tuple(place for place in said if place not in first)
+
+
+@lru_cache(maxsize=MOST_SETS)
+def _has_prefix(names: Names, prefixes: tuple[str, ...]) -> bool:
+    return any(name.startswith(prefixes) for name in names.lower)
+
+
 class Sent:
     """What the client sent, by source, and the warnings about it. Header sources are lower-case names."""
 
-    def __init__(self, headers: Headers, call: ModelCall) -> None:
-        self.values: dict[str, list[str]] = {}
+    def __init__(self, headers: Fields, call: ModelCall) -> None:
+        self._names, values = headers.names, headers.values
+        first, repeated = _sources(headers.names)
+        self.values: dict[str, list[str]] = {name: [values[position]] for name, position in first}
+        for name, position in repeated:
+            self.values[name].append(values[position])
         self.warnings: dict[str, None] = {}
-        for name, value in headers:
-            lower = name.lower()
-            if lower.startswith(("x-", "helicone-", "cf-aig-", "traceparent")):
-                self.values.setdefault(lower, []).append(value)
         for key, value in call.metadata.items():
             self.values[f"metadata.{key}"] = [value]
         if call.user is not None:
@@ -111,8 +132,8 @@ class Sent:
         return value
 
     def has_prefix(self, prefixes: tuple[str, ...]) -> bool:
-        """True where any source begins with one of these."""
-        return any(name.startswith(prefixes) for name in self.values)
+        """True where any header begins with one of these."""
+        return _has_prefix(self._names, prefixes)
 
     def prefixed(self, prefix: str, *, but: str = "") -> Iterator[tuple[str, str, str]]:
         """(source, rest of the name, raw value) for headers whose names begin so; the source is the prefix alone."""

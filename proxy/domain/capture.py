@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from proxy.domain.fields import Fields
 from proxy.domain.globs import matches
-from proxy.domain.headers import Pairs, header
 from proxy.domain.sampling import is_sampled
 
 _MIB = 1 << 20
@@ -90,7 +90,7 @@ class Tap:
 
 
 def tap_of(
-    policy: CapturePolicy, headers: Pairs, *, model: str | None, key_alias: str | None, trace_id: str
+    policy: CapturePolicy, headers: Fields, *, model: str | None, key_alias: str | None, trace_id: str
 ) -> Tap | None:
     """What is to be held of this call; None where nothing is."""
     rule = _heeding_caller(policy, _rule_of(policy, model, key_alias), headers)
@@ -110,9 +110,9 @@ def _rule_of(policy: CapturePolicy, model: str | None, key_alias: str | None) ->
     return min(named, key=lambda rule: _ORDER.index(rule.level), default=policy.rule)
 
 
-def _heeding_caller(policy: CapturePolicy, rule: CaptureRule, headers: Pairs) -> CaptureRule:
+def _heeding_caller(policy: CapturePolicy, rule: CaptureRule, headers: Fields) -> CaptureRule:
     """A word that is neither yes nor no is taken for a no."""
-    wish = header(headers, HEADER)
+    wish = headers.first(HEADER)
     if _says_true(headers, "x-litellm-enable-message-redaction"):
         return replace(rule, level=Level.NONE)
     if wish is None:
@@ -122,9 +122,9 @@ def _heeding_caller(policy: CapturePolicy, rule: CaptureRule, headers: Pairs) ->
     return replace(rule, level=Level.FULL, sample=1.0, on_error_only=False) if policy.header_widens else rule
 
 
-def _says_true(headers: Pairs, name: str) -> bool:
+def _says_true(headers: Fields, name: str) -> bool:
     """The header is there, and does not say no."""
-    value = header(headers, name)
+    value = headers.first(name)
     return value is not None and value.strip().lower() not in _FALSE
 
 

@@ -6,12 +6,13 @@ key but is not known is refused too, so that it can never be sent to a provider.
 """
 
 import hmac
-from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import unquote_plus
 
 from proxy.domain.errors import BadRequest, Unauthenticated
+from proxy.domain.fields import MOST_SETS, Fields, Names
 from proxy.domain.identity import VirtualKey
 from proxy.domain.paths import query_name
 from proxy.domain.values import value_class
@@ -37,20 +38,34 @@ class Credentials:
     spent_query: bool = False
 
 
-def _presented(headers: Sequence[tuple[str, str]], raw_query: str) -> Iterator[tuple[str, str]]:
+NO_CREDENTIALS = Credentials()
+
+
+@lru_cache(maxsize=MOST_SETS)
+def places_of_keys(names: Names) -> tuple[tuple[str, int], ...]:
+    """(lower-case name, position) of each field in which a key may stand."""
+    return tuple(
+        (name, position)
+        for position, name in enumerate(names.lower)
+        if name == PROXY_KEY_HEADER or name in CREDENTIAL_HEADERS
+    )
+
+
+def _presented(headers: Fields, raw_query: str) -> list[tuple[str, str]]:
     """(place, token): the last word of a credential, whatever its scheme, and any other that shows itself as ours."""
-    for name, value in headers:
-        if (place := name.lower()) == PROXY_KEY_HEADER or place in CREDENTIAL_HEADERS:
-            words = [word for word in value.split() if word.lower() != "bearer"] or [""]
-            yield from ((place, word) for word in words[:-1] if word.startswith(PROXY_KEY_PREFIX))
-            yield place, words[-1]
-    for pair in raw_query.split("&"):
+    presented = []
+    for place, position in places_of_keys(headers.names):
+        words = [word for word in headers.values[position].split() if word.lower() != "bearer"] or [""]
+        presented += [(place, word) for word in words[:-1] if word.startswith(PROXY_KEY_PREFIX)]
+        presented.append((place, words[-1]))
+    for pair in raw_query.split("&") if raw_query else ():
         name, _, value = pair.partition("=")
         if query_name(name) == "key":
-            yield "?key", unquote_plus(value).strip()
+            presented.append(("?key", unquote_plus(value).strip()))
+    return presented
 
 
-def authenticate(headers: Sequence[tuple[str, str]], raw_query: str, keyring: Keyring) -> Credentials:
+def authenticate(headers: Fields, raw_query: str, keyring: Keyring) -> Credentials:
     """Find the one proxy key. Raises Unauthenticated for an unknown one and BadRequest for two."""
     found: dict[str, VirtualKey] = {}
     for place, token in _presented(headers, raw_query):
@@ -62,6 +77,8 @@ def authenticate(headers: Sequence[tuple[str, str]], raw_query: str, keyring: Ke
                 "The proxy key is not known. Ask the operator for one; keys are listed in routing.yaml.",
                 code="unknown_proxy_key",
             )
+    if not found:
+        return NO_CREDENTIALS
     if len({key.alias for key in found.values()}) > 1:
         raise BadRequest("Two different proxy keys were sent; send one.", code="ambiguous_credentials")
     return Credentials(

@@ -7,8 +7,9 @@ SDK and the wrappers for Gemini send what the plain client would send.
 """
 
 import re
-from collections.abc import Sequence
 from typing import Final
+
+from proxy.domain.fields import Fields
 
 SOURCE: Final = "user-agent"
 REASON: Final = "posthog_wrapper"
@@ -18,6 +19,7 @@ WARNING = f"{SOURCE}:{REASON}"
 _WRAPPER = re.compile(r"PostHog[A-Za-z]+/JS ")
 
 
-def is_wrapped_by_posthog(headers: Sequence[tuple[str, str]]) -> bool:
+def is_wrapped_by_posthog(headers: Fields) -> bool:
     """True where the client names itself as a wrapper. False says nothing."""
-    return any(_WRAPPER.match(value) and name.lower() == SOURCE for name, value in headers)
+    agent = headers.first(SOURCE)
+    return agent is not None and _WRAPPER.match(agent) is not None

@@ -1,9 +1,12 @@
 """Which of a provider's endpoints a path is: decided from method and path alone, by one table."""
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import quote, unquote
+
+from proxy.domain.paths import query_names
 
 
 class Dialect(StrEnum):
@@ -71,6 +74,13 @@ _GEMINI_POST = {
 _OTHER = {dialect: Endpoint("other", dialect) for dialect in Dialect}
 
 
+def find_endpoint(method: str, raw_path: str, raw_query: str, header_names: Container[str]) -> Endpoint:
+    """What is being asked for, of a canonical raw path; header names are lower-case. Nothing more is ever looked at."""
+    if method == "POST" and (endpoint := _POST.get(raw_path)) is not None:  # whatever else the head says
+        return endpoint
+    return classify(method, raw_path, dialect_of(raw_path, header_names, query_names(raw_query)))
+
+
 def classify(method: str, raw_path: str, dialect: Dialect) -> Endpoint:
     """Name the endpoint of a canonical raw path (no query). `dialect` decides where the table is silent."""
     path = raw_path.removesuffix("/")
@@ -99,7 +109,7 @@ def with_gemini_model(raw_path: str, model: str) -> str:
     )
 
 
-def dialect_of(raw_path: str, header_names: frozenset[str], query_names: frozenset[str]) -> Dialect:
+def dialect_of(raw_path: str, header_names: Container[str], names_in_query: Container[str]) -> Dialect:
     """Tell the dialect by path and headers, as the configuration contract lays down. Names are lower-case."""
     if (
         raw_path == "/v1/messages"
@@ -113,6 +123,6 @@ def dialect_of(raw_path: str, header_names: frozenset[str], query_names: frozens
         return Dialect.OPENAI
     if raw_path.startswith("/v1beta/") or _GEMINI_VERB.match(raw_path):
         return Dialect.GEMINI
-    if "x-goog-api-key" in header_names or "key" in query_names:
+    if "x-goog-api-key" in header_names or "key" in names_in_query:
         return Dialect.GEMINI
     return Dialect.OPENAI

@@ -1,13 +1,15 @@
 """Which headers go on to the provider and which come back: one pair of functions for every route."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
+from proxy.domain.analytics_headers import is_analytics_header
 from proxy.domain.credentials import CREDENTIAL_HEADERS, PROXY_KEY_HEADER, Credentials
 from proxy.domain.errors import BadRequest
+from proxy.domain.fields import MOST_SETS, Fields, Names, fields_of, names_of
 from proxy.domain.paths import query_name
 from proxy.domain.routing import Provider
-
-Pairs = Sequence[tuple[str, str]]
 
 _HOP_BY_HOP = frozenset(
     {
@@ -29,48 +31,69 @@ _KEY_HEADER = {
 }
 
 
-def _named_by_connection(headers: Pairs) -> set[str]:
-    tokens: set[str] = set()
-    for name, value in headers:
-        if len(name) == len("connection") and name.lower() == "connection":
-            tokens.update(token.strip().lower() for token in value.split(","))
-    return tokens
+_NONE: frozenset[str] = frozenset()
+
+
+class _Way(NamedTuple):
+    """What becomes of a head on its way: where the fields stand that stay, which are added, and the names of both."""
+
+    kept: tuple[int, ...]
+    added: tuple[int, ...]
+    names: Names
 
 
 def upstream_headers(
-    headers: Pairs,
+    headers: Fields,
     *,
     provider: Provider,
     credentials: Credentials,
-    is_ours: Callable[[str], bool],
     identity_encoding: bool,
     is_openai_surface: bool = False,
-) -> list[tuple[str, str]]:
+    is_edited: bool = False,
+    length_bytes: int | None = None,
+) -> Fields:
     """The client's headers as the provider gets them, with the provider's own key where one is configured.
 
-    `is_ours` tells the analytics headers. `identity_encoding` asks for an uncompressed reply, so that it can be read,
-    or our key found in it, as it passes. `is_openai_surface`: whatever the host's own way, the key goes as OpenAI's
-    does. Raises BadRequest for a value that is not UTF-8.
+    `identity_encoding` asks for an uncompressed reply, so that it can be read, or our key found in it, as it passes.
+    `is_openai_surface`: whatever the host's own way, the key goes as OpenAI's does. `is_edited`: the body is no longer
+    as the client had encoded it. `length_bytes` is that of the body, where it is known. Raises BadRequest for a value
+    that is not UTF-8.
     """
     dropped = _named_by_connection(headers) | credentials.spent_headers
-    if provider.api_key is not None:
-        dropped |= CREDENTIAL_HEADERS
+    if is_edited:
+        dropped |= {"content-encoding"}
+    added: dict[str, str] = {}
     if identity_encoding:
-        dropped |= {"accept-encoding"}
-    kept = [
-        (name, value)
-        for name, value in headers
-        if (lower := name.lower()) not in _NEVER_UPSTREAM
-        and lower not in dropped
-        and not lower.startswith(_NEVER_UPSTREAM_PREFIXES)
-        and not is_ours(lower)
-    ]
-    _refuse_undecodable(kept)
-    if identity_encoding:
-        kept.append(("Accept-Encoding", "identity"))
+        added["Accept-Encoding"] = "identity"
     if provider.api_key is not None:
-        kept.append(key_header("openai" if is_openai_surface else provider.kind, provider.api_key))
-    return kept
+        name, value = key_header("openai" if is_openai_surface else provider.kind, provider.api_key)
+        added[name] = value
+    if length_bytes is not None:
+        added["Content-Length"] = str(length_bytes)
+    way = _way_up(headers.names, dropped, tuple(added))
+    values = [headers.values[position] for position in way.kept]
+    try:
+        "".join(values).encode()
+    except UnicodeEncodeError:
+        raise BadRequest("A header value is not valid UTF-8.", code="bad_header") from None
+    values.extend(added.values())
+    return Fields(way.names, values)
+
+
+@lru_cache(maxsize=MOST_SETS)
+def _way_up(names: Names, dropped: frozenset[str], added: tuple[str, ...]) -> _Way:
+    """What is added stands in place of the client's; a key in place of all of its credentials."""
+    replaced = frozenset(name.lower() for name in added)
+    dropped |= replaced if replaced.isdisjoint(CREDENTIAL_HEADERS) else replaced | CREDENTIAL_HEADERS
+    kept = tuple(
+        position
+        for position, name in enumerate(names.lower)
+        if name not in _NEVER_UPSTREAM
+        and name not in dropped
+        and not name.startswith(_NEVER_UPSTREAM_PREFIXES)
+        and not is_analytics_header(name)
+    )
+    return _Way(kept, (), names_of((*(names.spelled[position] for position in kept), *added)))
 
 
 def key_header(kind: str, api_key: str) -> tuple[str, str]:
@@ -79,39 +102,41 @@ def key_header(kind: str, api_key: str) -> tuple[str, str]:
     return header, f"Bearer {api_key}" if header == "Authorization" else api_key
 
 
-def _refuse_undecodable(headers: Iterable[tuple[str, str]]) -> None:
-    for _, value in headers:
-        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
-            raise BadRequest("A header value is not valid UTF-8.", code="bad_header")
-
-
-def downstream_headers(headers: Pairs, own: Iterable[tuple[str, str]], *, keeps_length: bool) -> list[tuple[str, str]]:
+def downstream_headers(headers: Fields, own: Sequence[tuple[str, str]], *, keeps_length: bool) -> Fields:
     """The provider's reply headers as the client gets them, with ours added.
 
     Ours never replace a provider's, except `Server-Timing`, which is a list and may stand twice. `keeps_length`
-    is False where the body is edited on its way.
+    is False where the body is edited on its way, or measured anew.
     """
-    dropped = _named_by_connection(headers)
+    if not "".join(headers.values).isprintable():
+        headers = fields_of(pair for pair in headers if not any(end in pair[1] for end in "\r\n\0"))
+    way = _way_down(headers.names, _named_by_connection(headers), tuple([name for name, _ in own]), keeps_length)
+    values = [headers.values[position] for position in way.kept]
+    values += [own[position][1] for position in way.added]
+    return Fields(way.names, values)
+
+
+@lru_cache(maxsize=MOST_SETS)
+def _way_down(names: Names, dropped: frozenset[str], own: tuple[str, ...], keeps_length: bool) -> _Way:
     if not keeps_length:
-        dropped.add("content-length")
-    kept = [
-        (name, value)
-        for name, value in headers
-        if (lower := name.lower()) not in _NEVER_DOWNSTREAM
-        and lower not in dropped
-        and not ("\r" in value or "\n" in value or "\0" in value)
-    ]
-    present = {name.lower() for name, _ in kept}
-    kept.extend((name, value) for name, value in own if name == "Server-Timing" or name.lower() not in present)
-    return kept
+        dropped |= {"content-length"}
+    kept = tuple(
+        position for position, name in enumerate(names.lower) if name not in _NEVER_DOWNSTREAM and name not in dropped
+    )
+    present = {names.lower[position] for position in kept}
+    added = tuple(
+        position for position, name in enumerate(own) if name == "Server-Timing" or name.lower() not in present
+    )
+    spelled = (*(names.spelled[position] for position in kept), *(own[position] for position in added))
+    return _Way(kept, added, names_of(spelled))
 
 
-def header(headers: Pairs, name: str) -> str | None:
-    """The first value of a field, by lower-case name."""
-    for candidate, value in headers:
-        if len(candidate) == len(name) and candidate.lower() == name:
-            return value
-    return None
+def _named_by_connection(headers: Fields) -> frozenset[str]:
+    """The fields that are for this connection alone. Nearly always it says no more than how long that is to last."""
+    if "connection" not in headers.names.at:
+        return _NONE
+    said = [value for name, value in zip(headers.names.lower, headers.values, strict=True) if name == "connection"]
+    return frozenset(token.strip().lower() for value in said for token in value.split(",")) - _HOP_BY_HOP
 
 
 def without_key_query(raw_query: str) -> str:

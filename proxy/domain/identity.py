@@ -12,10 +12,11 @@ from typing import Literal
 
 import orjson
 
-from proxy.domain.analytics_headers import Headers, Reason, Sent
+from proxy.domain.analytics_headers import Reason, Sent
 from proxy.domain.chat import ModelCall
 from proxy.domain.double_capture import REASON, SOURCE, is_wrapped_by_posthog
 from proxy.domain.event_properties import MAX_FLAGS, OWN_PROPERTY_LIMIT_CHARS
+from proxy.domain.fields import Fields
 from proxy.domain.fingerprints import INFERRED, PromptHashMode, inferred_version
 from proxy.domain.outcome_properties import RESERVED_NAMES
 from proxy.domain.privacy import (
@@ -164,7 +165,7 @@ class Caller:
 
 
 def identify(
-    headers: Headers,
+    headers: Fields,
     call: ModelCall,
     key: VirtualKey | None,
     policy: IdentityPolicy,

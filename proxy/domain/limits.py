@@ -1,9 +1,8 @@
 """Sizes and times that bound a request, and how a caller may narrow them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from proxy.domain.headers import header
+from proxy.domain.fields import Fields
 from proxy.domain.routing import RetryPolicy, Timeouts
 
 
@@ -17,10 +16,15 @@ class Limits:
     """The longest pause of a client that is sending its body."""
 
 
-def narrowed_timeouts(timeouts: Timeouts, headers: Sequence[tuple[str, str]]) -> Timeouts:
+_TIMEOUTS = ("x-llm-timeout-ms", "x-llm-first-token-timeout-ms")
+
+
+def narrowed_timeouts(timeouts: Timeouts, headers: Fields) -> Timeouts:
     """Apply `X-LLM-Timeout-Ms` and `X-LLM-First-Token-Timeout-Ms`; a caller may shorten, never lengthen."""
-    total_s = _milliseconds(header(headers, "x-llm-timeout-ms"))
-    first_s = _milliseconds(header(headers, "x-llm-first-token-timeout-ms"))
+    if headers.names.at.keys().isdisjoint(_TIMEOUTS):  # as nearly always
+        return timeouts
+    total_s = _milliseconds(headers.first("x-llm-timeout-ms"))
+    first_s = _milliseconds(headers.first("x-llm-first-token-timeout-ms"))
     if total_s is not None:
         timeouts = replace(timeouts, total_s=min(total_s, timeouts.total_s or total_s))
     if first_s is not None:
@@ -28,9 +32,9 @@ def narrowed_timeouts(timeouts: Timeouts, headers: Sequence[tuple[str, str]]) ->
     return timeouts
 
 
-def narrowed_retries(retries: RetryPolicy, headers: Sequence[tuple[str, str]]) -> RetryPolicy:
+def narrowed_retries(retries: RetryPolicy, headers: Fields) -> RetryPolicy:
     """Apply `X-LLM-Max-Retries`, never above what the route allows."""
-    asked = header(headers, "x-llm-max-retries")
+    asked = headers.first("x-llm-max-retries")
     if asked is None or not asked.isdecimal():
         return retries
     return replace(retries, max=min(int(asked[:4]), retries.max))

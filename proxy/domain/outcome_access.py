@@ -8,10 +8,10 @@ proxy keys, whoever comes from this machine itself may tell anything, and nobody
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from proxy.domain.credentials import CREDENTIAL_HEADERS, PROXY_KEY_HEADER, Keyring, authenticate, is_token
+from proxy.domain.credentials import Keyring, authenticate, is_token, places_of_keys
 from proxy.domain.errors import Forbidden, Unauthenticated
 from proxy.domain.feedback_token import verify_feedback
-from proxy.domain.headers import header
+from proxy.domain.fields import Fields
 from proxy.domain.outcome_context import CallContext
 from proxy.domain.outcomes import Verb
 from proxy.domain.paths import is_local_host
@@ -51,9 +51,9 @@ class Teller:
         return self.alias is None or context.key_alias in (None, self.alias)
 
 
-def teller_of(headers: Sequence[tuple[str, str]], raw_query: str, verb: Verb, door: Door, now_unix_us: int) -> Teller:
+def teller_of(headers: Fields, raw_query: str, verb: Verb, door: Door, now_unix_us: int) -> Teller:
     """Raises Unauthenticated, and Forbidden for what may send feedback alone."""
-    token = header(headers, TOKEN_HEADER)
+    token = headers.first(TOKEN_HEADER)
     if token is not None:
         return _rater(token, verb, door, now_unix_us)
     presented = _presented(headers)
@@ -67,7 +67,7 @@ def teller_of(headers: Sequence[tuple[str, str]], raw_query: str, verb: Verb, do
     key = authenticate(headers, raw_query, door.keyring).key
     if key is not None:
         return Teller(name=f"key {key.alias}", alias=key.alias, environment=key.environment)
-    if door.has_keys or not door.is_loopback or not is_local_host(header(headers, "host") or ""):
+    if door.has_keys or not door.is_loopback or not is_local_host(headers.first("host") or ""):
         raise Unauthenticated(
             "Send a proxy key as a bearer token. Without keys in routing.yaml, this machine alone may call.",
             code="outcome_key_required",
@@ -86,10 +86,10 @@ def _rater(token: str, verb: Verb, door: Door, now_unix_us: int) -> Teller:
     return Teller(name="token", rates_call=said.exchange_id)
 
 
-def _presented(headers: Sequence[tuple[str, str]]) -> list[str]:
+def _presented(headers: Fields) -> list[str]:
     """The last word of each credential."""
-    places = CREDENTIAL_HEADERS | {PROXY_KEY_HEADER}
-    return [value.split()[-1] for name, value in headers if name.lower() in places and value.strip()]
+    given = [headers.values[position].split() for _, position in places_of_keys(headers.names)]
+    return [words[-1] for words in given if words]
 
 
 def _published(presented: Sequence[str], policy: OutcomePolicy) -> PublishableKey | None:

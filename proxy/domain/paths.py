@@ -12,7 +12,8 @@ from proxy.domain.errors import BadRequest
 
 _HOST = re.compile(r"^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$")
 _LOCAL_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?", re.IGNORECASE)
-_SAFE_PATH = re.compile(r"^(?:/[A-Za-z0-9\-._~!$&'()*+,=:@%]+)*/?$")
+_SAFE_PATH = re.compile(r"(?:/[A-Za-z0-9\-._~!$&'()*+,=:@%]+)*/?")
+_DOT_SEGMENT = re.compile(r"/\.{1,2}(?:/|$)")
 _ENCODED_TRAP = re.compile(r"%(?![0-9A-Fa-f]{2})|%(?:2[eEfF]|5[cC]|00|0[dDaA]|25|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA])")
 """What no client needs to encode: separators of paths, a second encoding, and letters and digits, which would let
 `/v1/ch%61t/completions` be one endpoint here and another at the provider."""
@@ -35,14 +36,14 @@ class RequestTarget:
 
 def parse_target(raw_target: str) -> RequestTarget:
     """Split an origin-form target. Raises BadRequest for absolute forms, dot segments and encoded traps."""
-    if not raw_target.startswith("/") or raw_target.startswith("//"):
+    if raw_target[:1] != "/" or raw_target[1:2] == "/":
         raise BadRequest("The request target must be a path such as /v1/chat/completions.", code="bad_target")
     path, _, query = raw_target.partition("?")
-    if not _SAFE_PATH.match(path) or _ENCODED_TRAP.search(path):
+    if not _SAFE_PATH.fullmatch(path) or ("%" in path and _ENCODED_TRAP.search(path)):
         raise BadRequest("The path has characters or encodings that the gateway does not take.", code="bad_path")
-    if any(segment in (".", "..") for segment in path.split("/")):
+    if "/." in path and _DOT_SEGMENT.search(path):
         raise BadRequest("The path must not have dot segments.", code="bad_path")
-    if not query.isascii() or "#" in query or not query.isprintable():
+    if query and (not query.isascii() or "#" in query or not query.isprintable()):
         raise BadRequest("The query string must be printable ASCII without '#'.", code="bad_query")
     return RequestTarget(path, query)
 

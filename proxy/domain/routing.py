@@ -108,6 +108,15 @@ class RoutingTable:
     providers: Mapping[str, Provider]
     routes: tuple[Route, ...] = ()
     defaults: Mapping[Dialect, Provider | None] = field(default_factory=dict)
+    keyed_dialects: frozenset[Dialect] = field(init=False)
+    """Where every provider spends the operator's key, so that nobody passes without a proxy key."""
+
+    def __post_init__(self) -> None:
+        dialects: dict[Dialect, bool] = {}
+        for provider in self.providers.values():
+            dialects[provider.dialect] = dialects.get(provider.dialect, True) and provider.api_key is not None
+        keyed = frozenset(dialect for dialect, is_keyed in dialects.items() if is_keyed)
+        object.__setattr__(self, "keyed_dialects", keyed)
 
 
 @value_class

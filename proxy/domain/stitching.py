@@ -10,7 +10,6 @@ Three rules keep strangers apart:
   not draw them all into the trace in which it was made.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from struct import Struct
@@ -18,7 +17,8 @@ from urllib.parse import unquote_plus
 from uuid import UUID
 
 from proxy.domain.conversation import Conversation, ToolResult
-from proxy.domain.credentials import CREDENTIAL_HEADERS
+from proxy.domain.credentials import PROXY_KEY_HEADER, places_of_keys
+from proxy.domain.fields import Fields
 from proxy.domain.identity import VirtualKey
 from proxy.domain.paths import query_name
 from proxy.domain.privacy import purpose_key
@@ -183,11 +183,12 @@ class Keys:
         return hashed.digest()
 
 
-def tenant_of(headers: Sequence[tuple[str, str]], raw_query: str, key: VirtualKey | None) -> bytes:
+def tenant_of(headers: Fields, raw_query: str, key: VirtualKey | None) -> bytes:
     """Who pays: the proxy key's alias, or the credentials that pass through. To be hashed, and not to be kept."""
     if key is not None:
         return b"\0key\0%b\0" % key.alias.encode("utf-8", "replace")
-    given = [value.strip() for name, value in headers if name.lower() in CREDENTIAL_HEADERS]
+    places = places_of_keys(headers.names)
+    given = [headers.values[position].strip() for place, position in places if place != PROXY_KEY_HEADER]
     if raw_query:
         pairs = (pair.partition("=") for pair in raw_query.split("&"))
         given += [unquote_plus(value) for name, _, value in pairs if query_name(name) == "key"]

@@ -6,7 +6,6 @@ from proxy.domain import chat
 from proxy.domain.endpoints import BodyKind, Dialect, gemini_model
 from proxy.domain.errors import UnsupportedEncoding
 from proxy.domain.exchange import Exchange
-from proxy.domain.headers import header
 from proxy.domain.identity import Caller, VirtualKey, identify
 from proxy.domain.ids import request_id_of
 from proxy.domain.request_facts import PromptHashing, RequestFacts, read_facts
@@ -53,7 +52,7 @@ async def _whole_body(
     raw: RawRequest, exchange: Exchange, snapshot: Snapshot, services: Services
 ) -> tuple[WholeBody, RequestFacts]:
     """The body, and what it says: parsed it is larger than the bytes, so a stream does not keep it."""
-    encoding = (header(raw.headers, "content-encoding") or "identity").strip().lower()
+    encoding = (raw.headers.first("content-encoding") or "identity").strip().lower()
     if "," in encoding:
         raise UnsupportedEncoding("Send the body with at most one Content-Encoding.", code="unsupported_encoding")
     data = await read_whole(raw, snapshot.limits)

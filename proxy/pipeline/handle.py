@@ -3,11 +3,10 @@
 from dataclasses import replace
 
 from proxy.domain.credentials import Credentials, authenticate, may_use
-from proxy.domain.endpoints import Endpoint, classify, dialect_of
+from proxy.domain.endpoints import Endpoint, find_endpoint
 from proxy.domain.errors import Forbidden, Unauthenticated
 from proxy.domain.exchange import Exchange
 from proxy.domain.limits import narrowed_retries
-from proxy.domain.paths import query_names
 from proxy.domain.prompt_versions import with_version
 from proxy.domain.routing import Plan, plan
 from proxy.pipeline.admit import admit
@@ -55,10 +54,8 @@ async def handle(raw: RawRequest, services: Services, deliver: Deliver) -> None:
 
 
 def endpoint_of(raw: RawRequest) -> Endpoint:
-    """What is being asked for, from method, path, header names and query names alone."""
-    path = raw.target.raw_path
-    header_names = frozenset(name.lower() for name, _ in raw.headers)
-    return classify(raw.method, path, dialect_of(path, header_names, query_names(raw.target.raw_query)))
+    """What is being asked for."""
+    return find_endpoint(raw.method, raw.target.raw_path, raw.target.raw_query, raw.headers.names.at)
 
 
 def _open(raw: RawRequest) -> Exchange:
@@ -72,13 +69,7 @@ def _open(raw: RawRequest) -> Exchange:
 
 def _refuse_keyless(endpoint: Endpoint, credentials: Credentials, snapshot: Snapshot) -> None:
     """Refuse before any body byte is read, where every provider of the dialect spends the operator's key."""
-    dialect, has_ours = endpoint.host or endpoint.dialect, False
-    for provider in snapshot.routing.providers.values() if credentials.key is None else ():
-        if provider.dialect is dialect:
-            if provider.api_key is None:
-                return
-            has_ours = True
-    if has_ours:
+    if credentials.key is None and (endpoint.host or endpoint.dialect) in snapshot.routing.keyed_dialects:
         raise _no_proxy_key()
 
 

@@ -19,6 +19,7 @@ from proxy.domain.checks import CheckResult
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ProxyError
 from proxy.domain.exchange import Exchange
+from proxy.domain.fields import fields_of
 from proxy.domain.identity import VirtualKey
 from proxy.domain.ids import new_exchange_id
 from proxy.domain.judges import PURPOSE, VERSION, Judge, Verdict, question_of, request_body, verdict_of
@@ -184,7 +185,7 @@ class Judging:
             exchange_id=exchange_id,
             method="POST",
             target=RequestTarget(_PATHS.get(dialect, _PATHS[Dialect.OPENAI]), ""),
-            headers=tuple(headers.items()),
+            headers=fields_of(headers.items()),
             body=_once(body),
             has_body=True,
             content_length=len(body),

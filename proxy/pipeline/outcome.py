@@ -18,7 +18,6 @@ from proxy.domain.chat import parse_json
 from proxy.domain.context_token import verify
 from proxy.domain.errors import Conflict, Overloaded
 from proxy.domain.events import event_uuid
-from proxy.domain.headers import header
 from proxy.domain.ids import exchange_of
 from proxy.domain.limits import Limits
 from proxy.domain.outcome_access import Door, Teller, teller_of
@@ -104,7 +103,7 @@ async def hear(raw: RawRequest, verb: Verb, desk: OutcomeServices) -> Heard:
         verb=verb,
         policy=snapshot.identity,
         now_unix_us=now_us,
-        about=Reference(exchange_id=rated, context=header(raw.headers, "x-llm-context")),
+        about=Reference(exchange_id=rated, context=raw.headers.first("x-llm-context")),
         is_rating_alone=rated is not None,
     )
     outcomes = read(body, terms)
@@ -113,7 +112,7 @@ async def hear(raw: RawRequest, verb: Verb, desk: OutcomeServices) -> Heard:
         body,
         caller=teller.name,
         verb=verb,
-        key=header(raw.headers, "idempotency-key"),
+        key=raw.headers.first("idempotency-key"),
         rated=rated,
         secret=snapshot.secret,
     )

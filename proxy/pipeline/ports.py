@@ -10,6 +10,7 @@ from typing import Protocol
 from proxy.domain.capture import Captured
 from proxy.domain.checks import Finding, HeavyRule
 from proxy.domain.estimate import Estimate, TextToCount
+from proxy.domain.fields import Fields
 from proxy.domain.identity import Caller
 from proxy.domain.journal_rows import Closing as Closing
 from proxy.domain.journal_rows import JournalEvent as JournalEvent
@@ -21,9 +22,6 @@ from proxy.domain.rollout import Decision, Rollout
 from proxy.domain.routing import Timeouts
 from proxy.domain.values import value_class
 
-Headers = Sequence[tuple[str, str]]
-"""Field names as they came (any case), in order, duplicates kept."""
-
 
 @value_class
 class UpstreamRequest:
@@ -31,7 +29,7 @@ class UpstreamRequest:
 
     method: str
     url: str
-    headers: Headers = field(repr=False)
+    headers: Fields = field(repr=False)
     body: bytes | AsyncIterator[bytes] | None = field(repr=False)
     timeouts: Timeouts
     on_sent: Callable[[], None] = field(repr=False)
@@ -60,7 +58,7 @@ class UpstreamReply(Protocol):
         """The words beside it, which may be none."""
 
     @property
-    def headers(self) -> Headers:
+    def headers(self) -> Fields:
         """As they came."""
 
     def peek(self) -> bytes:

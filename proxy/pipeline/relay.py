@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from proxy.domain.errors import RequestError, UpstreamError
 from proxy.domain.exchange import Attempt
-from proxy.domain.headers import header
 from proxy.domain.provider_errors import errors_of_provider
 from proxy.domain.retry import may_retry, retry_pause_s
 from proxy.domain.routing import Plan, Target
@@ -86,7 +85,7 @@ async def _first_willing(plan: Plan, call: Call) -> _Trial:
             elif not candidates or not may_retry(plan.retries, status=trial.pump.reply.status):
                 return trial
             else:
-                retry_after = header(trial.pump.reply.headers, "retry-after")
+                retry_after = trial.pump.reply.headers.first("retry-after")
                 candidates = await _still_worth_asking(candidates, retry_after, call)
                 if not candidates:
                     return trial
@@ -158,8 +157,8 @@ async def _send_streamed(request: UpstreamRequest, body: StreamedBody, patience:
 
 
 def _trial_of(reply: UpstreamReply, attempt: Attempt, call: Call, patience: Patience, *, with_usage: bool) -> _Trial:
-    content_type = header(reply.headers, "content-type") or ""
-    encoding = (header(reply.headers, "content-encoding") or "identity").lower()
+    content_type = reply.headers.first("content-type") or ""
+    encoding = (reply.headers.first("content-encoding") or "identity").lower()
     strips_usage = with_usage and reply.status < 300 and encoding == "identity"
     editors: list[Editor] = [UsageStripper()] if strips_usage else []
     if reply.status >= 400 and (our_key := attempt.target.provider.api_key) is not None:

@@ -5,7 +5,7 @@ from proxy.domain.exchange import Attempt
 from proxy.domain.feedback_token import sign_feedback
 from proxy.domain.fingerprints import INFERRED
 from proxy.domain.flag_properties import shown_to_client
-from proxy.domain.headers import downstream_headers, header
+from proxy.domain.headers import downstream_headers
 from proxy.domain.identity import Caller
 from proxy.domain.prompt_versions import WARNING as PROMPT_VERSION_MISSING
 from proxy.pipeline.call import Call
@@ -32,7 +32,7 @@ async def reply_of(pump: Pump, call: Call, *, media_type: str, held: bytes | Non
     return Reply(
         status=reply.status,
         reason=reply.reason,
-        headers=downstream_headers(reply.headers, own, keeps_length=pump.keeps_length),
+        headers=downstream_headers(reply.headers, own, keeps_length=pump.keeps_length and held is None),
         body=pump if held is None else held,
     )
 
@@ -46,7 +46,7 @@ def _own_headers(reply: UpstreamReply, attempt: Attempt, call: Call) -> list[tup
     exchange, snapshot, caller = call.exchange, call.snapshot, call.exchange.caller
     if caller is None:
         return []
-    has_request_id = header(reply.headers, "x-request-id") is not None
+    has_request_id = "x-request-id" in reply.headers.names.at
     request_id = ("X-LLM-Request-Id" if has_request_id else "X-Request-Id", caller.request_id)
     if not exchange.endpoint.is_model_call:
         return [request_id]

@@ -8,6 +8,7 @@ from proxy.domain.credentials import Keyring
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.events import EventPolicy
 from proxy.domain.exchange import Exchange
+from proxy.domain.fields import Fields
 from proxy.domain.identity import IdentityPolicy
 from proxy.domain.limits import Limits
 from proxy.domain.overrides import NO_OVERRIDES, Overrides
@@ -26,7 +27,6 @@ from proxy.pipeline.ports import (
     ContentKeeper,
     Estimator,
     Flags,
-    Headers,
     Journal,
     SharedMemory,
     SideDecompressor,
@@ -101,7 +101,7 @@ class RawRequest:
     """Ours, random and time-ordered: the name of the call in events, records and logs."""
     method: str
     target: RequestTarget
-    headers: Headers = field(repr=False)
+    headers: Fields = field(repr=False)
     body: AsyncIterator[bytes] = field(repr=False)
     has_body: bool
     content_length: int | None
@@ -117,7 +117,7 @@ class Reply:
 
     status: int
     reason: str
-    headers: list[tuple[str, str]] = field(repr=False)
+    headers: Fields = field(repr=False)
     body: bytes | Pump = field(repr=False)
 
 

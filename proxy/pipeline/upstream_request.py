@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 
 import orjson
 
-from proxy.domain.analytics_headers import is_analytics_header
 from proxy.domain.endpoints import Dialect, with_gemini_model
 from proxy.domain.errors import BadRequest
 from proxy.domain.exchange import Attempt
@@ -15,6 +14,7 @@ from proxy.domain.routing import Target
 from proxy.pipeline.call import Call
 from proxy.pipeline.client_body import StreamedBody
 from proxy.pipeline.ports import UpstreamRequest
+from proxy.pipeline.services import RawRequest
 from proxy.providers.include_usage import injection
 
 _TAKES_STREAM_OPTIONS = frozenset({"chat", "completions"})
@@ -45,15 +45,11 @@ def build_request(call: Call, attempt: Attempt, *, with_usage: bool, on_begun: C
         raw.headers,
         provider=target.provider,
         credentials=call.credentials,
-        is_ours=is_analytics_header,
         identity_encoding=bool(call.exchange.endpoint.api) or target.provider.api_key is not None,
         is_openai_surface=call.exchange.endpoint.host is not None,
+        is_edited=is_edited,
+        length_bytes=_length_bytes(body, raw),
     )
-    if is_edited:
-        headers = [(name, value) for name, value in headers if name.lower() != "content-encoding"]
-    length = len(body) if isinstance(body, bytes) else raw.content_length
-    if body is not None and length is not None:
-        headers.append(("Content-Length", str(length)))
     return UpstreamRequest(
         method=raw.method,
         url=_url(call, target),
@@ -82,6 +78,12 @@ def _body(call: Call, target: Target, *, with_usage: bool) -> tuple[bytes | Asyn
     if with_usage:
         edits += injection(body.decoded, body.members(), body.facts.options)
     return (spliced(body.decoded, edits), True) if edits else (body.raw, body.is_edited)
+
+
+def _length_bytes(body: bytes | AsyncIterator[bytes] | None, raw: RawRequest) -> int | None:
+    if isinstance(body, bytes):
+        return len(body)
+    return raw.content_length if body is not None else None
 
 
 def _new_name(call: Call, target: Target) -> str | None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from proxy.domain.credentials import Keyring, authenticate, is_token
+from proxy.domain.fields import fields_of
 from proxy.domain.sessions import SESSION_S, Role, Seal, Session
 from proxy.pages.request import Reader
 
@@ -60,7 +61,7 @@ class Access:
             return None
         if (role := self._role_of(bearer)) is not Role.NOBODY:
             return Reader(is_admin=role is Role.ADMIN)
-        key = authenticate(tuple(request.headers.items()), "", self.keyring()).key
+        key = authenticate(fields_of(request.headers.items()), "", self.keyring()).key
         return Reader(is_admin=False, key_alias=key.alias) if key is not None else None
 
     def role_by_token(self, token: str) -> Role:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from itertools import chain
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -121,10 +122,12 @@ def _check_head(request: web.BaseRequest) -> None:
     """Refuse what aiohttp's parser lets through and no honest client sends."""
     if request.method in ("CONNECT", "TRACE"):
         raise MethodRefused("This is no tunnel.", code="method_not_allowed")
-    if "websocket" in request.headers.get("Upgrade", "").lower():
+    headers = request.headers
+    if "Upgrade" in headers and "websocket" in headers["Upgrade"].lower():
         raise UpgradeRefused("The gateway relays no upgraded connections; use POST.", code="upgrade_refused")
-    check_host(request.headers.get("Host"))
-    if request.version < (1, 1) and "Transfer-Encoding" in request.headers:
+    check_host(headers.get("Host"))
+    if request.version < (1, 1) and "Transfer-Encoding" in headers:
         raise BadRequest("HTTP/1.0 has no Transfer-Encoding.", code="malformed_request")
-    if sum(len(name) + len(value) + 4 for name, value in request.raw_headers) > HEADER_BLOCK_BYTES:
+    fields = request.raw_headers
+    if sum(map(len, chain.from_iterable(fields))) + 4 * len(fields) > HEADER_BLOCK_BYTES:
         raise HeadersTooLarge("The header block is over 32 KiB.", code="headers_too_large")

@@ -8,6 +8,7 @@ from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestPayloadError
 
 from proxy.domain.errors import BadRequest, NotFound, ProxyError
+from proxy.domain.fields import Fields, fields_of, names_of
 from proxy.domain.ids import new_exchange_id
 from proxy.domain.paths import RequestTarget
 from proxy.pipeline.handle import endpoint_of, handle
@@ -37,14 +38,13 @@ async def relay_call(request: web.BaseRequest, target: RequestTarget, services: 
 
 def raw_request(request: web.BaseRequest, target: RequestTarget, services: Services) -> RawRequest:
     """The request as the pipeline takes it, its body not yet read."""
-    headers = tuple(request.headers.items())
     received_unix_us = services.clock.unix_us()
     arrived = _arrived(request)
     return RawRequest(
         exchange_id=new_exchange_id(received_unix_us, services.random_bytes(10)),
         method=request.method,
         target=target,
-        headers=headers,
+        headers=_fields(request),
         body=_body(request, arrived),
         arrived=arrived,
         has_body=request.body_exists,
@@ -52,6 +52,14 @@ def raw_request(request: web.BaseRequest, target: RequestTarget, services: Servi
         received_ns=services.clock.monotonic_ns(),
         received_unix_us=received_unix_us,
     )
+
+
+def _fields(request: web.BaseRequest) -> Fields:
+    headers = request.headers
+    spelled = tuple(headers)
+    if len(spelled) < len(headers):  # iterating has left out what is repeated
+        return fields_of(headers.items())
+    return Fields(names_of(spelled), tuple(headers.values()))
 
 
 def _arrived(request: web.BaseRequest) -> bytes | None:

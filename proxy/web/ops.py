@@ -9,6 +9,7 @@ from aiohttp import web
 from proxy.domain.credentials import Keyring, authenticate, is_token
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ProxyError, Unauthenticated
+from proxy.domain.fields import fields_of
 from proxy.domain.paths import is_local_host
 from proxy.web.errors import error_response
 
@@ -62,7 +63,7 @@ def _authorize(request: web.BaseRequest, ops: Operations) -> None:
     token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
     if is_token(token, ops.admin_token):
         return
-    if authenticate(tuple(request.headers.items()), "", ops.keyring()).key is None:
+    if authenticate(fields_of(request.headers.items()), "", ops.keyring()).key is None:
         raise Unauthenticated(
             "Send a proxy key, or the token in PROMPTLANE_ADMIN_TOKEN, as a bearer token.", code="token_required"
         )

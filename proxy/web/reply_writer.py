@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from aiohttp import HttpVersion11, web
 
+from proxy.domain.fields import fields_of
 from proxy.domain.headers import encode_head
 from proxy.pipeline.services import Reply
 from proxy.web.server import HardenedRequestHandler, written
@@ -93,10 +94,10 @@ class ReplyWriter:
         major, minor = self._version
         fields = reply.headers
         own_length = len(reply.body) if isinstance(reply.body, bytes) and self._has_body(reply.status) else None
-        if own_length is not None or reply.status == 204:
-            fields = [field for field in fields if field[0].lower() != "content-length"]
-        names = {name.lower() for name, _ in fields}
-        lines = [f"HTTP/{major}.{minor} {reply.status} {reply.reason}", *(f"{name}: {value}" for name, value in fields)]
+        if (own_length is not None or reply.status == 204) and "content-length" in fields.names.at:
+            fields = fields_of(field for field in fields if field[0].lower() != "content-length")
+        names = fields.names.at
+        lines = [f"HTTP/{major}.{minor} {reply.status} {reply.reason}", *fields.lines()]
         if "server" not in names:
             lines.append("Server: promptlane")
         if "date" not in names:

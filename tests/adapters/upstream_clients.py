@@ -1,15 +1,16 @@
 """Every test of an upstream client runs against both of them, on real sockets, through the port alone."""
 
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 import pytest
 
 from proxy.adapters.upstream import AiohttpUpstream, NativeUpstream
 from proxy.domain.errors import UpstreamError
+from proxy.domain.fields import fields_of
 from proxy.domain.routing import Timeouts
-from proxy.pipeline.ports import Headers, Upstream, UpstreamReply, UpstreamRequest
+from proxy.pipeline.ports import Upstream, UpstreamReply, UpstreamRequest
 
 CLIENTS: dict[str, Callable[..., "Client"]] = {"native": NativeUpstream, "aiohttp": AiohttpUpstream}
 
@@ -27,7 +28,7 @@ def request(
     url: str,
     *,
     method: str = "POST",
-    headers: Headers = (),
+    headers: Sequence[tuple[str, str]] = (),
     body: bytes | AsyncIterator[bytes] | None = b"{}",
     connect_s: float = 5.0,
     on_sent: Callable[[], None] = lambda: None,
@@ -36,7 +37,7 @@ def request(
     return UpstreamRequest(
         method=method,
         url=url,
-        headers=headers,
+        headers=fields_of(headers),
         body=body,
         timeouts=Timeouts(connect_s=connect_s),
         on_sent=on_sent,

@@ -3,12 +3,13 @@ from dataclasses import replace
 import pytest
 
 from proxy.domain.capture import RAW_SHARE, CapturePolicy, CaptureRule, Level, Tap, tap_of
+from proxy.domain.fields import NO_FIELDS, fields_of
 
 NONE, TOOLS, FULL = (CaptureRule(level=level) for level in Level)
 
 
 def level_of(policy: CapturePolicy, *headers: tuple[str, str], model: str = "gpt-4.1", key: str | None = None) -> Level:
-    tap = tap_of(policy, headers, model=model, key_alias=key, trace_id="t")
+    tap = tap_of(policy, fields_of(headers), model=model, key_alias=key, trace_id="t")
     return tap.rule.level if tap is not None else Level.NONE
 
 
@@ -66,7 +67,7 @@ def test_a_caller_may_leave_out_one_half() -> None:
     omit = [("Helicone-Omit-Request", "true"), ("Helicone-Omit-Response", "true")]
     policy = CapturePolicy(rule=FULL)
     without_request, without_reply = (
-        tap_of(policy, [header], model=None, key_alias=None, trace_id="t") for header in omit
+        tap_of(policy, fields_of([header]), model=None, key_alias=None, trace_id="t") for header in omit
     )
     assert without_request is not None
     assert without_reply is not None
@@ -82,7 +83,7 @@ def test_whole_traces_are_sampled() -> None:
     kept = {
         number
         for number in range(200)
-        if tap_of(policy, [], model=None, key_alias=None, trace_id=f"t{number}") is not None
+        if tap_of(policy, NO_FIELDS, model=None, key_alias=None, trace_id=f"t{number}") is not None
     }
     assert 50 < len(kept) < 150
 

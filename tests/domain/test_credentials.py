@@ -2,6 +2,7 @@ import pytest
 
 from proxy.domain.credentials import authenticate, is_token, may_use
 from proxy.domain.errors import BadRequest, Unauthenticated
+from proxy.domain.fields import NO_FIELDS, fields_of
 from proxy.domain.identity import VirtualKey
 
 WEB, BATCH = VirtualKey(alias="web"), VirtualKey(alias="batch")
@@ -29,27 +30,29 @@ class Keys:
     ],
 )
 def test_a_proxy_key_is_found_where_the_sdks_put_keys(header: str, value: str, place: str) -> None:
-    found = authenticate([(header, value)], "", Keys())
+    found = authenticate(fields_of([(header, value)]), "", Keys())
     assert found.key is WEB
     assert found.spent_headers == {place}
 
 
 @pytest.mark.parametrize("query", ["alt=sse&key=plk%5Fweb", "%6Bey=plk_web", "KEY=+plk_web"])
 def test_a_proxy_key_in_the_query_is_found(query: str) -> None:
-    found = authenticate([], query, Keys())
+    found = authenticate(NO_FIELDS, query, Keys())
     assert found.key is WEB
     assert found.spent_query
 
 
 def test_a_provider_key_passes_untouched() -> None:
-    found = authenticate([("Authorization", "Bearer sk-theirs")], "key=AIza", Keys())
+    found = authenticate(fields_of([("Authorization", "Bearer sk-theirs")]), "key=AIza", Keys())
     assert found.key is None
     assert not found.spent_headers
     assert not found.spent_query
 
 
 def test_a_proxy_key_may_stand_beside_a_provider_s() -> None:
-    found = authenticate([("Authorization", "Bearer sk-theirs"), ("X-Promptlane-Key", "plk_web")], "", Keys())
+    found = authenticate(
+        fields_of([("Authorization", "Bearer sk-theirs"), ("X-Promptlane-Key", "plk_web")]), "", Keys()
+    )
     assert found.key is WEB
     assert found.spent_headers == {"x-promptlane-key"}
 
@@ -66,19 +69,21 @@ def test_a_proxy_key_may_stand_beside_a_provider_s() -> None:
 )
 def test_what_looks_like_a_proxy_key_and_is_not_known_is_refused(header: tuple[str, str]) -> None:
     with pytest.raises(Unauthenticated) as refused:
-        authenticate([header], "", Keys())
+        authenticate(fields_of([header]), "", Keys())
     assert header[1].split()[-1] not in refused.value.public_message
 
 
 def test_an_empty_proxy_key_is_none() -> None:
     with pytest.raises(Unauthenticated):
-        authenticate([("X-Promptlane-Key", " ")], "", Keys())
+        authenticate(fields_of([("X-Promptlane-Key", " ")]), "", Keys())
 
 
 def test_two_different_proxy_keys_are_ambiguous_and_one_twice_is_not() -> None:
     with pytest.raises(BadRequest, match="Two different"):
-        authenticate([("Authorization", "Bearer plk_web"), ("x-api-key", "plk_batch")], "", Keys())
-    assert authenticate([("Authorization", "Bearer plk_web"), ("x-api-key", "plk_web")], "", Keys()).key is WEB
+        authenticate(fields_of([("Authorization", "Bearer plk_web"), ("x-api-key", "plk_batch")]), "", Keys())
+    assert (
+        authenticate(fields_of([("Authorization", "Bearer plk_web"), ("x-api-key", "plk_web")]), "", Keys()).key is WEB
+    )
 
 
 def test_allow_globs_decide_the_models_of_a_key() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from proxy.domain.double_capture import is_wrapped_by_posthog
+from proxy.domain.fields import NO_FIELDS, fields_of
 
 
 @pytest.mark.parametrize(
@@ -9,7 +10,7 @@ from proxy.domain.double_capture import is_wrapped_by_posthog
 @pytest.mark.parametrize("name", ["User-Agent", "user-agent"])
 def test_a_client_that_names_itself_as_a_wrapper_is_one(name: str, value: str) -> None:
     """As `@posthog/ai` 6 to 8 was seen to call."""
-    assert is_wrapped_by_posthog([("Accept", "*/*"), (name, value)])
+    assert is_wrapped_by_posthog(fields_of([("Accept", "*/*"), (name, value)]))
 
 
 @pytest.mark.parametrize(
@@ -25,5 +26,5 @@ def test_a_client_that_names_itself_as_a_wrapper_is_one(name: str, value: str) -
     ],
 )
 def test_others_are_not(name: str, value: str) -> None:
-    assert not is_wrapped_by_posthog([(name, value)])
-    assert not is_wrapped_by_posthog([])
+    assert not is_wrapped_by_posthog(fields_of([(name, value)]))
+    assert not is_wrapped_by_posthog(NO_FIELDS)

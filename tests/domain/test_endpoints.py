@@ -1,6 +1,14 @@
 import pytest
 
-from proxy.domain.endpoints import BodyKind, Dialect, classify, dialect_of, gemini_model, with_gemini_model
+from proxy.domain.endpoints import (
+    BodyKind,
+    Dialect,
+    classify,
+    dialect_of,
+    find_endpoint,
+    gemini_model,
+    with_gemini_model,
+)
 
 NONE: frozenset[str] = frozenset()
 
@@ -63,6 +71,23 @@ def test_the_dialect_is_told_by_path_and_headers(
     path: str, headers: frozenset[str], query: frozenset[str], dialect: Dialect
 ) -> None:
     assert dialect_of(path, headers, query) is dialect
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "headers", "name", "dialect"),
+    [
+        ("POST", "/v1/chat/completions", "key=k", {"anthropic-version": 0}, "chat", Dialect.OPENAI),
+        ("POST", "/v1/chat/completions/", "", {"anthropic-version": 0}, "chat", Dialect.OPENAI),
+        ("GET", "/v1/chat/completions", "", {"anthropic-version": 0}, "other", Dialect.ANTHROPIC),
+        ("POST", "/v1/files", "a&KEY=k", {}, "other", Dialect.GEMINI),
+        ("POST", "/v1beta/openai/embeddings", "", {}, "embeddings", Dialect.OPENAI),
+    ],
+)
+def test_a_call_of_the_table_is_what_it_is_whatever_the_head_says_besides(
+    method: str, path: str, query: str, headers: dict[str, int], name: str, dialect: Dialect
+) -> None:
+    found = find_endpoint(method, path, query, headers)
+    assert (found.name, found.dialect) == (name, dialect)
 
 
 def test_gemini_s_openai_surface_is_metered_as_chat_and_served_by_google() -> None:

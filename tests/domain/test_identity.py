@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.domain.chat import ModelCall
 from proxy.domain.double_capture import WARNING
+from proxy.domain.fields import fields_of
 from proxy.domain.identity import ILLEGAL_IDS, Caller, IdentityPolicy, ParentSpan, VirtualKey, identify
 from proxy.domain.privacy import hash_identity
 
@@ -24,7 +25,7 @@ def read(
     prompt_hash: str | None = None,
 ) -> Caller:
     return identify(
-        headers,
+        fields_of(headers),
         call or ModelCall(),
         key,
         policy,

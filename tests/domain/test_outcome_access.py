@@ -5,6 +5,7 @@ import pytest
 
 from proxy.domain.errors import BadRequest, Forbidden, ProxyError, Unauthenticated
 from proxy.domain.feedback_token import sign_feedback
+from proxy.domain.fields import fields_of
 from proxy.domain.identity import VirtualKey
 from proxy.domain.outcome_access import Door, Teller, teller_of
 from proxy.domain.outcomes import Verb
@@ -36,7 +37,7 @@ def token(expires_s: int = NOW_US // 1_000_000 + 1, secret: bytes = SECRET) -> t
 
 
 def teller(*headers: tuple[str, str], door: Door = CLOSED, verb: Verb = Verb.FEEDBACK, query: str = "") -> Teller:
-    return teller_of(headers, query, verb, door, NOW_US)
+    return teller_of(fields_of(headers), query, verb, door, NOW_US)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:4000", "localhost", "[::1]:4000"])

@@ -121,3 +121,13 @@ def test_a_rollout_chooses_in_place_of_the_draw_and_the_default_has_who_has_no_t
     table = RoutingTable(providers=TABLE.providers, routes=(ROLLED_OUT,))
     for draw in (0.0, 0.999):
         assert plan(table, "test", Dialect.OPENAI, draw, variant).targets == targets
+
+
+def test_a_dialect_is_keyed_where_every_provider_of_it_spends_the_operator_s_key() -> None:
+    open_, keyed, other = (
+        Provider(name=name, label=name, kind="openai", dialect=dialect, base_url="x", api_key=key)
+        for name, dialect, key in (("a", Dialect.OPENAI, None), ("b", Dialect.OPENAI, "k"), ("c", Dialect.GEMINI, "k"))
+    )
+    assert RoutingTable(providers={"a": open_, "b": keyed, "c": other}).keyed_dialects == {Dialect.GEMINI}
+    assert RoutingTable(providers={"b": keyed}).keyed_dialects == {Dialect.OPENAI}
+    assert RoutingTable(providers={}).keyed_dialects == frozenset()

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.domain.fields import fields_of
 from proxy.domain.identity import VirtualKey
 from proxy.domain.stitching import (
     MOST_FOLLOWERS,
@@ -106,7 +107,7 @@ def test_ids_that_a_server_counts_are_told_apart_by_their_conversation() -> None
 
 
 def tenant(*headers: tuple[str, str], query: str = "", key: VirtualKey | None = None) -> bytes:
-    return tenant_of(headers, query, key)
+    return tenant_of(fields_of(headers), query, key)
 
 
 def test_a_tenant_is_a_key_or_else_a_credential() -> None:

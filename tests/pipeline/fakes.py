@@ -12,6 +12,7 @@ from proxy.domain.errors import UpstreamError, UpstreamUnreachable
 from proxy.domain.estimate import Estimate, TextToCount
 from proxy.domain.events import EventPolicy
 from proxy.domain.exchange import Exchange
+from proxy.domain.fields import Fields, fields_of
 from proxy.domain.identity import IdentityPolicy, VirtualKey
 from proxy.domain.ids import new_exchange_id
 from proxy.domain.journal_rows import Closing, Opening, Outcome
@@ -38,6 +39,8 @@ ANTHROPIC = Provider(
 )
 CHAT = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "hi"}]}
 
+JSON = fields_of([("Content-Type", "application/json")])
+
 Step = bytes | UpstreamError | Callable[[], Any]
 """A body piece, an error that breaks the reply off, or something awaited between two pieces."""
 
@@ -47,7 +50,7 @@ class ScriptedReply:
     """What one attempt meets. `error` comes before any head."""
 
     status: int = 200
-    headers: Sequence[tuple[str, str]] = (("Content-Type", "application/json"),)
+    headers: Fields = JSON
     steps: Sequence[Step] = ()
     error: UpstreamError | None = None
     reason: str = "OK"
@@ -315,7 +318,7 @@ def request(
         exchange_id=next(_IDS),
         method=method,
         target=parse_target(target),
-        headers=tuple(headers),
+        headers=fields_of(headers),
         body=stream(),
         has_body=bool(data) or pieces is not None,
         content_length=len(data) if pieces is None else None,
@@ -371,7 +374,7 @@ def stream_chunk(content: str | None = None, **more: Any) -> bytes:
 
 
 DONE = b"data: [DONE]\n\n"
-SSE = (("Content-Type", "text/event-stream"),)
+SSE = fields_of([("Content-Type", "text/event-stream")])
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 PLAIN_BODY = orjson.dumps(
     {

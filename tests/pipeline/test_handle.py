@@ -15,6 +15,7 @@ from proxy.domain.errors import (
     UpstreamReset,
     UpstreamUnreachable,
 )
+from proxy.domain.fields import fields_of
 from proxy.domain.routing import Route, Target
 from proxy.pipeline.handle import handle
 from proxy.pipeline.services import Reply
@@ -144,7 +145,7 @@ async def test_a_provider_s_error_passes_and_is_told_as_an_error() -> None:
     body = b'{"error":{"message":"Slow down, sk-theirs","type":"requests","code":"rate_limit_exceeded"}}'
     refusal = ScriptedReply(
         status=429,
-        headers=[("Content-Type", "application/json"), ("Retry-After", "2")],
+        headers=fields_of([("Content-Type", "application/json"), ("Retry-After", "2")]),
         steps=[body],
         reason="Too Many",
     )

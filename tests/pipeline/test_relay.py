@@ -19,14 +19,16 @@ from proxy.domain.errors import (
     UpstreamTotalTimeout,
     UpstreamUnreachable,
 )
+from proxy.domain.fields import NO_FIELDS, Fields, fields_of
 from proxy.domain.limits import Limits
 from proxy.domain.routing import RetryPolicy, Route, Target, Timeouts
-from proxy.pipeline.ports import Headers, UpstreamRequest
+from proxy.pipeline.ports import UpstreamRequest
 from proxy.pipeline.pump import KeyMask
 from tests.harness.call import PATIENCE_S
 from tests.pipeline.fakes import (
     CHAT,
     DONE,
+    JSON,
     OPENAI,
     OURS,
     PLAIN_BODY,
@@ -53,7 +55,7 @@ FAST = {**CHAT, "model": "fast"}
 
 
 def failing(status: int, **headers: str) -> ScriptedReply:
-    came = [("Content-Type", "application/json"), *headers.items()]
+    came = fields_of([("Content-Type", "application/json"), *headers.items()])
     return ScriptedReply(status=status, headers=came, steps=[b'{"error":{"message":"no"}}'])
 
 
@@ -177,8 +179,8 @@ async def test_a_provider_that_refuses_the_injection_is_asked_once_more_and_reme
     assert len(made.upstream.requests) == 3
 
 
-@pytest.mark.parametrize("headers", [(), (("Content-Type", "text/plain"),), (("Content-Type", "application/json"),)])
-async def test_what_the_injection_caused_goes_whatever_the_stream_is_called(headers: Headers) -> None:
+@pytest.mark.parametrize("headers", [NO_FIELDS, fields_of([("Content-Type", "text/plain")]), JSON])
+async def test_what_the_injection_caused_goes_whatever_the_stream_is_called(headers: Fields) -> None:
     made = world(ScriptedReply(headers=headers, steps=WITH))
     assert (await call(made, request(ASKS_NOT))).body == b"".join(WITHOUT)
 

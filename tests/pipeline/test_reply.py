@@ -7,6 +7,7 @@ import pytest
 
 from proxy.domain.context_token import verify
 from proxy.domain.feedback_token import FeedbackToken, verify_feedback
+from proxy.domain.fields import fields_of
 from proxy.domain.policy import OutcomePolicy
 from proxy.pipeline.handle import handle
 from proxy.pipeline.reply import HELD_LIMIT_BYTES
@@ -54,7 +55,7 @@ async def test_the_flags_that_decided_are_told_again() -> None:
 
 
 async def test_the_provider_s_request_id_stays_and_ours_stands_beside_it() -> None:
-    made = world(plain(headers=[JSON, ("x-request-id", "req_theirs")]))
+    made = world(plain(headers=fields_of([JSON, ("x-request-id", "req_theirs")])))
     answer = await call(made)
     assert answer.headers["x-request-id"] == "req_theirs"
     assert answer.headers["x-llm-request-id"].startswith("req_")
@@ -71,7 +72,7 @@ async def test_a_stream_is_not_held_and_asks_proxies_in_front_not_to_buffer() ->
 
 async def test_a_stream_s_own_cache_control_stays() -> None:
     reply = streamed()
-    reply.headers = (*reply.headers, ("Cache-Control", "private"))
+    reply.headers = fields_of([*reply.headers, ("Cache-Control", "private")])
     answer = await call(world(reply), request({**CHAT, "stream": True}))
     assert answer.headers["cache-control"] == "private"
 
@@ -88,7 +89,7 @@ async def test_a_json_body_that_begins_with_keep_alive_blanks_is_passed_on_at_on
     [("application/json", b'data: {"id":1}\n\n'), ("application/x-ndjson", b'{"id":1}\n')],
 )
 async def test_a_stream_under_a_json_type_is_passed_on_at_once(content_type: str, first: bytes) -> None:
-    made = world(ScriptedReply(headers=[("Content-Type", content_type)], steps=[first, b"rest"]))
+    made = world(ScriptedReply(headers=fields_of([("Content-Type", content_type)]), steps=[first, b"rest"]))
     assert (await call(made)).pieces == [first, b"rest"]
 
 

@@ -43,7 +43,7 @@ class Proxy:
         exchange = Exchange(exchange_id=raw.exchange_id, received_unix_us=0, received_ns=0, endpoint=endpoint)
         exchange.call = facts.call
         exchange.caller = identify(
-            headers, facts.call, None, IdentityPolicy(secret=SECRET),
+            raw.headers, facts.call, None, IdentityPolicy(secret=SECRET),
             new_trace_id=raw.exchange_id, new_request_id="r", prompt_hash=None,
         )  # fmt: skip
         assert facts.conversation is not None

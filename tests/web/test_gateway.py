@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from proxy.domain.errors import UpstreamReset, UpstreamUnreachable
+from proxy.domain.fields import fields_of
 from proxy.domain.limits import Limits
 from proxy.domain.paths import parse_target
 from proxy.web.gateway import not_found
@@ -16,7 +17,7 @@ from tests.pipeline.fakes import CHAT, ScriptedReply, Step, snapshot, world
 from tests.web.serving import asks, listening
 
 BODY = orjson.dumps(CHAT)
-STREAM = (("Content-Type", "text/event-stream"),)
+STREAM = fields_of([("Content-Type", "text/event-stream")])
 CANARY = "CANARY-0b7d"
 
 
@@ -26,7 +27,7 @@ async def soon(event: asyncio.Event) -> None:
 
 async def test_a_reply_passes_with_its_status_reason_headers_and_bytes() -> None:
     headers = (("Content-Type", "text/odd"), ("X-B", "2"), ("x-a", "1"), ("X-B", "3"), ("Content-Length", "5"))
-    made = world(ScriptedReply(status=529, reason="Over Loaded", headers=headers, steps=[b"ab", b"cde"]))
+    made = world(ScriptedReply(status=529, reason="Over Loaded", headers=fields_of(headers), steps=[b"ab", b"cde"]))
     async with listening(made.services) as served, RawClient(served.port) as client:
         await client.send(asks(body=BODY))
         reply = await client.reply()
@@ -38,7 +39,7 @@ async def test_a_reply_passes_with_its_status_reason_headers_and_bytes() -> None
 
 async def test_the_provider_s_own_server_and_date_stand_alone() -> None:
     own = (("Server", "theirs"), ("Date", "Mon, 23 Nov 2026 12:00:00 GMT"))
-    made = world(ScriptedReply(headers=own, steps=[b"{}"]))
+    made = world(ScriptedReply(headers=fields_of(own), steps=[b"{}"]))
     async with listening(made.services) as served, RawClient(served.port) as client:
         await client.send(asks(body=BODY))
         head = (await client.reply()).head
@@ -91,7 +92,7 @@ async def test_a_body_that_was_held_has_its_length() -> None:
 
 
 async def test_a_head_has_the_length_of_the_body_that_it_stands_for() -> None:
-    made = world(ScriptedReply(headers=(("Content-Length", "1234"),)))
+    made = world(ScriptedReply(headers=fields_of([("Content-Length", "1234")])))
     async with listening(made.services) as served, RawClient(served.port) as client:
         await client.send(asks("/v1/models", method="HEAD"))
         reply = await client.reply("HEAD")

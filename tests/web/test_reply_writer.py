@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 from aiohttp import web
 
+from proxy.domain.fields import fields_of
 from proxy.pipeline.pump import Pump
 from proxy.pipeline.services import Reply
 from proxy.web.reply_writer import ReplyWriter
@@ -43,7 +44,7 @@ class Pieces:
 
 
 def reply(body: bytes | Pieces, *headers: tuple[str, str], status: int = 200, reason: str = "OK") -> Reply:
-    return Reply(status=status, reason=reason, headers=list(headers), body=cast("bytes | Pump", body))
+    return Reply(status=status, reason=reason, headers=fields_of(headers), body=cast("bytes | Pump", body))
 
 
 async def answered(answer: Reply, request: bytes) -> bytes:

@@ -12,6 +12,7 @@ from proxy.adapters.upstream.connection import Connection
 from proxy.adapters.upstream.reply_parser import ReplyParser
 from proxy.adapters.upstream.upload import upload
 from proxy.adapters.upstream.wire import AHEAD_BYTES, Request, Sink, broken
+from proxy.domain.fields import Fields
 
 
 class NativeReply:
@@ -52,7 +53,7 @@ class NativeReply:
         return self._parser.reason
 
     @property
-    def headers(self) -> list[tuple[str, str]]:
+    def headers(self) -> Fields:
         """As they came, in order."""
         return self._parser.headers
 

@@ -6,7 +6,7 @@ aiohttp's error messages quote URLs and reply bytes, so none of them goes furthe
 import asyncio
 import io
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -30,6 +30,7 @@ from proxy.domain.errors import (
     UpstreamTls,
     UpstreamUnreachable,
 )
+from proxy.domain.fields import Fields, fields_of
 
 _AUTOMATIC = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT, hdrs.CONTENT_TYPE)
 
@@ -41,7 +42,7 @@ class AiohttpReply:
         self._response = response
         self.status = response.status
         self.reason = response.reason or ""
-        self.headers: Sequence[tuple[str, str]] = tuple(response.headers.items())
+        self.headers = fields_of(response.headers.items())
         self._connection_end = _connection_end(response)
         self._ahead = b""
         self._may_go_on = asyncio.Event()
@@ -158,7 +159,7 @@ class AiohttpUpstream:
         return reply
 
 
-def _in_one_spelling(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+def _in_one_spelling(headers: Fields) -> list[tuple[str, str]]:
     """A repeated field as its first occurrence spells it: of `X-A` and `x-a`, aiohttp would send the last alone."""
     spellings: dict[str, str] = {}
     return [(spellings.setdefault(name.lower(), name), value) for name, value in headers]

@@ -6,10 +6,13 @@ coding but `chunked` is taken, nothing behind the reply's end is looked at, and 
 connection ends.
 """
 
+from functools import lru_cache
+
 import httptools
 
 from proxy.adapters.upstream.wire import HEADER_LIMIT_BYTES, no_http
 from proxy.domain.errors import UpstreamError
+from proxy.domain.fields import MOST_SETS, NO_FIELDS, Fields, Names, names_of
 
 _VERSIONS = ("1.1", "1.0")
 _SWITCHING_PROTOCOLS = 101
@@ -20,14 +23,14 @@ class ReplyParser:
     """Fed with what arrives; `status`, `reason` and `headers` hold once `has_head`. A parser reads one reply."""
 
     __slots__ = (
-        "_head_bytes", "_is_head", "_llhttp", "_pieces", "_quiet_bytes", "_reason",
+        "_head_bytes", "_is_head", "_llhttp", "_names", "_pieces", "_quiet_bytes", "_reason", "_values",
         "error", "has_head", "headers", "is_reusable", "is_whole", "on_body", "reason", "status",
     )  # fmt: skip
 
     def __init__(self, method: str) -> None:
         self.status = 0
         self.reason = ""
-        self.headers: list[tuple[str, str]] = []
+        self.headers = NO_FIELDS
         self.has_head = False
         self.is_whole = False
         """The end of the body has been seen."""
@@ -36,6 +39,8 @@ class ReplyParser:
         self.error: UpstreamError | None = None
         """What arrived is no valid reply. What came of the body before that is valid."""
         self._is_head = method == "HEAD"
+        self._names: list[bytes] = []
+        self._values: list[str] = []
         self._reason = b""
         self._head_bytes = 0
         self._quiet_bytes = 0
@@ -90,7 +95,7 @@ class ReplyParser:
         return body
 
     def _is_framed(self) -> bool:
-        names = {name.lower() for name, _ in self.headers}
+        names = self.headers.names.at
         return "content-length" in names or "transfer-encoding" in names
 
     # What llhttp calls. An exception here ends its reading.
@@ -110,7 +115,8 @@ class ReplyParser:
         if self._head_bytes > HEADER_LIMIT_BYTES:
             raise _Refused
         if not self.has_head:
-            self.headers.append((name.decode("ascii"), value.rstrip(b" \t").decode("utf-8", "surrogateescape")))
+            self._names.append(name)
+            self._values.append(value.rstrip(b" \t").decode("utf-8", "surrogateescape"))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -121,8 +127,8 @@ class ReplyParser:
             raise _Refused
         if status < 200:
             return
-        codings = [value.lower() for name, value in self.headers if name.lower() == "transfer-encoding"]
-        if codings and codings != ["chunked"]:
+        fields = self.headers = Fields(_names_of_wire(tuple(self._names)), self._values)
+        if "transfer-encoding" in fields.names.at and _codings(fields) != ["chunked"]:
             raise _Refused
         self.status, self.reason = status, self._reason.decode("utf-8", "surrogateescape")
         self.has_head = True
@@ -134,8 +140,17 @@ class ReplyParser:
         if self.has_head:
             self.is_whole = True
         else:
-            self.headers.clear()
+            self._names, self._values = [], []
             self._reason = b""
+
+
+@lru_cache(maxsize=MOST_SETS)
+def _names_of_wire(names: tuple[bytes, ...]) -> Names:
+    return names_of(tuple(name.decode("ascii") for name in names))
+
+
+def _codings(fields: Fields) -> list[str]:
+    return [value.lower() for name, value in fields if name.lower() == "transfer-encoding"]
 
 
 class _Refused(Exception):

@@ -20,9 +20,9 @@ def request_head(request: Request, target: str, origin: Origin) -> RequestHead:
     """A length among the fields holds. Raises ValueError for what would end a line."""
     body, fields = request.body, request.headers
     lines = [f"{request.method} {target} HTTP/1.1", f"Host: {origin.field}"]
-    lines += [f"{name}: {value}" for name, value in fields]
+    lines += fields.lines()
     is_chunked = False
-    if not any(name.lower() == "content-length" for name, _ in fields):
+    if "content-length" not in fields.names.at:
         if isinstance(body, bytes):
             lines.append(f"Content-Length: {len(body)}")
         elif body is not None:

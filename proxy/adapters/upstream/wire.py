@@ -1,9 +1,10 @@
 """What both clients share: the shape of a request, the limits, and the words for what went wrong."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from proxy.domain.errors import UpstreamProtocol, UpstreamReset
+from proxy.domain.fields import Fields
 from proxy.domain.routing import Timeouts
 
 HEADER_LIMIT_BYTES = 65_536
@@ -30,7 +31,7 @@ class Request(Protocol):
         """Absolute, encoded already, used byte for byte."""
 
     @property
-    def headers(self) -> Sequence[tuple[str, str]]:
+    def headers(self) -> Fields:
         """In order, without Host."""
 
     @property
