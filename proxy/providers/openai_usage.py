@@ -5,37 +5,43 @@ out of the completion count but not out of the total (xAI, and Gemini's compatib
 A detail that contradicts its total is unknown: nothing here is ever negative.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import TypeAlias
 
 from proxy.domain.usage import Usage
-from proxy.providers.untrusted import Json, amount, count, mapping
+from proxy.providers.untrusted import Json, amount, count, counts, mapping
 
 _TICKS_PER_USD = 10_000_000_000
+_COSTS = frozenset({"cost", "cost_in_usd_ticks", "estimated_cost"})
+Counts: TypeAlias = Mapping[str, int | None]
 
 
 def read_usage(usage: Json, service_tier: str | None = None) -> Usage:
     """The counts of one usage object; unknown where they are missing or impossible."""
-    inputs = _details(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
-    outputs = _details(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
-    input_tokens = _first(usage, "prompt_tokens", "input_tokens")
-    output_tokens, reasoning_tokens = _output(usage, outputs, input_tokens)
-    cached, written = _cache(usage, inputs, input_tokens)
+    told = counts(usage)
+    input_tokens = told["prompt_tokens"] if "prompt_tokens" in told else told.get("input_tokens")
+    output_tokens, untold = _output(told, input_tokens)
+    input_details = _details(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
+    output_details = _details(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
+    inputs, outputs = _parts(input_details, input_tokens), _parts(output_details, output_tokens)
+    cached, written = (None, None) if input_tokens is None else _cache(told, inputs, input_tokens)
+    ttls = mapping(input_details["cache_write_tokens_details"]) if "cache_write_tokens_details" in input_details else {}
+    reasoning = None if output_tokens is None else outputs.get("reasoning_tokens", 0)
     return Usage(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         cached_input_tokens=cached,
         cache_creation_input_tokens=written,
-        cache_creation_12h_tokens=_within(
-            mapping(inputs.get("cache_write_tokens_details")).get("ttl_12h_tokens"), written
-        ),
-        reasoning_tokens=reasoning_tokens,
-        audio_input_tokens=_within(inputs.get("audio_tokens"), input_tokens),
-        audio_output_tokens=_within(outputs.get("audio_tokens"), output_tokens),
-        image_input_tokens=_within(inputs.get("image_tokens"), input_tokens),
-        image_output_tokens=_within(outputs.get("image_tokens"), output_tokens),
-        audio_seconds=amount(usage.get("seconds")) if usage.get("type") == "duration" else None,
+        cache_creation_12h_tokens=_parts(ttls, written).get("ttl_12h_tokens") if ttls else None,
+        reasoning_tokens=max(reasoning or 0, untold) if untold else reasoning,
+        audio_input_tokens=inputs.get("audio_tokens"),
+        audio_output_tokens=outputs.get("audio_tokens"),
+        image_input_tokens=inputs.get("image_tokens"),
+        image_output_tokens=outputs.get("image_tokens"),
+        audio_seconds=amount(usage["seconds"]) if "seconds" in usage and usage.get("type") == "duration" else None,
         service_tier=service_tier,
-        provider_cost_usd=provider_cost(usage),
+        provider_cost_usd=None if _COSTS.isdisjoint(usage) else provider_cost(usage),
     )
 
 
@@ -68,55 +74,44 @@ def provider_cost(usage: Json) -> Decimal | None:
     return amount(usage.get("estimated_cost")) if own is None else own  # DeepInfra
 
 
-def _output(usage: Json, details: Json, input_tokens: int | None) -> tuple[int | None, int | None]:
-    """All billed output, and the reasoning in it."""
-    stated = _first(usage, "completion_tokens", "output_tokens")
-    total = count(usage.get("total_tokens"))
-    reasoning = _detail(details, "reasoning_tokens")
-    if total is None or input_tokens is None or total <= input_tokens + (stated or 0):
-        if stated is None and total is not None and total == input_tokens:
-            stated = 0
-        return stated, _within(reasoning, stated)
+def _output(told: Counts, input_tokens: int | None) -> tuple[int | None, int]:
+    """All billed output, and how much of it the completion count leaves out."""
+    stated = told["completion_tokens"] if "completion_tokens" in told else told.get("output_tokens")
+    total = told.get("total_tokens")
+    if total is None or input_tokens is None or total < input_tokens + (stated or 0):
+        return stated, 0
     output = total - input_tokens
-    if stated is not None:
-        reasoning = max(reasoning or 0, output - stated)
-    return output, _within(reasoning, output)
+    return output, 0 if stated is None else output - stated
 
 
-def _cache(usage: Json, details: Json, input_tokens: int | None) -> tuple[int | None, int | None]:
-    """Cached reads and cache writes, both part of the input."""
-    if input_tokens is None:
-        return None, None
-    if details.get("cached_tokens") is not None:
-        cached = count(details["cached_tokens"])
+def _cache(told: Counts, inputs: Counts, input_tokens: int) -> tuple[int | None, int | None]:
+    """Cached reads and cache writes, both part of the input. What is not named is 0, what is impossible unknown."""
+    if "cached_tokens" in inputs:
+        cached = inputs["cached_tokens"]
     else:
-        cached = _first(usage, "prompt_cache_hit_tokens", "cached_tokens", default=0)
-    cached = _within(cached, input_tokens)
-    return cached, _within(_detail(details, "cache_write_tokens"), input_tokens - (cached or 0))
+        beside = "prompt_cache_hit_tokens" if "prompt_cache_hit_tokens" in told else "cached_tokens"
+        cached = _part(told.get(beside, 0), input_tokens)
+    return cached, _part(inputs.get("cache_write_tokens", 0), input_tokens - (cached or 0))
 
 
 def _details(usage: Json, *keys: str) -> Json:
     for key in keys:
-        if isinstance(found := usage.get(key), dict):
+        if key in usage and isinstance(found := usage[key], dict):
             return found
     return {}
 
 
-def _first(usage: Json, *keys: str, default: int | None = None) -> int | None:
-    """The count under the first key that is there."""
-    for key in keys:
-        if (found := usage.get(key)) is not None:
-            return count(found)
-    return default
+def _parts(details: Json, whole: int | None) -> Counts:
+    """The counts that are parts of a whole; none where that is unknown."""
+    if whole is None:
+        return {}
+    return {
+        name: value if type(value) is int and 0 <= value <= whole else _part(count(value), whole)
+        for name, value in details.items()
+        if value is not None
+    }
 
 
-def _detail(details: Json, key: str) -> int | None:
-    """A detail that is not named is 0; one that is impossible is unknown."""
-    value = details.get(key)
-    return 0 if value is None else count(value)
-
-
-def _within(value: object, whole: int | None) -> int | None:
-    """A part of a known whole; unknown if it is more than that."""
-    part = None if value is None else count(value)
-    return part if part is not None and whole is not None and part <= whole else None
+def _part(part: int | None, whole: int) -> int | None:
+    """Unknown if it is more than its whole."""
+    return part if part is not None and part <= whole else None

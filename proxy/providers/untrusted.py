@@ -33,11 +33,20 @@ def label(value: object) -> str | None:
 
 def count(value: object) -> int | None:
     """A token count; None for what cannot be one: negative, fractional, absurdly large, of another type."""
-    if isinstance(value, float) and value.is_integer():
+    if type(value) is not int:  # a boolean is none
+        if not isinstance(value, float) or not value.is_integer():
+            return None
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT:
-        return value
-    return None
+    return value if 0 <= value <= MAX_COUNT else None
+
+
+def counts(body: Json) -> dict[str, int | None]:
+    """Those members of an object that have a value and are no objects themselves, as token counts."""
+    return {
+        name: value if type(value) is int and 0 <= value <= MAX_COUNT else count(value)
+        for name, value in body.items()
+        if value is not None and type(value) is not dict
+    }
 
 
 def amount(value: object) -> Decimal | None:
