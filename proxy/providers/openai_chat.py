@@ -11,6 +11,9 @@ from proxy.providers.draft import TRACKED_LIMIT, Draft
 from proxy.providers.openai_usage import read_timings, read_usage
 from proxy.providers.untrusted import Json, label, mapping, objects, text
 
+_REASONING = frozenset({"reasoning_content", "reasoning", "reasoning_details"})
+_MEDIA = frozenset({"audio", "images"})
+
 
 class ChatCodec:
     """Reads `chat.completion.chunk`, `chat.completion` and `text_completion` objects."""
@@ -42,12 +45,11 @@ class ChatCodec:
         """Settle what only the end can tell."""
         draft = self._draft
         draft.usage = self._best_usage()
-        reasons = [self._finish_reasons[i] for i in sorted(self._finish_reasons)]
-        given = [reason for reason in reasons if reason]
+        reasons = [reason for _, reason in sorted(self._finish_reasons.items())]
+        given = list(filter(None, reasons))
         draft.finish_reason = given[0] if given else None
-        is_finished = bool(given) and (draft.saw_done or len(given) == len(reasons))
-        draft.is_terminal = self._is_document or is_finished
-        draft.choice_count = max(1, len(reasons))
+        draft.is_terminal = self._is_document or (bool(given) and (draft.saw_done or given == reasons))
+        draft.choice_count = len(reasons) or 1
         draft.has_error = draft.has_error or "error" in given
 
     def _read(self, body: Json, message_key: str) -> None:
@@ -99,16 +101,23 @@ class ChatCodec:
                 return
         elif content:
             self._read_parts(content)
-        draft.add_refusal(text(message.get("refusal")))
-        self._read_reasoning(message)
+        self._read_beside(choice, message)
+
+    def _read_beside(self, choice: int, message: Json) -> None:
+        """What a message may have beside its content."""
+        if refusal := message.get("refusal"):
+            self._draft.add_refusal(text(refusal))
+        if not _REASONING.isdisjoint(message):
+            self._read_reasoning(message)
         if calls := message.get("tool_calls"):
             for call in objects(calls):
                 self._read_call(choice, call)
-        if isinstance(function := message.get("function_call"), dict):
+        if "function_call" in message and isinstance(function := message["function_call"], dict):
             self._read_call(choice, {"index": "function_call", "function": function})
         if message.get("annotations"):
-            draft.has_citation = True
-        self._read_media(message)
+            self._draft.has_citation = True
+        if not _MEDIA.isdisjoint(message):
+            self._read_media(message)
 
     def _read_parts(self, content: object) -> None:
         for part in objects(content):
