@@ -12,7 +12,7 @@ from typing import Literal
 from proxy.domain.checks import Check
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import UnknownModel
-from proxy.domain.globs import matches
+from proxy.domain.globs import is_glob, matches
 from proxy.domain.judges import Judge
 from proxy.domain.prompt_versions import Demand
 from proxy.domain.rollout import Decision, Rollout
@@ -101,72 +101,110 @@ class Route:
     judges: tuple[Judge, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoutingTable:
-    """`routes` in order of precedence; `defaults` by dialect, None where unnamed models are refused."""
-
-    providers: Mapping[str, Provider]
-    routes: tuple[Route, ...] = ()
-    defaults: Mapping[Dialect, Provider | None] = field(default_factory=dict)
-    keyed_dialects: frozenset[Dialect] = field(init=False)
-    """Where every provider spends the operator's key, so that nobody passes without a proxy key."""
-
-    def __post_init__(self) -> None:
-        dialects: dict[Dialect, bool] = {}
-        for provider in self.providers.values():
-            dialects[provider.dialect] = dialects.get(provider.dialect, True) and provider.api_key is not None
-        keyed = frozenset(dialect for dialect, is_keyed in dialects.items() if is_keyed)
-        object.__setattr__(self, "keyed_dialects", keyed)
-
-
 @value_class
 class Plan:
     """Ordered targets: the drawn one first, then fallbacks."""
 
     targets: tuple[Target, ...]
+    needs_key: bool
+    """One of them spends the operator's key, so that nobody passes without a proxy key."""
     retries: RetryPolicy = RetryPolicy()
     demand: Demand | None = None
     checks: tuple[Check, ...] = ()
     judges: tuple[Judge, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingTable:
+    """`routes` in order of precedence; `defaults` by dialect, None where unnamed models are refused.
+
+    What every call would ask of it is answered when it is made.
+    """
+
+    providers: Mapping[str, Provider]
+    routes: tuple[Route, ...] = ()
+    defaults: Mapping[Dialect, Provider | None] = field(default_factory=dict)
+    keyed_dialects: frozenset[Dialect] = field(init=False)
+    """Where every provider spends the operator's key, so that nobody passes without a proxy key."""
+    named_routes: Mapping[str, Route] = field(init=False)
+    """Those for one model, by its name: they come before the patterns."""
+    pattern_routes: tuple[Route, ...] = field(init=False)
+    default_plans: Mapping[Dialect, Plan] = field(init=False)
+
+    def __post_init__(self) -> None:
+        keys: dict[Dialect, list[str | None]] = {}
+        for provider in self.providers.values():
+            keys.setdefault(provider.dialect, []).append(provider.api_key)
+        answers = {
+            "keyed_dialects": frozenset(dialect for dialect, of_it in keys.items() if None not in of_it),
+            "named_routes": {route.pattern: route for route in reversed(self.routes) if not is_glob(route.pattern)},
+            "pattern_routes": tuple(route for route in self.routes if is_glob(route.pattern)),
+            "default_plans": {
+                dialect: Plan(targets=(Target(provider=provider),), needs_key=provider.api_key is not None)
+                for dialect, provider in self.defaults.items()
+                if provider is not None
+            },
+        }
+        for name, answer in answers.items():
+            object.__setattr__(self, name, answer)
+
+
 def plan(
-    table: RoutingTable, model: str | None, dialect: Dialect, draw: float, decide: Callable[[Rollout], Decision]
+    table: RoutingTable,
+    model: str | None,
+    dialect: Dialect,
+    draw: Callable[[], float],
+    decide: Callable[[Rollout], Decision],
 ) -> Plan:
-    """Choose the targets of one call; `draw` is uniform in [0, 1), `decide` is asked where a rollout chooses.
+    """Choose the targets of one call; `draw`, asked where there is a choice, is uniform in [0, 1), `decide` is asked
+    where a rollout chooses.
 
     `model` is None where the call names none (a list of models); it goes to the dialect's default provider. Raises
     UnknownModel.
     """
     route = route_of(table, model) if model is not None else None
     if route is None:
-        return Plan(targets=(_default_target(table, dialect),))
-    if route.targets[0].provider.dialect is not dialect:
+        return _default_plan(table, dialect)
+    targets, choice = route.targets, route.rollout
+    if targets[0].provider.dialect is not dialect:
         raise UnknownModel(
-            f"routing.yaml sends this model to a provider of the {route.targets[0].provider.dialect.value} dialect, "
+            f"routing.yaml sends this model to a provider of the {targets[0].provider.dialect.value} dialect, "
             f"and the call speaks {dialect.value}. Call that dialect's endpoint, or name a target that speaks this one."
         )
-    choice = route.rollout
-    drawn = _drawn(route.targets, draw) if choice is None else choice.target_of(decide(choice.rollout))
-    fallback = tuple(target for target in route.fallback if target.label != drawn.label)
+    if choice is not None:
+        chosen = choice.target_of(decide(choice.rollout))
+    else:
+        chosen = targets[0] if len(targets) == 1 else _drawn(targets, draw())
+    ordered = (chosen, *[target for target in route.fallback if target.label != chosen.label])
     return Plan(
-        targets=(drawn, *fallback), retries=route.retries, demand=route.demand, checks=route.checks, judges=route.judges
+        targets=ordered,
+        needs_key=any(target.provider.api_key is not None for target in ordered),
+        retries=route.retries,
+        demand=route.demand,
+        checks=route.checks,
+        judges=route.judges,
     )
 
 
 def route_of(table: RoutingTable, model: str) -> Route | None:
     """The entry of `models:` for a model; None where the dialect's default takes it."""
-    return next((route for route in table.routes if matches(route.pattern, model)), None)
+    named = table.named_routes.get(model)
+    if named is not None:
+        return named
+    for route in table.pattern_routes:
+        if matches(route.pattern, model):
+            return route
+    return None
 
 
-def _default_target(table: RoutingTable, dialect: Dialect) -> Target:
-    provider = table.defaults.get(dialect)
-    if provider is None:
+def _default_plan(table: RoutingTable, dialect: Dialect) -> Plan:
+    default = table.default_plans.get(dialect)
+    if default is None:
         raise UnknownModel(
             "No target for this model. Add it under `models:` in routing.yaml, "
             f"or name a provider in `default_provider: {{{dialect.value}: …}}`."
         )
-    return Target(provider=provider)
+    return default
 
 
 def _drawn(targets: tuple[Target, ...], draw: float) -> Target:

@@ -28,7 +28,12 @@ async def handle(raw: RawRequest, services: Services, deliver: Deliver) -> None:
     The reply is handed to `deliver`, whose failure is the client's leaving.
     """
     snapshot = services.snapshot()
-    exchange = _open(raw)
+    exchange = Exchange(
+        exchange_id=raw.exchange_id,
+        received_unix_us=raw.received_unix_us,
+        received_ns=raw.received_ns,
+        endpoint=endpoint_of(raw),
+    )
     body = error = None
     try:
         credentials = authenticate(raw.headers, raw.target.raw_query, snapshot.keyring)
@@ -58,15 +63,6 @@ def endpoint_of(raw: RawRequest) -> Endpoint:
     return find_endpoint(raw.method, raw.target.raw_path, raw.target.raw_query, raw.headers.names.at)
 
 
-def _open(raw: RawRequest) -> Exchange:
-    return Exchange(
-        exchange_id=raw.exchange_id,
-        received_unix_us=raw.received_unix_us,
-        received_ns=raw.received_ns,
-        endpoint=endpoint_of(raw),
-    )
-
-
 def _refuse_keyless(endpoint: Endpoint, credentials: Credentials, snapshot: Snapshot) -> None:
     """Refuse before any body byte is read, where every provider of the dialect spends the operator's key."""
     if credentials.key is None and (endpoint.host or endpoint.dialect) in snapshot.routing.keyed_dialects:
@@ -85,10 +81,14 @@ def _route(
     """Choose the targets. Raises UnknownModel, Forbidden, and Unauthenticated where a target needs a proxy key."""
     endpoint, model = exchange.endpoint, exchange.call.requested_model if exchange.call else None
     dialect = endpoint.host or endpoint.dialect
-    draw = int.from_bytes(services.random_bytes(4)) / 2**32
-    asked = exchange.asked_model
-    chosen = plan(snapshot.routing, asked, dialect, draw, lambda rollout: assign(rollout, exchange, services))
-    if credentials.key is None and any(target.provider.api_key is not None for target in chosen.targets):
+    chosen = plan(
+        snapshot.routing,
+        exchange.asked_model,
+        dialect,
+        draw=lambda: int.from_bytes(services.random_bytes(4)) / 2**32,
+        decide=lambda rollout: assign(rollout, exchange, services),
+    )
+    if credentials.key is None and chosen.needs_key:
         raise _no_proxy_key()
     if credentials.key is not None and raw.method not in _SPENDING_NOTHING and not may_use(credentials.key, model):
         raise Forbidden("The proxy key may not use this model; its `allow` list says which.", code="model_not_allowed")

@@ -10,11 +10,10 @@ from proxy.domain.exchange import Attempt
 from proxy.domain.headers import upstream_headers, without_key_query
 from proxy.domain.json_members import Edit, changed_members, spliced
 from proxy.domain.limits import narrowed_timeouts
-from proxy.domain.routing import Target
+from proxy.domain.routing import Provider, Target
 from proxy.pipeline.call import Call
 from proxy.pipeline.client_body import StreamedBody
 from proxy.pipeline.ports import UpstreamRequest
-from proxy.pipeline.services import RawRequest
 from proxy.providers.include_usage import injection
 
 _TAKES_STREAM_OPTIONS = frozenset({"chat", "completions"})
@@ -40,7 +39,8 @@ def build_request(call: Call, attempt: Attempt, *, with_usage: bool, on_begun: C
     def reached() -> None:
         attempt.reached_provider = True
 
-    body, is_edited = _body(call, target, with_usage=with_usage)
+    new_name = _new_name(call, target)
+    body, is_edited = _body(call, new_name, with_usage=with_usage)
     headers = upstream_headers(
         raw.headers,
         provider=target.provider,
@@ -48,11 +48,11 @@ def build_request(call: Call, attempt: Attempt, *, with_usage: bool, on_begun: C
         identity_encoding=bool(call.exchange.endpoint.api) or target.provider.api_key is not None,
         is_openai_surface=call.exchange.endpoint.host is not None,
         is_edited=is_edited,
-        length_bytes=_length_bytes(body, raw),
+        length_bytes=len(body) if isinstance(body, bytes) else raw.content_length if body is not None else None,
     )
     return UpstreamRequest(
         method=raw.method,
-        url=_url(call, target),
+        url=_url(call, target.provider, new_name),
         headers=headers,
         body=body,
         timeouts=narrowed_timeouts(target.provider.timeouts, raw.headers),
@@ -61,10 +61,9 @@ def build_request(call: Call, attempt: Attempt, *, with_usage: bool, on_begun: C
     )
 
 
-def _body(call: Call, target: Target, *, with_usage: bool) -> tuple[bytes | AsyncIterator[bytes] | None, bool]:
+def _body(call: Call, new_name: str | None, *, with_usage: bool) -> tuple[bytes | AsyncIterator[bytes] | None, bool]:
     """The body, and whether it differs from what the client sent."""
     body = call.body
-    new_name = _new_name(call, target)
     if isinstance(body, StreamedBody):
         if new_name is not None:
             raise BadRequest(
@@ -80,12 +79,6 @@ def _body(call: Call, target: Target, *, with_usage: bool) -> tuple[bytes | Asyn
     return (spliced(body.decoded, edits), True) if edits else (body.raw, body.is_edited)
 
 
-def _length_bytes(body: bytes | AsyncIterator[bytes] | None, raw: RawRequest) -> int | None:
-    if isinstance(body, bytes):
-        return len(body)
-    return raw.content_length if body is not None else None
-
-
 def _new_name(call: Call, target: Target) -> str | None:
     """What to call the model, where that is not what the client called it."""
     requested = call.exchange.call.requested_model if call.exchange.call else None
@@ -93,14 +86,14 @@ def _new_name(call: Call, target: Target) -> str | None:
     return wanted if wanted != requested else None
 
 
-def _url(call: Call, target: Target) -> str:
+def _url(call: Call, provider: Provider, new_name: str | None) -> str:
     """The configured base and the client's raw path and query, joined without decoding anything."""
     path, query = call.raw.target.raw_path, call.raw.target.raw_query
-    base = target.provider.base_url
-    if target.provider.dialect is Dialect.OPENAI or base.endswith("/v1"):
+    base = provider.base_url
+    if provider.dialect is Dialect.OPENAI or base.endswith("/v1"):
         path = path.removeprefix("/v1")
-    if (new_name := _new_name(call, target)) is not None and call.exchange.endpoint.dialect is Dialect.GEMINI:
+    if new_name is not None and call.exchange.endpoint.dialect is Dialect.GEMINI:
         path = with_gemini_model(path, new_name)
-    if call.credentials.spent_query or target.provider.api_key is not None:
+    if query and (call.credentials.spent_query or provider.api_key is not None):
         query = without_key_query(query)
     return f"{base}{path}?{query}" if query else f"{base}{path}"

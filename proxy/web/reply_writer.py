@@ -51,7 +51,8 @@ class ReplyWriter:
                 self._connection.flow = None
             if self._is_chunked:
                 self._open_transport().write(b"0\r\n\r\n")
-        await self._connection.room()
+        if not self._connection.has_room:
+            await self._connection.room()
 
     def end(self) -> web.StreamResponse:
         """Tell aiohttp that the reply is whole."""

@@ -82,6 +82,16 @@ class HardenedRequestHandler(RequestHandler):
         if self.flow is not None:
             self.flow.resume()
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Go on, if reading was paused. aiohttp comes here with each body that is taken, and would parse on in vain."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    @property
+    def has_room(self) -> bool:
+        """The client is there, and takes what it is sent."""
+        return self.transport is not None and not self._paused
+
     async def room(self) -> None:
         """Wait until the client has room. Raises ConnectionError when it is gone."""
         await self._drain_helper()

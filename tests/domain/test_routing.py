@@ -17,7 +17,7 @@ def plan(table, model, dialect, draw, variant="nobody's"):
         table,
         model,
         dialect,
-        draw,
+        lambda: draw,
         lambda rollout: Decision(flag=rollout.flag, variant=variant, reason=Reason.MATCHED),
     )
 
