@@ -1,21 +1,21 @@
 """The numbers of calls: as a whole, by a property, over time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
 
+from proxy.pages.comparison import Analysis as Analysis
+from proxy.pages.comparison import Comparison, Pairs, compared
+from proxy.pages.comparison import Row as Row
 from proxy.pages.filters import DIMENSIONS, NONE, Filters
 from proxy.pages.specs import OTHER
-
-Row = dict[str, Any]
 
 MEASURES = {
     "calls": "count(*)",
     "failed": "count(*) FILTER (WHERE status NOT IN ('success', 'cancelled'))",
     "cancelled": "count(*) FILTER (WHERE status = 'cancelled')",
     "latency_ms": "quantile_cont(latency_ms, [0.5, 0.95, 0.99]) FILTER (WHERE status = 'success')",
-    "ttft_ms": "quantile_cont(ttft_ms, [0.5, 0.95, 0.99]) FILTER (WHERE status = 'success')",
+    "ttft_p95_ms": "quantile_cont(ttft_ms, 0.95) FILTER (WHERE status = 'success')",
     "overhead_ms": "avg(proxy_overhead_ms)",
     "cost_usd": "sum(estimated_cost_usd)",
     "priced": "count(estimated_cost_usd)",
@@ -27,13 +27,6 @@ MEASURES = {
 make a model look fast."""
 
 
-class Analysis(Protocol):
-    """The kept records as tables: `calls`, `attempts`, `outcomes`."""
-
-    def query(self, sql: str, params: Mapping[str, object]) -> list[Row]:
-        """Rows of a query with named parameters (`$name`)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Series:
     """Rows over time: `begin`, `end`, `series` and the measures. `names` begins with the largest."""
@@ -42,10 +35,18 @@ class Series:
     rows: Sequence[Row]
 
 
-def totals(analysis: Analysis, filters: Filters, measures: Sequence[str]) -> Row:
-    """One row with the measures of all calls."""
-    where, parameters = filters.where_calls()
-    return analysis.query(f"SELECT {_selected(measures)} FROM calls WHERE {where}", parameters)[0]  # noqa: S608
+def compare(analysis: Analysis, filters: Filters, by: Sequence[str | None], measures: Sequence[str]) -> Comparison:
+    """The measures of the calls of this period and of the one before, by dimensions; None is all of them."""
+    where, parameters = filters.with_before.where_calls()
+    return compared(
+        analysis,
+        f"calls WHERE {where}",
+        parameters | {"since": filters.begin},
+        by=by,
+        columns=DIMENSIONS,
+        measures={name: MEASURES[name] for name in measures},
+        is_before="ended_at < $since",
+    )
 
 
 def groups(
@@ -66,30 +67,35 @@ def over_time(
     measures: Sequence[str],
     *,
     by: str | None = None,
+    shown: Pairs = (),
     step: timedelta | None = None,
-    most: int = 7,
 ) -> Series:
-    """The measures for each step of time, and for each of the `most` most frequent values of a dimension."""
+    """The measures for each step of time, and for each of those groups of a dimension that are shown."""
     where, parameters = filters.where_calls()
     step = step or timedelta(seconds=filters.step_s)
     parameters["step"] = int(step.total_seconds() * 1_000_000)
     series = "'all'"
     if by is not None:
         value = f"coalesce({DIMENSIONS[by]}, '{NONE}')"
-        series = f"CASE WHEN list_contains($top, {value}) THEN {value} ELSE '{OTHER}' END"
-        parameters["top"] = [row["name"] for row in groups(analysis, filters, by, ("calls",), limit=most)]
-    rows = analysis.query(
+        series = f"CASE WHEN list_contains($shown, {value}) THEN {value} ELSE '{OTHER}' END"
+        parameters["shown"] = [row["name"] for row, _ in shown]
+    found = analysis.query(
         f"SELECT epoch_us(ended_at) // $step AS place, {series} AS series, {_selected(measures)}"  # noqa: S608
-        f" FROM calls WHERE {where} GROUP BY place, series ORDER BY place",
+        f" FROM calls WHERE {where} GROUP BY place, series ORDER BY place, series",
         parameters,
     )
+    rows = [row | span(row["place"], step) for row in found]
     weights: dict[str, int] = {}
     for row in rows:
-        row["begin"] = datetime.fromtimestamp(row.pop("place") * step.total_seconds(), UTC)
-        row["end"] = row["begin"] + step
         weights[row["series"]] = weights.get(row["series"], 0) + row.get("calls", 1)
     names = sorted(weights, key=lambda name: (name == OTHER, -weights[name], name))
     return Series(names, rows)
+
+
+def span(place: int, step: timedelta) -> Row:
+    """`begin` and `end` of one step, counted from 1970."""
+    begin = datetime.fromtimestamp(place * step.total_seconds(), UTC)
+    return {"begin": begin, "end": begin + step}
 
 
 def first_call_at(analysis: Analysis) -> datetime | None:

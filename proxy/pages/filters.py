@@ -94,6 +94,11 @@ class Filters:
         return replace(self, begin=self.begin - (self.end - self.begin), end=self.begin)
 
     @property
+    def with_before(self) -> "Filters":
+        """The same over this period and the one before, as one."""
+        return replace(self, begin=self.before.begin)
+
+    @property
     def all(self) -> "Filters":
         """The same period with nothing chosen."""
         return replace(self, chosen={})

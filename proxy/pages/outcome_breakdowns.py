@@ -1,10 +1,11 @@
 """The numbers of what came of calls: as a whole, by a property, over time."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from math import sqrt
 
-from proxy.pages.breakdowns import Analysis, Row, Series
+from proxy.pages.breakdowns import Analysis, Row, Series, span
+from proxy.pages.comparison import Comparison, compared
 from proxy.pages.filters import DIMENSIONS, NONE, OUTCOMES, Filters
 
 MEASURES = {
@@ -29,10 +30,18 @@ _CONFIDENCE_Z = 1.959964
 """95 %."""
 
 
-def totals(analysis: Analysis, filters: Filters, measures: Sequence[str]) -> Row:
-    """One row with the measures of all outcomes."""
-    where, parameters = filters.where_outcomes()
-    return analysis.query(f"SELECT {_selected(measures)} FROM outcomes WHERE {where}", parameters)[0]  # noqa: S608
+def compare(analysis: Analysis, filters: Filters, by: Sequence[str | None], measures: Sequence[str]) -> Comparison:
+    """The measures of the outcomes of this period and of the one before, by columns; None is all of them."""
+    where, parameters = filters.with_before.where_outcomes()
+    return compared(
+        analysis,
+        f"outcomes WHERE {where}",
+        parameters | {"since": filters.begin},
+        by=by,
+        columns=COLUMNS,
+        measures={name: MEASURES[name] for name in measures},
+        is_before='"at" < $since',
+    )
 
 
 def groups(
@@ -58,10 +67,7 @@ def over_time(analysis: Analysis, filters: Filters, measures: Sequence[str]) -> 
         " GROUP BY place ORDER BY place",
         parameters | {"step": filters.step_s * 1_000_000},
     )
-    for row in rows:
-        row["begin"] = datetime.fromtimestamp(row.pop("place") * filters.step_s, UTC)
-        row["end"] = row["begin"] + step
-    return Series((), rows)
+    return Series((), [row | span(row["place"], step) for row in rows])
 
 
 def interval(part: int, whole: int) -> tuple[float, float]:

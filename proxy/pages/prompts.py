@@ -20,7 +20,7 @@ from proxy.pages.outcome_breakdowns import interval
 from proxy.pages.request import PromptFacts
 from proxy.pages.tiles import Cell, Column, Table
 
-_CALLS = ("calls", "failed", "latency_ms", "ttft_ms", "cost_usd", "priced")
+_CALLS = ("calls", "failed", "latency_ms", "ttft_p95_ms", "cost_usd", "priced")
 _OUTCOMES = ("tasks", "completed", "rated", "negative", "escalation_told", "escalated", "scored", "score")
 MOST_VERSIONS = 8
 """Side by side; those with the most calls."""
@@ -90,13 +90,16 @@ def _errors(row: Row, filters: Filters) -> Cell:
     return _interval(row["failed"], row["calls"], _behind(row, filters, failed="yes"))
 
 
-def _percentile(name: str, place: int) -> Any:  # noqa: ANN401  one of the functions below
+def _latency(place: int) -> Any:  # noqa: ANN401  one of the functions below
     def read(row: Row, filters: Filters) -> Cell:
-        value = row[name][place] if row[name] else None
-        href = _behind(row, filters, slower=f"{value:.0f}") if value and name == "latency_ms" else ""
-        return Cell(wording.duration(value), value, href)
+        value = row["latency_ms"][place] if row["latency_ms"] else None
+        return Cell(wording.duration(value), value, _behind(row, filters, slower=f"{value:.0f}") if value else "")
 
     return read
+
+
+def _first_token(row: Row, _: Filters) -> Cell:
+    return Cell(wording.duration(row["ttft_p95_ms"]), row["ttft_p95_ms"])
 
 
 def _per_call(row: Row, _: Filters) -> Cell:
@@ -128,9 +131,9 @@ def _score(row: Row, filters: Filters) -> Cell:
 _ROWS: Sequence[tuple[str, Any]] = (
     ("calls", _calls),
     ("error rate", _errors),
-    ("latency, median", _percentile("latency_ms", 0)),
-    ("latency, p95", _percentile("latency_ms", 1)),
-    ("first token, p95", _percentile("ttft_ms", 1)),
+    ("latency, median", _latency(0)),
+    ("latency, p95", _latency(1)),
+    ("first token, p95", _first_token),
     ("cost a call", _per_call),
     ("tasks completed", _share("completed", "tasks", "completed")),
     ("negative feedback", _share("negative", "rated", "negative")),

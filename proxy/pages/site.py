@@ -13,6 +13,7 @@ from proxy.pages import content, events, health, live, prompts
 from proxy.pages import trace as trace_page
 from proxy.pages import traces as trace_list
 from proxy.pages.breakdowns import Analysis, first_call_at, values_of
+from proxy.pages.comparison import Remembered
 from proxy.pages.csv_text import csv_of
 from proxy.pages.dashboards import BOARDS, Board
 from proxy.pages.filters import DEFAULT_PERIOD, OFFERED, PERIODS, Filters, filters_of, time_of, written
@@ -98,9 +99,10 @@ class Site:
 
     def _board(self, ask: Ask, board: Board) -> PageReply:
         """While a chart is drawn here, the database works on what comes next."""
+        analysis = Remembered(self._analysis)
         with ThreadPoolExecutor(1) as asking:
-            figures = asking.submit(board.figures, self._analysis, ask.filters)
-            tiles = [asking.submit(tile, self._analysis, ask.filters) for tile in board.tiles.values()]
+            tiles = [asking.submit(tile, analysis, ask.filters) for tile in board.tiles.values()]
+            figures = asking.submit(board.figures, analysis, ask.filters)
             choices = asking.submit(self._choices, ask)
             csv = ask.filters.to(f"/ui/{board.key}.csv")
             drawings = [drawn(tile.result(), csv) for tile in tiles]

@@ -1,9 +1,10 @@
 import pytest
 
+from proxy.pages.breakdowns import compare
 from proxy.pages.charts import svg
 from proxy.pages.dashboards import BOARDS, Board
-from proxy.pages.dashboards.board import Measure, table_by, with_before
-from proxy.pages.dashboards.tasks import task_totals, tasks_by
+from proxy.pages.dashboards.board import Measure, table_by
+from proxy.pages.dashboards.tasks import compare_tasks
 from tests.pages.conftest import EMPTY, Store
 
 EVERY = [(board, key) for board in BOARDS.values() for key in board.tiles]
@@ -41,7 +42,7 @@ def test_the_numbers_of_a_board_are_those_of_the_calls(store: Store) -> None:
 
 
 def test_a_group_stands_beside_itself_in_the_period_before(store: Store) -> None:
-    pairs = with_before(store.analysis, store.filters, "provider", ("calls",))
+    pairs = compare(store.analysis, store.filters, ("provider",), ("calls",)).groups["provider"]
     assert [row["name"] for row, _ in pairs] == [before["name"] for _, before in pairs]
     table = table_by(store.filters, "provider", "provider", pairs, Measure("calls", lambda row: row["calls"], str, {}))
     assert [column.title for column in table.columns] == ["provider", "calls", "change"]
@@ -54,8 +55,8 @@ def test_a_completed_task_costs_what_all_calls_of_traces_with_a_task_cost(store:
         ' name = \'llm_task_completed\' AND "at" >= $begin AND "at" < $end)',
         {"begin": store.filters.begin, "end": store.filters.end},
     )[0]["cost"]
-    found = task_totals(store.analysis, store.filters)
-    by_version = [row for row, _ in tasks_by(store.analysis, store.filters, "version")]
+    compared = compare_tasks(store.analysis, store.filters, (None, "version"))
+    found, by_version = compared.whole[0], [row for row, _ in compared.groups["version"]]
     assert found["cost_usd"] == pytest.approx(spent)
     assert found["tasks"] == sum(row["tasks"] for row in by_version)
     assert found["cost_usd"] == pytest.approx(sum(row["cost_usd"] for row in by_version))

@@ -2,12 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.pages.outcome_breakdowns import MEASURES, groups, interval, over_time, totals
+from proxy.pages.outcome_breakdowns import MEASURES, compare, groups, interval, over_time
 from tests.pages.conftest import EMPTY, Store
 
 
 def test_parts_come_to_the_whole(store: Store) -> None:
-    whole = totals(store.analysis, store.filters, tuple(MEASURES))
+    whole, _ = compare(store.analysis, store.filters, (None,), tuple(MEASURES)).whole
     by_version = groups(store.analysis, store.filters, "version", ("completed",), having="tasks")
     over = over_time(store.analysis, store.filters, ("tasks",))
     assert 0 < whole["completed"] < whole["tasks"] == sum(row["tasks"] for row in by_version)
@@ -22,7 +22,7 @@ def test_groups_without_what_is_asked_for_are_left_out(store: Store) -> None:
 
 
 def test_a_period_without_outcomes_has_none(store: Store) -> None:
-    assert totals(store.analysis, EMPTY, ("tasks", "score")) == {"tasks": 0, "score": None}
+    assert compare(store.analysis, EMPTY, (None,), ("tasks", "score")).whole == ({"tasks": 0, "score": None},) * 2
     assert groups(store.analysis, EMPTY, "version", ("tasks",), having="tasks") == []
     assert over_time(store.analysis, EMPTY, ("tasks",)).rows == []
 

@@ -26,6 +26,7 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
     connection.execute(f"SET allowed_directories = [{quoted(f'{folder}/')}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET parquet_metadata_cache = true")  # a file keeps its bytes for as long as it has its name
     connection.execute("SET lock_configuration = true")
     return connection
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from proxy.pages import wording
+from proxy.pages import breakdowns, outcome_breakdowns, wording
 from proxy.pages.breakdowns import Analysis, Row, ratio
-from proxy.pages.breakdowns import totals as call_totals
+from proxy.pages.comparison import Comparison, some
 from proxy.pages.dashboards.board import (
     TRACES,
     About,
@@ -15,8 +15,6 @@ from proxy.pages.dashboards.board import (
     bars,
     counted,
     figure,
-    paired,
-    with_before,
 )
 from proxy.pages.dashboards.quality import COMPLETION, shares
 from proxy.pages.dashboards.tasks import (
@@ -24,12 +22,10 @@ from proxy.pages.dashboards.tasks import (
     COST_PER_COMPLETED,
     TASKS,
     TASKS_EMPTY,
+    compare_tasks,
     cost_by,
-    task_totals,
-    tasks_by,
 )
 from proxy.pages.filters import Filters
-from proxy.pages.outcome_breakdowns import groups, totals
 from proxy.pages.tiles import Figure, Tile
 
 TOOL_FAILURE = Measure(
@@ -60,10 +56,22 @@ RETRIES = Measure("retries a call", _retries, wording.score, {"retried": "yes"},
 _AGAIN = ("calls", "repeats", "extra_attempts", "failed")
 
 
+def _steps(analysis: Analysis, filters: Filters) -> Comparison:
+    return outcome_breakdowns.compare(analysis, filters, (None, "tool"), _STEPS)
+
+
+def _calls(analysis: Analysis, filters: Filters) -> Comparison:
+    return breakdowns.compare(analysis, filters, (None, "step"), _AGAIN)
+
+
+def _tasks(analysis: Analysis, filters: Filters) -> Comparison:
+    return compare_tasks(analysis, filters, (None, "agent"))
+
+
 def _figures(analysis: Analysis, filters: Filters) -> Sequence[Figure]:
-    now, before = totals(analysis, filters, _STEPS), totals(analysis, filters.before, _STEPS)
-    calls, calls_before = call_totals(analysis, filters, _AGAIN), call_totals(analysis, filters.before, _AGAIN)
-    tasks, tasks_before = task_totals(analysis, filters), task_totals(analysis, filters.before)
+    now, before = _steps(analysis, filters).whole
+    calls, calls_before = _calls(analysis, filters).whole
+    tasks, tasks_before = _tasks(analysis, filters).whole
     done = f"{tasks['completed']:,} of {tasks['tasks']:,}"
 
     def behind(measure: Measure) -> str:
@@ -94,8 +102,7 @@ def _figures(analysis: Analysis, filters: Filters) -> Sequence[Figure]:
 
 
 def _tools(analysis: Analysis, filters: Filters, *, is_slow: bool) -> Tile:
-    now = groups(analysis, filters, "tool", _STEPS, having="steps")
-    pairs = paired(now, groups(analysis, filters.before, "tool", _STEPS, having="steps", limit=1_000))
+    pairs = _steps(analysis, filters).greatest("tool", some("steps"))
     steps = counted("steps", outcome="step")
     if is_slow:
         about = About(
@@ -109,7 +116,7 @@ def _tools(analysis: Analysis, filters: Filters, *, is_slow: bool) -> Tile:
 
 
 def _retries_by_step(analysis: Analysis, filters: Filters) -> Tile:
-    pairs = with_before(analysis, filters, "step", _AGAIN, order="repeats + extra_attempts")
+    pairs = _calls(analysis, filters).greatest("step", lambda row: row["repeats"] + row["extra_attempts"])
     about = About(
         key="retries",
         title="Retries by step",
@@ -121,9 +128,13 @@ def _retries_by_step(analysis: Analysis, filters: Filters) -> Tile:
 
 
 def _completion(analysis: Analysis, filters: Filters) -> Tile:
-    pairs = tasks_by(analysis, filters, "agent")
+    pairs = _tasks(analysis, filters).greatest("agent", TASKS.value)
     about = About(key="completion", title="Tasks completed, by agent configuration", empty=TASKS_EMPTY)
     return shares(filters, "agent", pairs, about, COMPLETION, "completed", "tasks", COMPLETED, TASKS)
+
+
+def _cost_per_task(analysis: Analysis, filters: Filters) -> Tile:
+    return cost_by("agent", "agent configuration", filters, _tasks(analysis, filters))
 
 
 AGENTS = Board(
@@ -136,6 +147,6 @@ AGENTS = Board(
         "tool-time": partial(_tools, is_slow=True),
         "retries": _retries_by_step,
         "completion": _completion,
-        "cost-per-task": partial(cost_by, "agent", "agent configuration"),
+        "cost-per-task": _cost_per_task,
     },
 )

@@ -4,17 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from proxy.pages import wording
-from proxy.pages.breakdowns import Analysis, Row, Series, groups
+from proxy.pages.breakdowns import Analysis, Row, Series
+from proxy.pages.comparison import Pairs
 from proxy.pages.filters import Filters
 from proxy.pages.specs import COUNT, MS, OTHER, Bar, Moment, Point, ranges, ranked, stacked
 from proxy.pages.tiles import Cell, Column, Figure, Table, Tile
 
 TRACES = "/ui/traces"
-BEFORE_ROWS = 1_000
-"""So many groups of the period before are looked at for those of today."""
-
-Pairs = Sequence[tuple[Row, Row]]
-"""Groups, each with the same group of the period before; that one is empty where there was none."""
+MOST_SERIES = 7
+"""So many groups have a colour of their own in a chart over time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,20 +49,6 @@ class Measure:
 def counted(name: str, title: str | None = None, **more: str) -> Measure:
     """A count that a row has under this name; `more` is what is chosen for its traces."""
     return Measure(title or name, lambda row: row[name], leads_to=more)
-
-
-def with_before(
-    analysis: Analysis, filters: Filters, by: str, measures: Sequence[str], *, order: str = "calls", limit: int = 12
-) -> Pairs:
-    """The greatest groups of calls."""
-    now = groups(analysis, filters, by, measures, order=order, limit=limit)
-    return paired(now, groups(analysis, filters.before, by, measures, order=order, limit=BEFORE_ROWS))
-
-
-def paired(now: Sequence[Row], before: Sequence[Row]) -> Pairs:
-    """Groups of two periods, by their names."""
-    then = {row["name"]: row for row in before}
-    return [(row, then.get(row["name"], {})) for row in now]
 
 
 def figure(measure: Measure, now: Row, before: Row, *, label: str, note: str = "", href: str = "") -> Figure:

@@ -5,23 +5,22 @@ from functools import partial
 
 from proxy.pages import wording
 from proxy.pages.breakdowns import Analysis, Row, ratio
+from proxy.pages.comparison import Comparison, Pairs, some
 from proxy.pages.dashboards.board import (
     TRACES,
     About,
     Board,
     Measure,
-    Pairs,
     bars,
     counted,
     figure,
     moments_of,
-    paired,
     table_by,
     table_over_time,
 )
 from proxy.pages.dashboards.tasks import COMPLETED, TASKS, TASKS_EMPTY
 from proxy.pages.filters import Filters
-from proxy.pages.outcome_breakdowns import groups, interval, over_time, totals
+from proxy.pages.outcome_breakdowns import compare, interval, over_time
 from proxy.pages.specs import SHARE, Point, lines, ranges
 from proxy.pages.tiles import Figure, Tile
 
@@ -51,8 +50,12 @@ _RATINGS_EMPTY = "Nobody rated an answer in this period. An app passes ratings o
 _EVALS_EMPTY = "No evaluation in this period. Its results come by POST /analytics/v1/evals."
 
 
+def _compared(analysis: Analysis, filters: Filters) -> Comparison:
+    return compare(analysis, filters, (None, "version", "model", "task"), _ALL)
+
+
 def _figures(analysis: Analysis, filters: Filters) -> Sequence[Figure]:
-    now, before = totals(analysis, filters, _ALL), totals(analysis, filters.before, _ALL)
+    now, before = _compared(analysis, filters).whole
 
     def of(measure: Measure, label: str, note: str) -> Figure:
         return figure(measure, now, before, label=label, note=note, href=filters.to(TRACES, **(measure.leads_to or {})))
@@ -83,11 +86,6 @@ def _over_time(analysis: Analysis, filters: Filters) -> Tile:
         empty=TASKS_EMPTY,
         is_wide=True,
     )
-
-
-def _pairs(analysis: Analysis, filters: Filters, by: str, having: str) -> Pairs:
-    now = groups(analysis, filters, by, _ALL, having=having)
-    return paired(now, groups(analysis, filters.before, by, _ALL, having=having, limit=1_000))
 
 
 def shares(
@@ -126,21 +124,21 @@ def _high(part: str, whole: str) -> Measure:
 
 def _completion(by: str, what: str, analysis: Analysis, filters: Filters) -> Tile:
     about = About(key=f"completion-{by}", title=f"Tasks completed, by {what}", empty=TASKS_EMPTY)
-    pairs = _pairs(analysis, filters, by, "tasks")
+    pairs = _compared(analysis, filters).greatest(by, some("tasks"))
     return shares(filters, by, pairs, about, COMPLETION, "completed", "tasks", COMPLETED, TASKS)
 
 
 def _negative(analysis: Analysis, filters: Filters) -> Tile:
     about = About(key="negative", title="Negative feedback, by prompt version", empty=_RATINGS_EMPTY)
     more = (counted("negative", outcome="negative"), counted("rated"))
-    pairs = _pairs(analysis, filters, "version", "rated")
+    pairs = _compared(analysis, filters).greatest("version", some("rated"))
     return shares(filters, "version", pairs, about, NEGATIVE, "negative", "rated", *more)
 
 
 def _escalation(analysis: Analysis, filters: Filters) -> Tile:
     about = About(key="escalation", title="Passed on to a person, by prompt version", empty=TASKS_EMPTY)
     more = (counted("escalated", outcome="escalated"), counted("escalation_told", "known of"))
-    pairs = _pairs(analysis, filters, "version", "escalation_told")
+    pairs = _compared(analysis, filters).greatest("version", some("escalation_told"))
     return shares(filters, "version", pairs, about, ESCALATION, "escalated", "escalation_told", *more)
 
 
@@ -151,7 +149,7 @@ def _scores(analysis: Analysis, filters: Filters) -> Tile:
         note="Means over all evaluations; choose one below to compare like with like.",
         empty=_EVALS_EMPTY,
     )
-    pairs = _pairs(analysis, filters, "version", "scored")
+    pairs = _compared(analysis, filters).greatest("version", some("scored"))
     return bars(filters, "version", pairs, about, SCORE, PASSED, counted("scored", "scores", outcome="evaluated"))
 
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from proxy.pages import breakdowns, wording
-from proxy.pages.breakdowns import Analysis, ratio, totals
+from proxy.pages.breakdowns import Analysis, compare, ratio
+from proxy.pages.comparison import Comparison, some
 from proxy.pages.dashboards.board import (
+    MOST_SERIES,
     TRACES,
     About,
     Board,
@@ -14,7 +16,6 @@ from proxy.pages.dashboards.board import (
     counted,
     figure,
     over_time,
-    with_before,
 )
 from proxy.pages.filters import Filters
 from proxy.pages.tiles import Figure, Tile
@@ -29,13 +30,16 @@ ERROR_RATE = Measure(
     is_share=True,
     is_worse_up=True,
 )
-_COUNTS = ("calls", "failed")
 _NONE_FAILED = "No call failed in this period."
+
+
+def _compared(analysis: Analysis, filters: Filters) -> Comparison:
+    return compare(analysis, filters, ("model", "provider", "prompt", "error", "environment"), ("calls", "failed"))
 
 
 def _figures(analysis: Analysis, filters: Filters) -> Sequence[Figure]:
     measures = ("calls", "failed", "cancelled", "traces", "extra_attempts")
-    now, before = totals(analysis, filters, measures), totals(analysis, filters.before, measures)
+    now, before = compare(analysis, filters, (None,), measures).whole
     minutes = (filters.end - filters.begin).total_seconds() / 60
     each = ratio(now["calls"], now["traces"])
     return (
@@ -78,33 +82,35 @@ def _figures(analysis: Analysis, filters: Filters) -> Sequence[Figure]:
 
 
 def _volume(analysis: Analysis, filters: Filters) -> Tile:
-    found = breakdowns.over_time(analysis, filters, ("calls",), by="model")
+    models = _compared(analysis, filters).greatest("model", CALLS.value, MOST_SERIES)
+    found = breakdowns.over_time(analysis, filters, ("calls",), by="model", shown=models)
     return over_time(filters, found, "model", About(key="volume", title="Calls over time, by model"), CALLS)
 
 
 def _failures(analysis: Analysis, filters: Filters) -> Tile:
     failed = filters.choosing(failed="yes")
-    found = breakdowns.over_time(analysis, failed, ("calls",), by="error")
+    types = _compared(analysis, filters).greatest("error", some("failed"), MOST_SERIES)
+    found = breakdowns.over_time(analysis, failed, ("calls",), by="error", shown=types)
     about = About(key="failures", title="Failed calls over time, by type", empty=_NONE_FAILED)
     return over_time(failed, found, "error", about, counted("calls", "failed"))
 
 
 def _by_volume(by: str, analysis: Analysis, filters: Filters) -> Tile:
-    pairs = with_before(analysis, filters, by, _COUNTS)
+    pairs = _compared(analysis, filters).greatest(by, CALLS.value)
     return bars(filters, by, pairs, About(key=by, title=f"Calls by {by}"), CALLS, FAILED, ERROR_RATE)
 
 
 def _by_error_rate(by: str, analysis: Analysis, filters: Filters) -> Tile:
-    pairs = with_before(analysis, filters, by, _COUNTS, order="failed / calls")
+    pairs = _compared(analysis, filters).greatest(by, ERROR_RATE.value)
     about = About(key=f"errors-{by}", title=f"Error rate by {by}", colour="bad")
     return bars(filters, by, pairs, about, ERROR_RATE, FAILED, CALLS)
 
 
 def _error_types(analysis: Analysis, filters: Filters) -> Tile:
     failed = filters.choosing(failed="yes")
-    pairs = with_before(analysis, failed, "error", _COUNTS)
+    pairs = _compared(analysis, filters).greatest("error", some("failed"))
     about = About(key="error-types", title="Failed calls by type", empty=_NONE_FAILED, colour="bad")
-    return bars(failed, "error", pairs, about, counted("calls", "failed"))
+    return bars(failed, "error", pairs, about, counted("failed"))
 
 
 TRAFFIC = Board(
