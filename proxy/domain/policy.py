@@ -34,7 +34,7 @@ class OutboxBounds:
 
     max_bytes: int = _GIB
     max_age_s: float = 7 * _DAY_S
-    commit_ms: int = 10
+    commit_ms: int = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

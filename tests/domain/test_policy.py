@@ -27,7 +27,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert policy.families.product
     assert policy.families.ai
     assert policy.volume.sample == 1.0
-    assert (policy.outbox.max_bytes, policy.outbox.max_age_s, policy.outbox.commit_ms) == (2**30, 7 * 86_400, 10)
+    assert (policy.outbox.max_bytes, policy.outbox.max_age_s, policy.outbox.commit_ms) == (2**30, 7 * 86_400, 40)
     assert (policy.store.max_bytes, policy.store.max_age_s) == (20 * 2**30, 90 * 86_400)
     assert policy.trace_url is None
 

@@ -18,7 +18,7 @@ from proxy.adapters.journal.file import JournalFile, Row
 from proxy.adapters.journal.tally import Drop
 from proxy.domain.journal_rows import Closing
 
-GROUP_ROWS = 64
+GROUP_ROWS = 128
 """As many waiting rows end the wait for more."""
 MAX_GROUP_ROWS = 256
 """Keeps one transaction short, so that rows are durable and questions answered soon under any load."""

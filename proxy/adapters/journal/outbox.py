@@ -7,6 +7,8 @@ A uuid is looked for together with its exchange, whose ids grow with time: an in
 all over, and each call would cost more the more is pending.
 """
 
+import math
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
@@ -107,23 +109,31 @@ class Outbox:
         kept: list[JournalEvent] = []
         pending: list[PendingRow] = []
         too_large: list[PendingRow] = []
+        lost: Counter[Drop] = Counter()
+        room_bytes = self._room_bytes()
+        all_bytes = pending_bytes = 0
         for exchange_id, event in events:
             size_bytes = len(event.body) + ROW_OVERHEAD_BYTES
-            self._tally.add(Count.ADMITTED)
-            self._tally.add(Count.ADMITTED_BYTES, size_bytes)
-            row = PendingRow(event.uuid, exchange_id, event.name, size_bytes, now_us, 0, event.body)
+            all_bytes += size_bytes
             if event.uuid in known:
-                self._tally.add(Count.DROPPED, 1, Drop.DUPLICATE_UUID)
-            elif len(event.body) > EVENT_MAX_BYTES:
+                lost[Drop.DUPLICATE_UUID] += 1
+                continue
+            row = PendingRow(event.uuid, exchange_id, event.name, size_bytes, now_us, 0, event.body)
+            if len(event.body) > EVENT_MAX_BYTES:
                 too_large.append(row)
-            elif self._settings.has_destination and not self._has_room(size_bytes):
-                self._tally.add(Count.DROPPED, 1, Drop.OUTBOX_FULL)
+            elif pending_bytes + size_bytes > room_bytes:
+                lost[Drop.OUTBOX_FULL] += 1
                 continue
             else:
-                self._count_pending(1, size_bytes)
+                pending_bytes += size_bytes
                 pending.append(row)
                 kept.append(event)
             known.add(event.uuid)
+        self._tally.add(Count.ADMITTED, len(events))
+        self._tally.add(Count.ADMITTED_BYTES, all_bytes)
+        for drop, count in lost.items():
+            self._tally.add(Count.DROPPED, count, drop)
+        self._count_pending(len(pending), pending_bytes)
         insert(self._connection, sql.INSERT_PENDING, pending)
         self._bury_new(too_large)
         if not self._settings.has_destination:
@@ -269,8 +279,11 @@ class Outbox:
         rows = fetch(self._connection, "SELECT created_unix_us FROM outbox ORDER BY seq LIMIT 1")
         return int(rows[0][0]) if rows else None
 
-    def _has_room(self, size_bytes: int) -> bool:
-        return self._tally.get(Count.PENDING_BYTES) + size_bytes <= self._settings.outbox_max_bytes
+    def _room_bytes(self) -> float:
+        """What new rows may take; where nobody waits for them, the oldest make room afterwards."""
+        if not self._settings.has_destination:
+            return math.inf
+        return self._settings.outbox_max_bytes - self._tally.get(Count.PENDING_BYTES)
 
     def _make_room(self) -> None:
         """Nobody waits for the oldest."""

@@ -18,7 +18,7 @@ class JournalSettings:
     directory: Path
     worker: int = 0
     has_destination: bool = True
-    commit_ms: float = 10.0
+    commit_ms: float = 40.0
     queue_max_rows: int = 8192
     queue_max_bytes: int = 32 * _MIB
     outbox_max_bytes: int = 1024 * _MIB

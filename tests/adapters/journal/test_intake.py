@@ -1,5 +1,5 @@
 from proxy.adapters.journal.file import JournalFile, Row
-from proxy.adapters.journal.intake import ROW_OVERHEAD_BYTES, Command, Intake, Note
+from proxy.adapters.journal.intake import GROUP_ROWS, ROW_OVERHEAD_BYTES, Command, Intake, Note
 from proxy.adapters.journal.tally import Drop
 from tests.harness.rows import closing, event, opening, outcome
 
@@ -66,9 +66,9 @@ def test_a_command_ends_the_wait_for_company() -> None:
 
 def test_a_full_group_ends_the_wait_for_company() -> None:
     intake = Intake(1000, 1 << 20)
-    for number in range(65):
+    for number in range(GROUP_ROWS + 1):
         intake.offer(closing(str(number)), 0)
-    assert len(intake.gather(0, 3600)) == 65
+    assert len(intake.gather(0, 3600)) == GROUP_ROWS + 1
 
 
 def test_a_command_whose_caller_has_gone_bothers_nobody() -> None:
