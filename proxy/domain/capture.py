@@ -70,11 +70,15 @@ RAW_SHARE = 8
 
 
 class Tap:
-    """What of a running call is held back for keeping: references to the bytes of the reply, within bounds."""
+    """What of a running call is held back for keeping: references to the bytes of both sides, within bounds.
+
+    Of several attempts, those of the last one: `request` is the body as its provider was sent it, decoded.
+    """
 
     def __init__(self, rule: CaptureRule, *, with_request: bool = True, with_reply: bool = True) -> None:
         self.rule = rule
         self.with_request = with_request
+        self.request: bytes | None = None
         self.pieces: list[bytes] = []
         self._room = self._limit = RAW_SHARE * rule.max_bytes if with_reply else 0
 

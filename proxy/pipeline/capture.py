@@ -4,7 +4,6 @@ from proxy.domain.call_properties import latency_ns
 from proxy.domain.capture import Captured, CapturePolicy, Tap, tap_of
 from proxy.domain.errors import Status
 from proxy.domain.exchange import Exchange
-from proxy.pipeline.client_body import WholeBody
 from proxy.pipeline.services import RawRequest, Services
 
 REQUEST_LIMIT_BYTES = 8 << 20
@@ -19,7 +18,7 @@ def tap_for(exchange: Exchange, raw: RawRequest, policy: CapturePolicy) -> Tap |
     return tap_of(policy, raw.headers, model=call.requested_model, key_alias=caller.key_alias, trace_id=caller.trace_id)
 
 
-def hand_over(exchange: Exchange, body: WholeBody | None, services: Services) -> None:
+def hand_over(exchange: Exchange, services: Services) -> None:
     """Give what was held to whoever keeps it. The fate must be known; returns at once."""
     tap, caller, fate = exchange.tap, exchange.caller, exchange.fate
     if tap is None or services.content is None or caller is None or fate is None:
@@ -27,7 +26,7 @@ def hand_over(exchange: Exchange, body: WholeBody | None, services: Services) ->
     exchange.tap = None
     if tap.rule.on_error_only and fate.status is Status.SUCCESS:
         return
-    has_request = tap.with_request and body is not None and len(body.decoded) <= REQUEST_LIMIT_BYTES
+    has_request = tap.with_request and tap.request is not None and len(tap.request) <= REQUEST_LIMIT_BYTES
     services.content.keep(
         Captured(
             exchange_id=exchange.exchange_id,
@@ -36,7 +35,7 @@ def hand_over(exchange: Exchange, body: WholeBody | None, services: Services) ->
             ended_unix_us=exchange.received_unix_us + latency_ns(exchange) // 1_000,
             level=tap.rule.level,
             max_bytes=tap.rule.max_bytes,
-            request=body.decoded if has_request and body is not None else None,
+            request=tap.request if has_request else None,
             reply=tap.pieces,
         )
     )

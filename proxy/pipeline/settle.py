@@ -66,7 +66,7 @@ def settle(
             return
         begin(exchange, snapshot, services)
         if exchange.tap is not None:
-            hand_over(exchange, body, services)
+            hand_over(exchange, services)
         if exchange.judges and services.judge is not None:
             services.judge(exchange, body.decoded if body is not None else None)
         job = _estimate_job(exchange, body)

@@ -12,7 +12,7 @@ from proxy.domain.json_members import Edit, changed_members, spliced
 from proxy.domain.limits import narrowed_timeouts
 from proxy.domain.routing import Provider, Target
 from proxy.pipeline.call import Call
-from proxy.pipeline.client_body import StreamedBody
+from proxy.pipeline.client_body import StreamedBody, WholeBody
 from proxy.pipeline.ports import UpstreamRequest
 from proxy.providers.include_usage import injection
 
@@ -41,6 +41,8 @@ def build_request(call: Call, attempt: Attempt, *, with_usage: bool, on_begun: C
 
     new_name = _new_name(call, target)
     body, is_edited = _body(call, new_name, with_usage=with_usage)
+    if (tap := call.exchange.tap) is not None and isinstance(call.body, WholeBody):
+        tap.request = body if is_edited and isinstance(body, bytes) else call.body.decoded
     headers = upstream_headers(
         raw.headers,
         provider=target.provider,

@@ -8,10 +8,11 @@ import pytest
 
 from proxy.domain.capture import Captured, CapturePolicy, CaptureRule, Level
 from proxy.domain.errors import UnknownModel, UpstreamReset
+from proxy.domain.prompts import ManagedPrompt, PromptBook, PromptVersion
 from proxy.domain.routing import Route, Target
 from proxy.pipeline import capture
 from proxy.providers.transcript import transcript
-from tests.pipeline.fakes import CHAT, OURS, ScriptedReply, call, plain, request, snapshot, streamed, world
+from tests.pipeline.fakes import CHAT, OPENAI, OURS, ScriptedReply, call, plain, request, snapshot, streamed, world
 
 STREAM = {**CHAT, "stream": True}
 
@@ -68,6 +69,34 @@ async def test_of_several_attempts_the_last_ones_reply_is_kept() -> None:
     made.services.content = keeper = Keeper()
     await call(made, request(headers=[("X-Promptlane-Key", "plk_web")]))
     assert [b"first" in b"".join(captured.reply) for captured in keeper] == [False]
+
+
+async def test_a_request_is_kept_as_it_was_sent_to_the_provider_whose_reply_is_kept() -> None:
+    """With a managed prompt's text, the model of an alias, and the usage that was asked for."""
+    prompt = ManagedPrompt(name="support", versions={"pv_1": PromptVersion(id="pv_1", text="Be kind.")}, default="pv_1")
+    spare = Target(provider=OPENAI, model="gpt-4.1")
+    route = Route(pattern="fast", targets=(Target(provider=OPENAI, model="gpt-4.1-mini"),), fallback=(spare,))
+    policy = CapturePolicy(rule=CaptureRule(level=Level.FULL))
+    prompts = PromptBook(prompts={"support": prompt})
+    configured = replace(snapshot(route), capture=policy, prompts=prompts)
+    made = world(plain(status=500, steps=(b"{}",)), streamed(), configured=configured)
+    made.services.content = keeper = Keeper()
+    headers = [("Authorization", "Bearer sk-theirs"), ("X-Prompt-Name", "support")]
+    await call(made, request({**STREAM, "model": "fast"}, headers=headers))
+    (captured,) = keeper
+    assert captured.request == made.upstream.bodies[-1]
+    sent = orjson.loads(captured.request)
+    assert (sent["model"], sent["messages"][0]["content"]) == ("gpt-4.1", "Be kind.")
+    assert sent["stream_options"] == {"include_usage": True}
+
+
+async def test_a_request_is_kept_decoded_though_it_was_sent_as_it_came() -> None:
+    made = world(plain(), configured=replace(snapshot(), capture=CapturePolicy(rule=CaptureRule(level=Level.FULL))))
+    made.services.content = keeper = Keeper()
+    packed = b"gzip" + orjson.dumps(CHAT)
+    await call(made, request(packed, headers=[("Authorization", "Bearer sk"), ("Content-Encoding", "gzip")]))
+    assert made.upstream.bodies == [packed]
+    assert [captured.request for captured in keeper] == [orjson.dumps(CHAT)]
 
 
 async def test_a_stream_that_breaks_off_leaves_what_came(monkeypatch: pytest.MonkeyPatch) -> None:
