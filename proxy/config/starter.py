@@ -70,6 +70,7 @@ def starter_files(found: Sequence[Found], *, key_hash: str | None) -> dict[str, 
         "config/routing.yaml": _lines(_routing(found or usual, key_hash)),
         "config/analytics.yaml": (data / "starter_analytics.yaml").read_text("utf-8"),
         "config/prompts.yaml": (data / "starter_prompts.yaml").read_text("utf-8"),
+        "config/alerts.yaml": (data / "starter_alerts.yaml").read_text("utf-8"),
         "pricing.yaml": (data / "starter_pricing.yaml").read_text("utf-8"),
         ".env.example": _lines(_environment(found or usual, spends_ours=key_hash is not None)),
     }

@@ -10,7 +10,11 @@ from proxy.config.secret import load_secret
 from proxy.domain.keys import key_hash
 
 pytestmark = pytest.mark.usefixtures("alone")
-WRITTEN = ["config/routing.yaml", "config/analytics.yaml", "config/prompts.yaml", "pricing.yaml", ".env.example"]
+WRITTEN = [
+    *(f"config/{name}.yaml" for name in ("routing", "analytics", "prompts", "alerts")),
+    "pricing.yaml",
+    ".env.example",
+]
 KEY = "sk-swordfish"
 
 
@@ -27,7 +31,7 @@ def test_an_empty_folder_becomes_a_configuration_that_checks_out(
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     assert main(["init"]) == 0
     out = capsys.readouterr().out
-    assert [line.removeprefix("wrote ") for line in out.splitlines()[:5]] == WRITTEN
+    assert [line.removeprefix("wrote ") for line in out.splitlines()[: len(WRITTEN)]] == WRITTEN
     assert "found    OPENAI_API_KEY, for provider openai\n" in out
     assert "missing  POSTHOG_API_KEY" in out
     assert out.splitlines()[-1].startswith("  promptlane serve")

@@ -66,6 +66,14 @@ def test_the_example_of_a_model_is_valid(env: dict[str, str], tmp_path: Path) ->
     assert ([target.weight for target in route.targets], len(route.fallback), route.retries.max) == ([9, 1], 1, 1)
 
 
+def test_the_examples_of_alerts_are_valid(tmp_path: Path) -> None:
+    text = files({})["config/alerts.yaml"].replace("rules: {}", "rules:").replace("# webhook", "webhook")
+    env = {"PROMPTLANE_ALERT_WEBHOOK": "https://hooks.example/x"}
+    alerts = loaded({"config/alerts.yaml": re.sub(r"^#  ", "  ", text, flags=re.MULTILINE)}, env, tmp_path).alerts
+    assert [rule.name for rule in alerts.rules] == ["errors", "slow", "spend", "drift", "lost"]
+    assert alerts.webhook_url == env["PROMPTLANE_ALERT_WEBHOOK"]
+
+
 def test_what_is_no_default_is_named(tmp_path: Path) -> None:
     env = {"GROQ_API_KEY": "a", "OPENAI_API_KEY": "b", "GOOGLE_API_KEY": "c"}
     table = loaded(files(env), env, tmp_path).routing
