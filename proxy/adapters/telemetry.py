@@ -116,6 +116,7 @@ class TelemetrySwitch:
             directory=self._data_dir,
             environment=policy.environment,
             step_event=AGENT_STEP if policy.families.product else AI_SPAN,
+            content=policy.telemetry.content,
             servers={name: host_and_port(provider.base_url) for name, provider in providers.items()},
             every_s=policy.telemetry.spans_every_s,
             batch_spans=policy.telemetry.batch_spans,

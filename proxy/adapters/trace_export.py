@@ -36,6 +36,8 @@ class TraceSettings:
     directory: Path
     environment: str
     step_event: str
+    content: bool = False
+    """Spans tell what is kept of it."""
     servers: Mapping[str, tuple[str | None, int]] = field(default_factory=dict)
     every_s: float
     batch_spans: int
@@ -46,6 +48,7 @@ class TraceSettings:
             "directory": str(self.directory),
             "environment": self.environment,
             "step_event": self.step_event,
+            "content": self.content,
             "servers": self.servers,
             "every_s": self.every_s,
             "batch_spans": self.batch_spans,

@@ -143,6 +143,8 @@ def _analytics(configuration: Configuration, document: Document) -> Said:
     salt: Path = ("identity", "salt_env")
     if policy.identity_mode != "hash" and salt in document.places:
         yield salt, "it has no effect while `mode` is not hash"
+    if policy.telemetry.content and not configuration.capture.is_wanted:
+        yield ("otel", "content"), "nothing is kept that spans could tell; `capture` says of which calls it is"
     yield from _outcomes(configuration)
 
 

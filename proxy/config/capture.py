@@ -48,7 +48,7 @@ class KeepSection(Section):
 
 class CaptureSection(Section):
     """Content of calls, for the page of a trace. Nothing is kept unless this, a model or a key says so. Kept content is
-    redacted, and encrypted with PROMPTLANE_CONTENT_KEY; it never leaves in an event."""
+    redacted, and encrypted with PROMPTLANE_CONTENT_KEY; it never leaves in an event, and in a span only by `otel`."""
 
     content: Content = "none"
     """What is kept of calls of which neither their model nor their key says it: `none`, `tools` (what tools were asked

@@ -31,12 +31,17 @@ class OtelSection(Section):
 
     traces: bool = False
     """A span for each call, and below it one for each attempt and each step; from the journal, as it was."""
+    content: bool = False
+    """The spans of attempts tell what was asked and answered, where `capture` has kept it, as redacted as it was kept.
+    Without `traces` there is nothing to tell it."""
     metrics: bool = False
     """Histograms of duration, time to first chunk and tokens by attempt."""
 
 
 def compile_telemetry(document: Document, section: OtelSection, env: Mapping[str, str]) -> Telemetry:
     """What to export; problems go to the document. `OTEL_SDK_DISABLED=true` turns all of it off."""
+    if section.content and not section.traces:
+        document.report(("otel", "content"), "content goes with spans; write `traces: true` too")
     is_disabled = env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     if is_disabled or not (section.traces or section.metrics):
         return Telemetry()
@@ -51,6 +56,7 @@ def compile_telemetry(document: Document, section: OtelSection, env: Mapping[str
     usual = Telemetry()
     return Telemetry(
         traces=section.traces,
+        content=section.content,
         metrics=section.metrics,
         spans_every_s=int(env[DELAY]) / 1_000 if env.get(DELAY) else usual.spans_every_s,
         batch_spans=int(env.get(BATCH) or usual.batch_spans),

@@ -70,6 +70,8 @@ class Telemetry:
     """What goes to an OpenTelemetry collector too. Where and how is said by the OTEL_* variables, to the SDK."""
 
     traces: bool = False
+    content: bool = False
+    """Spans tell what capture has kept of their calls."""
     metrics: bool = False
     spans_every_s: float = 5.0
     """Between two looks at what there is to tell."""

@@ -1,6 +1,7 @@
 """What a call said and was told, where configuration has it kept: for admins, and each opening leaves a row."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,7 @@ from typing import Any
 import apsw
 import orjson
 
-from proxy.adapters.content.files import content_files
-from proxy.adapters.content.opening import NoKey, content_of, has_content
+from proxy.adapters.content.opening import NoKey, NotAllowed, content_of, kept_among
 from proxy.domain.content_key import VARIABLE
 from proxy.domain.sessions import Role
 
@@ -31,11 +31,9 @@ class Opened:
 
 def kept_of(data_dir: Path, calls: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """The exchange ids, among the first calls, of which content is kept. Opens nothing."""
-    if not content_files(data_dir):
-        return frozenset()
     try:
         ids = [call["exchange_id"] for call in calls[:MOST_CALLS]]
-        return frozenset(exchange_id for exchange_id in ids if has_content(data_dir, exchange_id))
+        return kept_among(data_dir, ids)
     except apsw.Error:
         return frozenset()
 
@@ -52,6 +50,12 @@ def opened(data_dir: Path, exchange_id: str) -> Opened:
         return Opened(why="No content is kept of this call.")
     parts = [(title, _text(found.document[title])) for title in ("request", "reply") if title in found.document]
     return Opened(trace_id=found.trace_id, level=found.level, parts=parts)
+
+
+def refuse(data_dir: Path, exchange_id: str) -> None:
+    """Note that somebody who may not see content asked for that of a call."""
+    with suppress(NotAllowed, apsw.Error):
+        content_of(data_dir, exchange_id, role=Role.VIEWER, who=WHO)
 
 
 def _text(part: object) -> str:

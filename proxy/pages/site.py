@@ -58,12 +58,12 @@ class Site:
             "/ui/traces.csv": self._traces_csv,
             "/ui/trace": lambda ask: self._trace(ask, ask.one("id") or ""),
             "/ui/live": self._live,
+            "/ui/content": self._content,
             "/ui/prompts": self._prompts,
             "/ui/health": self._health,
         }
         self._pages_of_admins: Mapping[str, Callable[[Ask], PageReply]] = {
             "/ui/events": self._events,
-            "/ui/content": self._content,
         }
         self._forms: Mapping[str, Callable[[Ask, Mapping[str, str]], PageReply]] = {
             "/ui/events/replay": self._replay,
@@ -156,6 +156,9 @@ class Site:
 
     def _content(self, ask: Ask) -> PageReply:
         exchange_id = ask.one("exchange") or ""
+        if not ask.request.reader.is_admin:
+            content.refuse(self._data_dir, exchange_id)
+            return self._refused(ask)
         opened = content.opened(self._data_dir, exchange_id)
         return self._shown(
             ask,

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,17 @@ from proxy.adapters.content.document import document
 from proxy.adapters.content.files import ContentFile, Row, Sealed, content_files, in_each, path_of
 from proxy.adapters.content.handover import ContentHandover, KeepingSettings
 from proxy.adapters.content.keeper import Keeper, serve
-from proxy.adapters.content.opening import NoKey, NotAllowed, content_of, has_content, openings
+from proxy.adapters.content.opening import (
+    FILE_NAME,
+    SERVICE,
+    TRACES,
+    NoKey,
+    NotAllowed,
+    Opener,
+    content_of,
+    kept_among,
+    openings,
+)
 from proxy.adapters.content.sealing import CannotOpen, Sealer
 from proxy.domain.capture import Captured, CapturePolicy, Level
 from proxy.domain.content_key import VARIABLE
@@ -196,8 +207,7 @@ def test_who_may_not_see_content_does_not_and_is_noted(tmp_path: Path) -> None:
         content_of(tmp_path, "c1", role="viewer", who="eve")
     assert content_of(tmp_path, "c9", role="admin", who="ada") is None
     assert content_of(tmp_path, "c1", role="admin", who="ada") is not None
-    assert has_content(tmp_path, "c1")
-    assert not has_content(tmp_path, "c9")
+    assert kept_among(tmp_path, ["c1", "c9"]) == {"c1"}
     noted = [(it.who, it.role, it.exchange_id, it.trace_id, it.result) for it in openings(tmp_path)]
     assert noted == [
         ("ada", "admin", "c1", "t1", "opened"),
@@ -205,6 +215,27 @@ def test_who_may_not_see_content_does_not_and_is_noted(tmp_path: Path) -> None:
         ("eve", "viewer", "c1", "t1", "refused"),
     ]
     assert len(openings(tmp_path, 1)) == 1
+
+
+def test_what_was_opened_for_spans_is_noted_for_as_long_as_content_is_kept(tmp_path: Path) -> None:
+    """A person's rows stay, though nothing is kept any more."""
+    now_us = [time.time_ns() // 1_000]
+    keeper = Keeper({**orjson.loads(settings(tmp_path).line()), "max_age_s": 60}, KEY, lambda: now_us[0])
+    keeper.sweep()
+    assert not (tmp_path / FILE_NAME).exists()
+    head = {"exchange_id": "c1", "trace_id": "t1", "distinct_id": "u", "level": "full", "max_bytes": 9}
+    keeper.keep({**head, "ended_unix_us": now_us[0]}, REQUEST, REPLY)
+    with Opener(tmp_path, role=SERVICE, who=TRACES) as opener:
+        assert opener.has("c1")
+        assert not opener.has("c9")
+        assert opener.open("c1") is not None
+    assert content_of(tmp_path, "c1", role="operator", who="ada") is not None
+    keeper.sweep()
+    assert [(it.who, it.role) for it in openings(tmp_path)] == [("ada", "operator"), ("otlp", "service")]
+    now_us[0] += 61_000_000
+    keeper.sweep()
+    assert [it.who for it in openings(tmp_path)] == ["ada"]
+    assert kept_among(tmp_path, ["c1"]) == frozenset()
 
 
 @pytest.mark.parametrize(("text", "why"), [("", "is not set"), ("?", "is not base64"), (OTHER_KEY, "another key")])

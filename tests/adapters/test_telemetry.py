@@ -14,7 +14,7 @@ from tests.harness.exchanges import OPENAI, finished
 
 OFF = AnalyticsPolicy()
 METRICS = AnalyticsPolicy(telemetry=Telemetry(metrics=True))
-TRACES = AnalyticsPolicy(telemetry=Telemetry(traces=True))
+TRACES = AnalyticsPolicy(telemetry=Telemetry(traces=True, content=True))
 PROVIDERS = {"openai": OPENAI.provider}
 CANARY = "CANARY-5c02"
 
@@ -84,6 +84,7 @@ def test_traces_are_told_by_one_worker(made: list[Recorded], tmp_path: Path) -> 
             directory=tmp_path,
             environment="production",
             step_event="llm_agent_step",
+            content=True,
             servers={"openai": ("api.openai.com", 443)},
             every_s=5.0,
             batch_spans=512,

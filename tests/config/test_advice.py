@@ -127,6 +127,12 @@ def test_slips_of_analytics(tmp_path: Path) -> None:
     ]
 
 
+def test_content_for_spans_has_to_be_kept(tmp_path: Path) -> None:
+    assert advice(tmp_path, analytics="otel: {traces: true, content: true}") == [
+        "analytics.yaml:2:22: otel.content: nothing is kept that spans could tell; `capture` says of which calls it is"
+    ]
+
+
 def test_slips_of_outcomes(tmp_path: Path) -> None:
     assert advice(tmp_path, analytics="outcomes: {origins: ['https://a.example']}") == [
         "analytics.yaml:2:12: outcomes.origins: their pages need `feedback_token_hours` or a publishable key too"

@@ -31,6 +31,13 @@ def test_each_signal_is_asked_for_by_itself() -> None:
     )
 
 
+def test_content_goes_with_spans_or_not_at_all() -> None:
+    assert compiled(OtelSection(traces=True, content=True)) == (Telemetry(traces=True, content=True), [])
+    assert compiled(OtelSection(content=True))[1] == [
+        "a:2:1: otel.content: content goes with spans; write `traces: true` too"
+    ]
+
+
 def test_the_standard_switch_turns_all_of_it_off() -> None:
     assert compiled(OTEL_SDK_DISABLED="TRUE", OTEL_EXPORTER_OTLP_ENDPOINT="wrong") == (Telemetry(), [])
     assert compiled(OTEL_SDK_DISABLED="no")[0].traces

@@ -3,16 +3,40 @@
 import base64
 from pathlib import Path
 
+import orjson
 import pytest
 
 from proxy.adapters.content.files import in_each
-from proxy.adapters.content.opening import content_of
+from proxy.adapters.content.opening import content_of, openings
 from proxy.domain.content_key import VARIABLE
 from tests.harness.bed import Bed
 from tests.harness.canary import Canaries
 from tests.harness.client import Plan
+from tests.harness.collector import Collector
 
 KEY = base64.b64encode(bytes(range(32))).decode()
+
+
+async def test_spans_tell_what_is_kept_where_that_is_asked(tmp_path: Path) -> None:
+    """Redacted as it was kept; and the span of a call of which nothing is kept comes all the same."""
+    analytics = {"version": 1, "capture": {"content": "full"}, "otel": {"traces": True, "content": True}}
+    message = {"role": "user", "content": "of ada@analytical.example: hi"}
+    body = orjson.dumps({"model": "gpt-4.1-mini", "messages": [message]})
+    async with Collector() as collector:
+        environment = {VARIABLE: KEY, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+        async with Bed(tmp_path, analytics=analytics, environment=environment) as bed:
+            kept = await bed.outcome(Plan(body=body))
+            left_out = await bed.outcome(Plan(body=body, headers=(("X-LLM-Capture-Content", "false"),)))
+            assert await bed.served.terminate() == 0
+        _, told = await collector.trace_of(kept.end["exchange_id"])
+        _, silent = await collector.trace_of(left_out.end["exchange_id"])
+    (asked,) = orjson.loads(told.attributes["gen_ai.input.messages"])
+    assert asked == {"role": "user", "parts": [{"type": "text", "content": "of [emails]: hi"}]}
+    (answer,) = orjson.loads(told.attributes["gen_ai.output.messages"])
+    assert (answer["role"], answer["finish_reason"]) == ("assistant", "stop")
+    assert [name for name in silent.attributes if "messages" in name or "instructions" in name] == []
+    (noted,) = openings(bed.served.data)
+    assert (noted.who, noted.role, noted.exchange_id) == ("otlp", "service", kept.end["exchange_id"])
 
 
 async def test_kept_content_is_read_by_who_has_the_key_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

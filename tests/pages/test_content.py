@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.adapters.content.files import content_files
-from proxy.adapters.content.opening import Content, NoKey
+from proxy.adapters.content.opening import Content, NoKey, openings
 from proxy.pages import content
 
 CALLS = [{"exchange_id": "x1"}, {"exchange_id": "x2"}]
@@ -16,10 +15,8 @@ def test_without_content_nothing_is_looked_up(tmp_path: Path) -> None:
 
 
 def test_calls_with_content_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(content, "content_files", lambda _: [tmp_path])
-    monkeypatch.setattr(content, "has_content", lambda _, exchange_id: exchange_id == "x2")
+    monkeypatch.setattr(content, "kept_among", lambda _, ids: frozenset(ids) & {"x2", "x9"})
     assert content.kept_of(tmp_path, CALLS) == {"x2"}
-    assert content_files(tmp_path) == []
 
 
 def test_content_is_shown_as_it_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,3 +34,9 @@ def test_a_missing_key_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(content, "content_of", sealed)
     assert content.opened(tmp_path, "x1").why.startswith("The content is sealed, and PROMPTLANE_CONTENT_KEY")
+
+
+def test_who_may_not_see_it_is_noted(tmp_path: Path) -> None:
+    content.refuse(tmp_path, "x1")
+    (noted,) = openings(tmp_path)
+    assert (noted.who, noted.role, noted.exchange_id, noted.result) == ("pages", "viewer", "x1", "refused")

@@ -20,6 +20,7 @@ import orjson
 
 from proxy.adapters.content.document import document
 from proxy.adapters.content.files import ContentFile, Row, in_each, path_of
+from proxy.adapters.content.opening import TRACES, expire_openings
 from proxy.adapters.content.sealing import Sealer
 from proxy.domain.capture import Level
 from proxy.domain.content_key import VARIABLE, keys_of
@@ -61,7 +62,9 @@ class Keeper:
     def sweep(self) -> int:
         """Delete what is too old or too much, in the files of all workers, also of those that are gone."""
         before_us = self._now_us() - self._max_age_us
-        return in_each(self._directory, lambda file: file.expire(before_us, self._max_bytes))
+        deleted = in_each(self._directory, lambda file: file.expire(before_us, self._max_bytes))
+        expire_openings(self._directory, TRACES, before_us)
+        return deleted
 
 
 def serve(stream: BinaryIO, keeper: Keeper) -> int:

@@ -4,6 +4,7 @@ A batch holds whole rows, each with the spans that it gives: of a call, or of a 
 none, because their trace is not sampled or because they tell of something else, only move the marks.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -17,14 +18,19 @@ from opentelemetry.sdk.trace import ReadableSpan
 from proxy.adapters.journal import JournalReader, StoredExchange, journal_files
 from proxy.adapters.journal.reader import StoredOutcome
 from proxy.adapters.journal.schema import Unusable
+from proxy.adapters.otel.content import KeptContent
 from proxy.adapters.otel.kept import Record
-from proxy.adapters.otel.spans import SpanMaker
+from proxy.adapters.otel.spans import SpanMaker, content_chars
 from proxy.adapters.trace_marks import FileMarks, Mark, Marks
 from proxy.domain.events import recorded
 
 PAGE_ROWS = 256
 MAX_ROWS = 8 * PAGE_ROWS
 """Of one batch, where few of them give a span."""
+MAX_CONTENT_CHARS = 2 << 20
+"""Of one batch, and what one row more may have: collectors bound requests."""
+SETTLE_S = 5.0
+"""How long content may take until it is kept: so old must a call be before it is told together with it."""
 
 Spans = Sequence[ReadableSpan]
 Row = TypeVar("Row", StoredExchange, StoredOutcome)
@@ -40,13 +46,15 @@ class Batch:
     row_count: int = 0
     """With those that give no span."""
     span_count: int = 0
+    content_chars: int = 0
     lost: int = 0
     oldest_unix_us: int | None = None
 
     @property
     def is_full(self) -> bool:
         """Nothing more should be added."""
-        return self.span_count >= self.limit_spans or self.row_count >= MAX_ROWS
+        is_long = self.row_count >= MAX_ROWS or self.content_chars >= MAX_CONTENT_CHARS
+        return is_long or self.span_count >= self.limit_spans
 
     def add(self, spans: Spans, at_unix_us: int) -> None:
         """One row more."""
@@ -54,25 +62,46 @@ class Batch:
         if spans:
             self.rows.append(spans)
             self.span_count += len(spans)
+            self.content_chars += sum(map(content_chars, spans))
             self.oldest_unix_us = min(at_unix_us, self.oldest_unix_us or at_unix_us)
 
 
 class Backlog:
-    """Of one data folder. `step_event` is the event that tells of steps: PostHog's own and ours tell of the same."""
+    """Of one data folder. `step_event` is the event that tells of steps: PostHog's own and ours tell of the same.
 
-    def __init__(self, directory: Path, maker: SpanMaker, step_event: str, batch_spans: int) -> None:
+    With `content`, calls wait for `SETTLE_S`, since their content comes to the disk by another process.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        maker: SpanMaker,
+        step_event: str,
+        batch_spans: int,
+        content: KeptContent | None = None,
+        unix_s: Callable[[], float] = time.time,
+    ) -> None:
         self._directory = directory
         self._maker = maker
         self._step_event = step_event
         self._batch_spans = batch_spans
+        self._content = content
+        self._unix_s = unix_s
         self._turn = 0
 
-    def after(self, marks: Marks) -> Batch:
-        """The next rows; none where all has been told. Files that cannot be read now have their turn another time."""
+    def after(self, marks: Marks, *, is_last: bool = False) -> Batch:
+        """The next rows; none where all has been told. Files that cannot be read now have their turn another time.
+
+        Whoever looks for the last time waits for nothing.
+        """
         paths = journal_files(self._directory)
         made = Batch({path.name: marks.get(path.name, FileMarks()) for path in paths}, self._batch_spans)
         self._turn += 1
+        is_waiting = self._content is not None and not is_last
+        until_us = (self._unix_s() - SETTLE_S) * 1e6 if is_waiting else float("inf")
         with ExitStack() as stack:
+            if self._content is not None:
+                stack.enter_context(self._content)
             readers: dict[str, JournalReader] = {}
             for path in paths:
                 with suppress(Unusable, apsw.Error):
@@ -81,17 +110,19 @@ class Backlog:
             first = self._turn % max(1, len(names))
             for name in names[first:] + names[:first]:
                 with suppress(apsw.Error):
-                    self._add_calls(name, readers[name], made)
+                    self._add_calls(name, readers[name], made, until_us)
                     self._add_steps(name, readers, made)
         return made
 
-    def _add_calls(self, name: str, reader: JournalReader, made: Batch) -> None:
+    def _add_calls(self, name: str, reader: JournalReader, made: Batch, until_us: float) -> None:
         mark = made.marks[name].calls
         found = reader.exchanges(mark.seq - 1, 1)
         mark, gone = _place(mark, [(call.seq, call.exchange_id) for call in found], reader.last_written("exchange"))
         made.lost += gone
         made.marks[name] = replace(made.marks[name], calls=mark)
         for call in _rows(reader.exchanges, mark, made):
+            if call.ended_unix_us > until_us:
+                return
             made.add(_told(made, self._call, call), call.ended_unix_us)
             made.marks[name] = replace(made.marks[name], calls=Mark(call.seq, call.exchange_id))
 
@@ -106,7 +137,7 @@ class Backlog:
             made.marks[name] = replace(made.marks[name], outcomes=Mark(row.seq, row.uuid))
 
     def _call(self, call: StoredExchange) -> Spans:
-        return self._maker.of_call(recorded(call.record))
+        return self._maker.of_call(recorded(call.record), self._content.of if self._content is not None else None)
 
     def _step(self, row: StoredOutcome, readers: Mapping[str, JournalReader]) -> Spans:
         asked: Record | None = None

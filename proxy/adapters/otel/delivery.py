@@ -1,8 +1,8 @@
 """One batch to the collector, through the SDK's exporter, and what its answer means.
 
 A collector that says that it cannot read or will not have a batch is sent its halves, and theirs, until the rows that
-it refuses stand alone; these are lost. Of everything else, such as no answer, a login that does not hold, or a wrong
-path, the batch is not to blame: it waits.
+it refuses stand alone; one that tells what was said is sent without it then, and any other is lost. Of everything else,
+such as no answer, a login that does not hold, or a wrong path, the batch is not to blame: it waits.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from proxy.adapters.otel.backlog import Spans
 from proxy.adapters.otel.sdk import CollectorSession, Heard
+from proxy.adapters.otel.spans import without_content
 
 REFUSED = frozenset({400, 413, 422})
 """Statuses that speak of what was sent."""
@@ -58,6 +59,8 @@ class Delivery:
         if verdict is Verdict.AWAY:
             return Delivered(0, 0, self._wait_s())
         if len(rows) == 1:
+            if (bare := without_content(rows[0])) is not None:
+                return self.deliver([bare])
             return Delivered(1, len(rows[0]))
         half = len(rows) // 2
         first = self.deliver(rows[:half])

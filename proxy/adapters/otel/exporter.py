@@ -19,6 +19,7 @@ import orjson
 from opentelemetry.sdk.trace import TracerProvider
 
 from proxy.adapters.otel.backlog import Backlog, Batch
+from proxy.adapters.otel.content import KeptContent
 from proxy.adapters.otel.delivery import Delivery
 from proxy.adapters.otel.sdk import resource_of
 from proxy.adapters.otel.spans import SpanMaker
@@ -60,13 +61,15 @@ class Exporter:
         """The last batch did not go, or not all of it."""
         return self._failures > 0
 
-    def look(self, pause_s: float, until_s: float = float("inf"), ending: Event | None = None) -> float:
+    def look(
+        self, pause_s: float, until_s: float = float("inf"), ending: Event | None = None, *, is_last: bool = False
+    ) -> float:
         """Tell what is new, until then or the end; returns how long to pause before the next look."""
         is_more = True
         while is_more and self._now_s() < until_s and not (ending is not None and ending.is_set()):
             if not self._keep_marks():
                 return pause_s
-            self._batch = self._batch or self._backlog.after(self._marks)
+            self._batch = self._batch or self._backlog.after(self._marks, is_last=is_last)
             is_more = self._batch.row_count > 0
             if self._batch.rows and (wait_s := self._deliver(self._batch)) is not None:
                 self._failures += 1
@@ -129,12 +132,13 @@ def run(settings: dict[str, Any], ending: Event, tell: Callable[[dict[str, objec
     begin(directory)
     provider = TracerProvider(resource=resource_of(settings["environment"]), shutdown_on_exit=False)
     maker = SpanMaker(provider.resource, provider.sampler, settings["servers"])
-    backlog = Backlog(directory, maker, settings["step_event"], settings["batch_spans"])
+    content = KeptContent(directory) if settings["content"] else None
+    backlog = Backlog(directory, maker, settings["step_event"], settings["batch_spans"], content)
     exporter = Exporter(directory, backlog, Delivery(), tell)
     pause_s = 0.0
     while not ending.wait(pause_s):
         pause_s = exporter.look(settings["every_s"], ending=ending)
-    exporter.look(pause_s, time.monotonic() + LAST_LOOK_S)
+    exporter.look(pause_s, time.monotonic() + LAST_LOOK_S, is_last=True)
 
 
 def _print(told: dict[str, object]) -> None:

@@ -5,7 +5,7 @@ follow from those of the call, so that a span that is sent twice has the same on
 trace there, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -25,7 +25,7 @@ from opentelemetry.trace import (
 )
 
 from proxy import __version__
-from proxy.adapters.otel import attributes, kept
+from proxy.adapters.otel import attributes, kept, messages
 from proxy.adapters.otel.sdk import SCOPE
 
 _NOWHERE = Context()
@@ -46,10 +46,13 @@ class SpanMaker:
         self._servers = servers
         self._scope = InstrumentationScope(SCOPE, __version__)
 
-    def of_call(self, record: kept.Record) -> list[ReadableSpan]:
+    def of_call(
+        self, record: kept.Record, content_of: Callable[[kept.Record], attributes.Attributes] | None = None
+    ) -> list[ReadableSpan]:
         """The call's span, then those of its attempts; none where the sampler wants none.
 
-        Raises ValueError, KeyError, TypeError or AttributeError for what is no record.
+        What `content_of` tells of the call stands on the last attempt, whose reply it was. Raises ValueError, KeyError,
+        TypeError or AttributeError for what is no record.
         """
         name = record["properties"]["endpoint"]
         parent = _parent(record)
@@ -63,6 +66,8 @@ class SpanMaker:
         made = [self._span(name, SERVER, told, own, parent, received_us, ended_us)]
         for ordinal, attempt in enumerate(record.get("attempts", ())):
             told = kept.of_attempt(record, attempt, self._servers)
+            if content_of is not None and attempt is record["attempts"][-1]:
+                told |= content_of(record)
             model = told.get(attributes.REQUEST_MODEL)
             operation = told[attributes.OPERATION]
             made.append(
@@ -121,6 +126,32 @@ class SpanMaker:
             end_time=end_us * 1_000,
             instrumentation_scope=self._scope,
         )
+
+
+def content_chars(span: ReadableSpan) -> int:
+    """The length of what it tells of what was said."""
+    return sum(len(str(value)) for name, value in (span.attributes or {}).items() if name in messages.NAMES)
+
+
+def without_content(spans: Sequence[ReadableSpan]) -> list[ReadableSpan] | None:
+    """The same ones, of which none tells what was said; None where none does."""
+    if not any(map(content_chars, spans)):
+        return None
+    return [
+        ReadableSpan(
+            span.name,
+            span.context,
+            span.parent,
+            resource=span.resource,
+            attributes={name: value for name, value in (span.attributes or {}).items() if name not in messages.NAMES},
+            kind=span.kind,
+            status=span.status,
+            start_time=span.start_time,
+            end_time=span.end_time,
+            instrumentation_scope=span.instrumentation_scope,
+        )
+        for span in spans
+    ]
 
 
 def trace_id_of(trace_id: str) -> int:

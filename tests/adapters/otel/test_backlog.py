@@ -12,15 +12,17 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from proxy.adapters.journal import JournalSettings, SqliteJournal
 from proxy.adapters.journal.orphans import GRACE_S, Orphans
 from proxy.adapters.otel import backlog
-from proxy.adapters.otel.backlog import Backlog, Batch
+from proxy.adapters.otel.backlog import SETTLE_S, Backlog, Batch
+from proxy.adapters.otel.messages import INPUT
 from proxy.adapters.otel.spans import SpanMaker
 from proxy.adapters.trace_marks import FileMarks, Mark, Marks
+from proxy.domain.errors import ErrorType
 from proxy.domain.events import EventPolicy, interrupted
 from proxy.domain.events import closing as closing_of
 from proxy.domain.events import opening as opening_of
 from proxy.domain.identity import ParentSpan
 from proxy.domain.journal_rows import Closing, JournalEvent
-from tests.harness.exchanges import RECEIVED_UNIX_US, caller, finished
+from tests.harness.exchanges import RECEIVED_UNIX_US, attempt, caller, finished
 from tests.harness.rows import closing as unreadable
 from tests.harness.rows import outcome, uuid_of
 
@@ -189,6 +191,63 @@ def test_a_file_that_cannot_be_read_keeps_its_mark(tmp_path: Path) -> None:
     marks = {"journal-3.db": FileMarks(Mark(4, "x")), "journal-9.db": FileMarks(Mark(4, "gone"))}
     assert reading(tmp_path).after(marks).marks == {"journal-3.db": marks["journal-3.db"]}
     assert reading(tmp_path / "absent").after(marks).row_count == 0
+
+
+class Said:
+    """Stands for the content of calls: each says so much."""
+
+    def __init__(self, chars: int) -> None:
+        self.said = {INPUT: "x" * chars}
+        self.asked: list[str] = []
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def of(self, record: Any) -> dict[str, str]:
+        self.asked.append(record["exchange_id"])
+        return self.said
+
+
+def with_content(directory: Path, content: Any, now_s: float, sampler: Sampler = ALWAYS_ON) -> Backlog:
+    return Backlog(directory, SpanMaker(Resource({}), sampler, {}), STEP, 512, content, lambda: now_s)
+
+
+def test_content_is_told_of_the_last_attempt_of_calls_that_are_sampled(
+    journals: list[SqliteJournal], tmp_path: Path
+) -> None:
+    tried = finished(attempt(error_type=ErrorType.TRUNCATED), attempt(ordinal=1), exchange_id="a1")
+    keep(journals[0], closing_of(tried, EventPolicy()))
+    content, later_s = Said(3), RECEIVED_UNIX_US / 1e6 + 60
+    ((own, first, last),) = with_content(tmp_path, content, later_s).after({}).rows
+    assert [INPUT in (span.attributes or {}) for span in (own, first, last)] == [False, False, True]
+    assert with_content(tmp_path, content, later_s, ALWAYS_OFF).after({}).rows == []
+    assert content.asked == ["a1"]
+
+
+def test_with_content_calls_wait_until_it_can_be_there(journals: list[SqliteJournal], tmp_path: Path) -> None:
+    now_us = RECEIVED_UNIX_US + 60_000_000
+    old, young = (replace(call(name), ended_unix_us=at) for name, at in (("a1", RECEIVED_UNIX_US), ("a2", now_us)))
+    keep(journals[0], old, young)
+    journals[0].note(outcome([step("unknown")], "unknown"))
+    assert journals[0].flush(5)
+    looking = with_content(tmp_path, Said(1), now_us / 1e6)
+    first = looking.after({})
+    assert names(first) == ["a1", "execute_tool search"]
+    assert looking.after(first.marks).row_count == 0
+    assert names(looking.after(first.marks, is_last=True)) == ["a2"]
+    assert names(with_content(tmp_path, Said(1), now_us / 1e6 + SETTLE_S).after(first.marks)) == ["a2"]
+
+
+def test_a_batch_is_bounded_by_what_was_said_too(
+    journals: list[SqliteJournal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "MAX_CONTENT_CHARS", 10)
+    keep(journals[0], call("a1"), call("a2"), call("a3"))
+    looking = with_content(tmp_path, Said(6), RECEIVED_UNIX_US / 1e6 + 60)
+    first = looking.after({})
+    assert (names(first), first.content_chars) == (["a1", "a2"], 12)
+    assert names(looking.after(first.marks)) == ["a3"]
 
 
 def test_the_oldest_call_of_a_batch_says_how_late_it_is(journals: list[SqliteJournal], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from proxy.adapters.otel.backlog import Spans
 from proxy.adapters.otel.delivery import LONGEST_WAIT_S, Delivered, Delivery
+from proxy.adapters.otel.messages import INPUT
 from proxy.adapters.otel.spans import SpanMaker
 from proxy.domain.events import EventPolicy, closing, recorded
 from tests.harness.collector import Collector, SeenSpan
@@ -16,11 +17,11 @@ from tests.harness.exchanges import finished
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 
 
-def rows(count: int) -> list[Spans]:
-    """Calls with two spans each."""
+def rows(count: int, said: str | None = None) -> list[Spans]:
+    """Calls with two spans each, of which the second tells what was said."""
     maker = SpanMaker(Resource({}), ALWAYS_ON, {})
     records = [recorded(closing(finished(exchange_id=f"c{n}"), EventPolicy()).record) for n in range(count)]
-    return [maker.of_call(record) for record in records]
+    return [maker.of_call(record, (lambda _: {INPUT: said}) if said is not None else None) for record in records]
 
 
 async def deliver(given: list[Spans]) -> Delivered:
@@ -49,6 +50,16 @@ async def test_what_a_collector_refuses_is_lost_and_nothing_else(collector: Coll
 async def test_one_row_that_is_refused_is_lost(collector: Collector, status: int) -> None:
     collector.status = status
     assert await deliver(rows(1)) == Delivered(1, 2)
+
+
+async def test_a_row_that_is_refused_goes_without_what_was_said(collector: Collector) -> None:
+    """The other rows keep theirs; and the second time all is lost that still has no place."""
+    collector.poison = lambda span: len(span.attributes.get(INPUT, "")) > 5
+    given = rows(1, "long text") + rows(1, "text")
+    assert await deliver(given) == Delivered(2, 0)
+    assert [span.attributes.get(INPUT) for span in collector.spans if span.kind == "client"] == [None, "text"]
+    collector.poison = lambda span: True
+    assert await deliver(rows(1, "text")) == Delivered(1, 2)
 
 
 @pytest.mark.parametrize("status", [301, 307, 401, 403, 404, 408, 429, 500, 502, 503, 504])

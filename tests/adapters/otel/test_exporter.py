@@ -174,6 +174,7 @@ async def test_all_of_it_until_the_end(
         "directory": str(tmp_path),
         "environment": "staging",
         "step_event": "llm_agent_step",
+        "content": False,
         "servers": {"openai": ["api.openai.com", 443]},
         "every_s": 60.0,
         "batch_spans": 512,

@@ -9,7 +9,7 @@ from opentelemetry.semconv._incubating.attributes import (
     server_attributes,
 )
 
-from proxy.adapters.otel import attributes, kept
+from proxy.adapters.otel import attributes, kept, messages
 from proxy.domain.call_properties import of_attempt, of_end
 from proxy.domain.errors import ErrorType, Status
 from proxy.domain.events import EventPolicy, closing, opening, recorded
@@ -87,7 +87,7 @@ def test_names_of_the_conventions_are_those_of_their_package() -> None:
     }
     made = finished(attempt(error_type=ErrorType.OTHER, target=SPARE))
     step = kept.of_step({"tool_name": "search", "step_status": "error"})
-    told = {*attempts(made)[0], *kept.of_call(record(made)), *step, attributes.TOKEN_TYPE}
+    told = {*attempts(made)[0], *kept.of_call(record(made)), *step, attributes.TOKEN_TYPE, *messages.NAMES}
     assert {name for name in told if not name.startswith("promptlane.")} - known == set()
     assert step["gen_ai.operation.name"] == gen_ai_attributes.GenAiOperationNameValues.EXECUTE_TOOL.value
 
