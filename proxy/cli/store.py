@@ -1,4 +1,4 @@
-"""`promptlane store`: what is kept of past calls, and how a user's part of it is deleted."""
+"""`promptlane store`: what is kept of past calls, who has opened it, and how a user's part of it is deleted."""
 
 import argparse
 import sys
@@ -10,8 +10,9 @@ import orjson
 
 from proxy.adapters.journal import journal_files
 from proxy.adapters.journal.requests import Request, RequestWaits
-from proxy.cli.data_folder import FAILED, WELL, add_data, guarded
+from proxy.cli.data_folder import FAILED, WELL, add_data, count, guarded
 from proxy.cli.requests import carry_out
+from proxy.cli.terminal import cell, plain
 
 PATIENCE_S = 120.0
 """For a running proxy: it looks at some 40,000 rows a second."""
@@ -22,7 +23,7 @@ def add_parser(subparsers: _Verbs) -> None:
     """Add `store` and its verbs."""
     parser = subparsers.add_parser(
         "store",
-        help="what is kept of past calls: forget a user",
+        help="what is kept of past calls: forget a user, see who opened content",
         description="What the data folder keeps of past calls: records, outcomes, and content where it is captured.",
     )
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
@@ -42,6 +43,16 @@ def add_parser(subparsers: _Verbs) -> None:
     )
     forget.add_argument("--json", action="store_true", help="machine-readable output")
     forget.set_defaults(run=guarded(_forget))
+    openings = verbs.add_parser(
+        "openings",
+        help="who has opened content, the latest first",
+        description="Who has opened what calls said, or was refused: on the pages, by this command, or the export of"
+        " traces (otlp), whose rows go when the content does.",
+    )
+    add_data(openings)
+    openings.add_argument("--limit", type=count, default=20, metavar="N", help="at most so many (default 20)")
+    openings.add_argument("--json", action="store_true", help="for scripts: one JSON object on a line")
+    openings.set_defaults(run=guarded(_openings))
 
 
 def _forget(args: argparse.Namespace) -> int:
@@ -65,6 +76,24 @@ def _forget(args: argparse.Namespace) -> int:
     else:
         print("\n".join(_lines(totals["late"], content, aside)), file=sys.stderr if totals["late"] else sys.stdout)
     return FAILED if totals["late"] or aside else WELL
+
+
+def _openings(args: argparse.Namespace) -> int:
+    from proxy.adapters.content.opening import openings
+
+    found = openings(args.data, args.limit)
+    if args.json:
+        for row in found:
+            print(orjson.dumps(row).decode())
+        return WELL
+    if not found:
+        print("Nobody has opened content here.", file=sys.stderr)
+        return WELL
+    print(f"{'time UTC':19} {'who':16} {'role':8} {'result':7} {'call':36} trace")
+    for row in found:
+        who, trace = cell(row.who, 16), plain(row.trace_id)
+        print(f"{row.at:%Y-%m-%d %H:%M:%S} {who} {row.role:8} {row.result:7} {cell(row.exchange_id, 36)} {trace}")
+    return WELL
 
 
 def _lines(late: int, content: int, aside: list[str]) -> Iterator[str]:

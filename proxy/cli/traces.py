@@ -1,4 +1,7 @@
-"""`promptlane traces`: what belongs together, from the records in the data folder, which hold no content."""
+"""`promptlane traces`: what belongs together, from the records in the data folder, which hold no content.
+
+`show --content` alone opens what is kept of that, elsewhere.
+"""
 
 import argparse
 import sys
@@ -42,7 +45,7 @@ def add_parser(subparsers: _Verbs) -> None:
         "traces",
         help="calls that belong together: list, show as a waterfall, follow",
         description="Look at traces: the calls of one task, agent or conversation, with their attempts, the steps of"
-        " tools in between, and what came of them. Metadata alone is shown.",
+        " tools in between, and what came of them. Metadata alone is shown, unless content is asked for.",
     )
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     listing = _verb(verbs, "ls", _ls, "traces with a call in the period, the latest or the largest first")
@@ -54,6 +57,12 @@ def add_parser(subparsers: _Verbs) -> None:
         listing.add_argument(f"--{name}", metavar="NAME", help=f"only traces with a call of this {name}")
     show = _verb(verbs, "show", _show, "one trace: its waterfall, and what came of it")
     show.add_argument("id", metavar="TRACE", help="the trace's id")
+    show.add_argument(
+        "--content",
+        action="store_true",
+        help="also what was asked and answered, where `capture:` has kept it; needs PROMPTLANE_CONTENT_KEY, and each"
+        " opening is noted with your name",
+    )
     tail = _verb(verbs, "tail", _tail, "follow: each call and each outcome as it comes, with its trace")
     for each in (listing, show, tail):
         each.add_argument("--json", action="store_true", help="for scripts: one JSON object on a line")
@@ -91,16 +100,24 @@ def _ls(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from proxy.pages.trace import read_trace  # pages are not needed for the other verbs
+    from proxy.cli.trace_content import Closed, content_lines, open_all  # the other verbs need none of these
+    from proxy.pages.trace import read_trace
 
     trace = read_trace(args.data, args.id, None)
     if not trace.calls and not trace.outcomes:
         print("Nothing that has ended here is of this trace; `promptlane traces ls` lists them.", file=sys.stderr)
         return FAILED
+    try:
+        contents = open_all(args.data, trace) if args.content else {}
+    except Closed as error:
+        print(error, file=sys.stderr)
+        return FAILED
     if args.json:
-        print(orjson.dumps({"trace_id": args.id, "calls": trace.calls, "outcomes": trace.outcomes}).decode())
+        told = {"trace_id": args.id, "calls": trace.calls, "outcomes": trace.outcomes}
+        opened = {exchange_id: content.document for exchange_id, content in contents.items()}
+        print(orjson.dumps(told | ({"content": opened} if args.content else {})).decode())
         return WELL
-    for line in trace_lines(trace, in_colour=in_colour(sys.stdout)):
+    for line in (*trace_lines(trace, in_colour=in_colour(sys.stdout)), *content_lines(trace, contents)):
         print(line)
     return WELL
 
