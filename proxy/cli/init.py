@@ -23,8 +23,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "init",
         help="write commented configuration files to begin with",
         description="Write config/routing.yaml, config/analytics.yaml, config/prompts.yaml, config/alerts.yaml, "
-        "pricing.yaml and .env.example, with an entry for each provider that the environment has a key for. Each caller's own key goes "
-        "through, unless --own-keys is given. No provider's key is printed or written.",
+        "pricing.yaml and .env.example, with an entry for each provider that the environment has a key for. Each "
+        "caller's own key goes through, unless --own-keys is given. No provider's key is printed or written.",
     )
     parser.add_argument("--dir", metavar="DIR", type=Path, default=Path(), help="where to write (default: this folder)")
     parser.add_argument(
