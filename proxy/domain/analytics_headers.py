@@ -98,9 +98,12 @@ class Sent:
 
     def first(self, sources: tuple[str, ...]) -> str | None:
         """The first clean value."""
-        if self.values.keys().isdisjoint(sources):  # the usual case: most of what could be sent is not
-            return None
-        return next((value for _, value in self.each(sources)), None)
+        for source in sources:
+            for raw in self.values.get(source, ()):
+                value = self.clean(raw, source)
+                if value is not None:
+                    return value
+        return None
 
     def matching(self, sources: tuple[str, ...], pattern: re.Pattern[str]) -> str | None:
         """The first clean value that has the form."""

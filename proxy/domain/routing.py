@@ -57,10 +57,12 @@ class Target:
     weight: int = 1
     """Its share of the draw among the route's targets; 0 is never drawn."""
 
-    @property
-    def label(self) -> str:
-        """`provider` or `provider/model`, for events, metrics and `X-LLM-Target`."""
-        return f"{self.provider.name}/{self.model}" if self.model else self.provider.name
+    label: str = field(init=False, repr=False)
+    """`provider` or `provider/model`, for events, metrics and `X-LLM-Target`."""
+
+    def __post_init__(self) -> None:
+        label = f"{self.provider.name}/{self.model}" if self.model else self.provider.name
+        object.__setattr__(self, "label", label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

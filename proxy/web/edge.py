@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from itertools import chain
 from typing import Any, TypeVar
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.http_parser import RawRequestMessage
 
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import BadRequest, ProxyError
@@ -15,7 +16,7 @@ from proxy.pipeline.services import Services
 from proxy.web import ops, outcomes, ui
 from proxy.web.errors import MethodRefused, error_response
 from proxy.web.gateway import not_found, relay_call
-from proxy.web.server import HEADER_BLOCK_BYTES, HeadersTooLarge
+from proxy.web.server import HEADER_BLOCK_BYTES, HeadersTooLarge, message_of
 
 OPERATIONS: dict[str, Callable[[web.BaseRequest, ops.Operations], Awaitable[web.Response]]] = {
     "/healthz": ops.health,
@@ -75,8 +76,9 @@ class Edge:
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Check the head, then dispatch on the path."""
         try:
-            _check_head(request)
-            target = parse_target(request.raw_path)
+            message = message_of(request)
+            _check_head(message)
+            target = parse_target(message.path)
             if target.is_gateway:
                 return await self._relay(request, target)
             if target.raw_path.startswith(outcomes.PATH):
@@ -118,16 +120,16 @@ class Edge:
             self._done(task)
 
 
-def _check_head(request: web.BaseRequest) -> None:
+def _check_head(message: RawRequestMessage) -> None:
     """Refuse what aiohttp's parser lets through and no honest client sends."""
-    if request.method in ("CONNECT", "TRACE"):
+    if message.method in ("CONNECT", "TRACE"):
         raise MethodRefused("This is no tunnel.", code="method_not_allowed")
-    headers = request.headers
+    headers = message.headers
     if "Upgrade" in headers and "websocket" in headers["Upgrade"].lower():
         raise UpgradeRefused("The gateway relays no upgraded connections; use POST.", code="upgrade_refused")
     check_host(headers.get("Host"))
-    if request.version < (1, 1) and "Transfer-Encoding" in headers:
+    if message.version < HttpVersion11 and "Transfer-Encoding" in headers:
         raise BadRequest("HTTP/1.0 has no Transfer-Encoding.", code="malformed_request")
-    fields = request.raw_headers
+    fields = message.raw_headers
     if sum(map(len, chain.from_iterable(fields))) + 4 * len(fields) > HEADER_BLOCK_BYTES:
         raise HeadersTooLarge("The header block is over 32 KiB.", code="headers_too_large")

@@ -1,7 +1,7 @@
 """Every provider-facing path: aiohttp's request → RawRequest; Reply → the client's bytes. Decides nothing."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 
 from aiohttp import HttpVersion11, web
@@ -15,6 +15,7 @@ from proxy.pipeline.handle import endpoint_of, handle
 from proxy.pipeline.services import RawRequest, Services
 from proxy.web.errors import error_response, new_incident_id
 from proxy.web.reply_writer import ReplyWriter
+from proxy.web.server import message_of
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +39,14 @@ async def relay_call(request: web.BaseRequest, target: RequestTarget, services: 
 
 def raw_request(request: web.BaseRequest, target: RequestTarget, services: Services) -> RawRequest:
     """The request as the pipeline takes it, its body not yet read."""
+    message = message_of(request)
     received_unix_us = services.clock.unix_us()
     arrived = _arrived(request)
     return RawRequest(
         exchange_id=new_exchange_id(received_unix_us, services.random_bytes(10)),
-        method=request.method,
+        method=message.method,
         target=target,
-        headers=_fields(request),
+        headers=_fields(message.headers),
         body=_body(request, arrived),
         arrived=arrived,
         has_body=request.body_exists,
@@ -54,8 +56,7 @@ def raw_request(request: web.BaseRequest, target: RequestTarget, services: Servi
     )
 
 
-def _fields(request: web.BaseRequest) -> Fields:
-    headers = request.headers
+def _fields(headers: Mapping[str, str]) -> Fields:
     spelled = tuple(headers)
     if len(spelled) < len(headers):  # iterating has left out what is repeated
         return fields_of(headers.items())
@@ -64,7 +65,8 @@ def _fields(request: web.BaseRequest) -> Fields:
 
 def _arrived(request: web.BaseRequest) -> bytes | None:
     """The whole body, where it came with the head: most do, and need no waiting."""
-    return request.content.read_nowait() if request.content.is_eof() else None
+    content = request.content
+    return content.read_nowait() if content.is_eof() else None
 
 
 async def _body(request: web.BaseRequest, arrived: bytes | None) -> AsyncIterator[bytes]:

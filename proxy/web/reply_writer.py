@@ -16,7 +16,7 @@ from aiohttp import HttpVersion11, web
 from proxy.domain.fields import fields_of
 from proxy.domain.headers import encode_head
 from proxy.pipeline.services import Reply
-from proxy.web.server import HardenedRequestHandler, written
+from proxy.web.server import HardenedRequestHandler, message_of, written
 
 _COPIED_BYTES = 16_384
 """Up to this size it is cheaper to copy a piece into its frame than to hand three buffers on."""
@@ -29,10 +29,11 @@ class ReplyWriter:
     def __init__(self, request: web.BaseRequest) -> None:
         assert isinstance(request.protocol, HardenedRequestHandler)
         self._connection = request.protocol
-        self._transport = request.transport
-        self._is_head = request.method == "HEAD"
-        self._version = request.version
-        self._keep_alive = request.keep_alive
+        self._transport = self._connection.transport
+        message = message_of(request)
+        self._is_head = message.method == "HEAD"
+        self._version = message.version
+        self._keep_alive = not message.should_close
         self._is_chunked = False
         self.is_begun = False
         """True once the client was sent something: an error can no longer be told."""

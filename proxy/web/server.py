@@ -18,7 +18,7 @@ from typing import Any, Protocol, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
-from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy, RawRequestMessage
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 from proxy.domain.endpoints import Dialect
@@ -160,12 +160,17 @@ def _public_error(status: int, exc: BaseException | None) -> ProxyError:
     return ProxyError("The proxy failed to handle the request. Quote the incident id to its operator.")
 
 
+def message_of(request: web.BaseRequest) -> RawRequestMessage:
+    """The head as it was parsed, with plain attributes: each property of a request is a call."""
+    return request._message  # noqa: SLF001  the one file that may
+
+
 class _Written:
     """All that aiohttp asks of a handler's response when nothing is left to be written."""
 
     __slots__ = ("keep_alive",)
 
-    def __init__(self, keep_alive: bool) -> None:
+    def __init__(self, *, keep_alive: bool) -> None:
         self.keep_alive = keep_alive
 
     async def prepare(self, request: web.BaseRequest) -> None:
@@ -175,9 +180,12 @@ class _Written:
         """The body is out."""
 
 
+_GOES_ON, _ENDS = _Written(keep_alive=True), _Written(keep_alive=False)
+
+
 def written(*, keep_alive: bool) -> web.StreamResponse:
     """What a handler returns that has written its reply to the transport itself."""
-    return cast("web.StreamResponse", _Written(keep_alive))
+    return cast("web.StreamResponse", _GOES_ON if keep_alive else _ENDS)
 
 
 class HardenedServer(web.Server):
