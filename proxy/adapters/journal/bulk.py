@@ -1,19 +1,24 @@
 """Many rows in one statement.
 
 Around each step of a statement SQLite gives the interpreter's lock away, and in a busy process the thread waits up to
-a switch interval (5 ms) to get it back: a hundred rows written or read one by one would take half a second. So the
-number of statements of a transaction must not grow with its rows: rows go in as one `VALUES` list, lists of ids as
-one JSON text, and rows come out as one JSON text.
+a switch interval (5 ms) to get it back: a hundred rows written or read one by one would take half a second. So a
+transaction must have few statements, however many its rows: rows go in as `VALUES` lists, lists of ids as one JSON
+text, and rows come out as one JSON text.
+
+A `VALUES` list takes as long to prepare as to run. So there are lists of a few lengths only, which SQLite finds
+prepared.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import apsw
 import orjson
 
-MAX_VARIABLES = 20_000
-"""SQLite takes 32,766 in one statement."""
+SHARES = 64, 16, 4, 1
+"""Rows of one statement; longer ones cost more for each row."""
 
 Value = str | int | bytes | None
 
@@ -24,15 +29,18 @@ def fetch(connection: apsw.Connection, query: str, bindings: Sequence[Value] = (
 
 
 def insert(connection: apsw.Connection, statement: str, rows: Sequence[Sequence[Value]]) -> None:
-    """Run `statement`, which ends with `VALUES`, for all rows; they are of one width."""
-    if not rows:
-        return
-    width = len(rows[0])
-    share = MAX_VARIABLES // width
-    for start in range(0, len(rows), share):
-        part = rows[start : start + share]
-        places = ", ".join(["(" + ", ".join("?" * width) + ")"] * len(part))
-        connection.execute(f"{statement} {places}", [value for row in part for value in row], can_cache=False)
+    """Run `statement`, which ends with `VALUES`, for all rows, in order; they are of one width."""
+    start = 0
+    for share in SHARES:
+        while len(rows) - start >= share:
+            part = rows[start : start + share]
+            connection.execute(f"{statement} {_places(len(part[0]), share)}", tuple(chain.from_iterable(part)))
+            start += share
+
+
+@lru_cache(maxsize=64)
+def _places(width: int, rows: int) -> str:
+    return ", ".join(["(" + ", ".join("?" * width) + ")"] * rows)
 
 
 def heads(connection: apsw.Connection, query: str, bindings: Sequence[Value] = ()) -> list[Any]:
