@@ -8,6 +8,13 @@ def request_id_of(exchange_id: str) -> str:
     return f"req_{exchange_id.replace('-', '')}"
 
 
+def trace_id_of(exchange_id: str) -> str:
+    """The trace that a call begins: 32 hex digits that grow with time, so that an index of them is written to at its
+    end alone.
+    """
+    return exchange_id.replace("-", "")
+
+
 def exchange_of(request_id: str) -> str | None:
     """The call that a request id of ours names; None for one that a client made."""
     found = re.fullmatch("req_([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})", request_id)

@@ -7,7 +7,7 @@ from proxy.domain.endpoints import BodyKind, Dialect, gemini_model
 from proxy.domain.errors import UnsupportedEncoding
 from proxy.domain.exchange import Exchange
 from proxy.domain.identity import Caller, VirtualKey, identify
-from proxy.domain.ids import request_id_of
+from proxy.domain.ids import request_id_of, trace_id_of
 from proxy.domain.request_facts import PromptHashing, RequestFacts, read_facts
 from proxy.pipeline.call import Body
 from proxy.pipeline.client_body import StreamedBody, WholeBody, read_whole
@@ -36,7 +36,7 @@ async def admit(
         exchange.admitted_ns = services.clock.monotonic_ns()
         return body
     finally:
-        exchange.caller = _identify(raw, exchange, key, prompt_hash, snapshot, services)
+        exchange.caller = _identify(raw, exchange, key, prompt_hash, snapshot)
         if conversation is not None:
             stitch(conversation, exchange, raw, key, snapshot, services)
 
@@ -89,7 +89,6 @@ def _identify(
     key: VirtualKey | None,
     prompt_hash: str | None,
     snapshot: Snapshot,
-    services: Services,
 ) -> Caller:
     call = exchange.call or chat.ModelCall()
     return identify(
@@ -97,7 +96,7 @@ def _identify(
         call,
         key,
         snapshot.identity,
-        new_trace_id=services.random_bytes(16).hex(),
+        new_trace_id=trace_id_of(exchange.exchange_id),
         new_request_id=request_id_of(exchange.exchange_id),
         prompt_hash=prompt_hash,
     )

@@ -3,7 +3,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.domain.ids import exchange_of, new_exchange_id, request_id_of
+from proxy.domain.ids import exchange_of, new_exchange_id, request_id_of, trace_id_of
 
 
 @given(st.integers(min_value=0, max_value=(1 << 48) * 1000 - 1), st.binary(min_size=10, max_size=10))
@@ -21,6 +21,12 @@ def test_a_later_millisecond_sorts_later(unix_us: int, random: bytes) -> None:
 
 def test_other_random_bytes_give_another_id() -> None:
     assert new_exchange_id(0, b"a" * 10) != new_exchange_id(0, b"b" * 10)
+
+
+def test_the_trace_that_a_call_begins_has_its_digits_as_the_w3c_wants_them() -> None:
+    made = new_exchange_id(1_795_000_000_000_000, b"0123456789")
+    assert UUID(trace_id_of(made)) == UUID(made)
+    assert len(trace_id_of(made)) == 32
 
 
 def test_a_request_id_of_ours_says_which_call_it_is_and_no_other_does() -> None:
