@@ -10,7 +10,8 @@ from proxy.cli.price_yaml import closing_entry, closing_keys, new_entry
 from proxy.config.problems import is_secret, shown
 from proxy.domain.globs import is_glob
 from proxy.domain.price_book import Found, PriceBook, PriceRule
-from proxy.domain.pricing import Cost, CostPart, Terms, cost_of, terms_of
+from proxy.domain.pricing import Cost, CostPart, cost_of
+from proxy.domain.tariffs import Terms, terms_of
 from proxy.domain.usage import Usage
 
 Caller = tuple[str, str]

@@ -8,8 +8,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from proxy.domain.pricing import Gap, Terms
 from proxy.domain.rates import Price, RateCard, Rates
+from proxy.domain.tariffs import Gap, Terms
 from proxy.domain.usage import Usage
 
 FILL_IN = Decimal("0.00")

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from datetime import date
 
 from proxy.domain.globs import covers, is_glob, matches, precedence
-from proxy.domain.pricing import NOTHING_COUNTED, Cost, CostStatus, cost_of, is_counted, reported_cost
+from proxy.domain.pricing import (
+    NOTHING_COUNTED,
+    Cost,
+    CostStatus,
+    charged,
+    is_counted,
+    reported_cost,
+)
 from proxy.domain.rates import Price
+from proxy.domain.tariffs import Tariff, tariff_of
 from proxy.domain.usage import Usage
 
 
@@ -42,10 +50,11 @@ class PriceBook:
     counted; an exact provider before a pattern; the order of the file. Then the base table, form by form; last,
     `vendor/model` is sought as that vendor's own model.
 
-    Reads are safe from any thread; the memo is bounded.
+    Reads are safe from any thread; the memos are bounded.
     """
 
     _MEMO_LIMIT = 4096
+    _TARIFFS_LIMIT = 512
 
     def __init__(
         self, *, rules: Sequence[PriceRule] = (), table: Mapping[str, Mapping[str, Price]], version: str
@@ -54,17 +63,24 @@ class PriceBook:
         self.rules = tuple(rules)
         self.table = table
         self._memo: dict[tuple[str, str, str], tuple[Found, ...]] = {}
+        self._tariffs: dict[tuple[object, ...], Tariff] = {}
 
     def price(self, usage: Usage, *, provider_label: str, provider_name: str, model: str, on: date) -> Cost:
         """Price one reply. `model` is the one that answered; `on` the UTC day of the request. Never raises."""
-        if (reported := reported_cost(usage)) is not None:
+        if usage.provider_cost_usd is not None and (reported := reported_cost(usage)) is not None:
             return reported
-        found = self.find(provider_label, provider_name, model, on)
-        if found is None:
-            if not is_counted(usage):  # a name alone has no cost: the provider may never have heard of it
-                return NOTHING_COUNTED
-            return Cost(status=CostStatus.UNPRICED, reason="no price for the model")
-        return cost_of(usage, found.price, self.version)
+        key = (provider_label, provider_name, model, on, usage.service_tier, usage.speed, usage.inference_geo)
+        tariff = self._tariffs.get(key)
+        if tariff is None:
+            found = self.find(provider_label, provider_name, model, on)
+            if found is None:
+                if not is_counted(usage):  # a name alone has no cost: the provider may never have heard of it
+                    return NOTHING_COUNTED
+                return Cost(status=CostStatus.UNPRICED, reason="no price for the model")
+            if len(self._tariffs) >= self._TARIFFS_LIMIT:
+                self._tariffs.clear()
+            tariff = self._tariffs[key] = tariff_of(usage, found.price)
+        return charged(usage, tariff, self.version)
 
     def find(self, provider_label: str, provider_name: str, model: str, on: date) -> Found | None:
         """The price that was valid on that day, or None."""

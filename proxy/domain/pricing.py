@@ -1,31 +1,23 @@
 """What one reply cost, in USD, as Decimal; unknown is None with a status and a reason that say why.
 
 Usage is inclusive (see `usage`): the parts of a bill are made by subtraction, never by adding a detail to its total,
-so that no token is charged twice. A price list never guesses low. Where a rate is missing:
-
-- cached input is charged as input, reasoning as output, image input as input: that is how providers bill them when
-  they publish no rate of their own;
-- cache writes, audio, and image output: charged at the text rate, and the cost is `partial`, as they usually cost more;
-- a service tier, speed or region that the price does not list: charged at the standard rate, and `partial`.
-
-Long-context rates apply to the whole request once its input is above the threshold. Which price holds on which day is
-`price_book`'s to say.
+so that no token is charged twice. What each of them costs is `tariffs`' to say, and which price holds on which day
+`price_book`'s.
 """
 
-from collections.abc import Mapping
 from dataclasses import fields
 from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter
 from typing import NamedTuple
 
-from proxy.domain.rates import Price, RateCard, Rates
+from proxy.domain.rates import Price
+from proxy.domain.tariffs import Gap, Schedule, Tariff, tariff_of
 from proxy.domain.usage import Usage
 from proxy.domain.values import value_class
 
 ZERO = Decimal(0)
 _ONE = Decimal(1)
-_PER_MILLION = Decimal("0.000001")
 
 
 class CostStatus(StrEnum):
@@ -48,13 +40,6 @@ class CostPart(NamedTuple):
     quantity: Decimal
     unit_price_usd: Decimal
     amount_usd: Decimal
-
-
-class Gap(NamedTuple):
-    """What keeps a sum from being the whole truth. `key` of pricing.yaml would close it; empty where none can."""
-
-    reason: str
-    key: str = ""
 
 
 @value_class
@@ -88,135 +73,75 @@ def reported_cost(usage: Usage) -> Cost | None:
 
 def cost_of(usage: Usage, price: Price, pricing_version: str) -> Cost:
     """Charge one reply by one price. Never raises for counts from the wire."""
-    if price.is_free:
+    return charged(usage, tariff_of(usage, price), pricing_version)
+
+
+def charged(usage: Usage, tariff: Tariff, pricing_version: str) -> Cost:
+    """The cost of one reply under the tariff that is its own. Never raises for counts from the wire."""
+    if tariff.is_free:
         return Cost(status=CostStatus.PRICED, total_usd=ZERO, source="table", pricing_version=pricing_version)
-    if reason := _impossible(usage):
+    writes = _cache_writes(usage)
+    if reason := _impossible(usage, writes):
         return Cost(status=CostStatus.UNKNOWN, reason=reason)
-    bill = _Bill(terms_of(usage, price))
-    bill.charge_input(usage)
+    schedule = tariff.standard
+    if tariff.longer and usage.input_tokens is not None:
+        schedule = next((longer for above, longer in tariff.longer if usage.input_tokens > above), schedule)
+    bill = _Bill(schedule)
+    bill.charge_input(usage, writes)
     bill.charge_output(usage)
     bill.charge_each(usage)
-    gaps = tuple(bill.gaps)
-    reason = ", ".join(gap.reason for gap in gaps)
+    reason = ", ".join([gap.reason for gap in bill.gaps]) if bill.gaps else ""
     if not bill.parts:
         if not is_counted(usage):
             return NOTHING_COUNTED
-        if gaps:
-            return Cost(status=CostStatus.UNPRICED, gaps=gaps, reason=reason)
+        if bill.gaps:
+            return Cost(status=CostStatus.UNPRICED, gaps=tuple(bill.gaps), reason=reason)
     return Cost(
-        status=CostStatus.PARTIAL if gaps else CostStatus.PRICED,
-        total_usd=sum((part.amount_usd for part in bill.parts), ZERO),
+        status=CostStatus.PARTIAL if bill.gaps else CostStatus.PRICED,
+        total_usd=bill.total_usd,
         parts=tuple(bill.parts),
-        gaps=gaps,
+        gaps=tuple(bill.gaps),
         source="table",
         pricing_version=pricing_version,
         reason=reason,
     )
 
 
-class Terms(NamedTuple):
-    """What of a price holds for one reply. The names are empty where the standard holds."""
+class _CacheWrites(NamedTuple):
+    """Writes by time to live; what the provider did not split has the default one."""
 
-    rates: Rates
-    above_input_tokens: int
-    service_tier: str
-    speed: str
-    region: str
-    multiplier: Decimal
-    gaps: tuple[Gap, ...]
+    total: int
+    for_5m: int
+    for_1h: int
+    for_12h: int
 
 
-_STANDARD_TIERS = frozenset({"", "default", "standard", "auto", "on_demand", "scale", "traffic_type_unspecified"})
-_TIER_NAMES = {"batches": "batch", "fast": "priority"}
-"""Another name of a tier, tried where the price does not list it by the first; fast is what priority was called."""
-_STANDARD_SPEEDS = frozenset({"", "standard"})
-_STANDARD_REGIONS = frozenset({"", "global", "not_available"})
+_NO_WRITES = _CacheWrites(0, 0, 0, 0)
 
 
-def terms_of(usage: Usage, price: Price) -> Terms:
-    """The rates and multipliers for this reply's length, tier, speed and region, and what the price does not list."""
-    gaps = []
-    above, card = 0, price.card
-    if price.long_context and usage.input_tokens is not None:
-        for above_tokens, long_card in price.long_context:
-            if usage.input_tokens > above_tokens:
-                above, card = above_tokens, long_card
-                break
-    tier, rates = _tier(usage.service_tier, card)
-    if rates is None:
-        rates = card.standard
-        gaps.append(Gap("no rates for the service tier", "service_tiers"))
-    speed, by_speed = _multiplier(usage.speed, price.speed_multipliers, _STANDARD_SPEEDS)
-    if by_speed is None:
-        gaps.append(Gap("no multiplier for the speed", "speed_multipliers"))
-    region, by_region = _multiplier(usage.inference_geo, price.region_multipliers, _STANDARD_REGIONS)
-    if by_region is None:
-        gaps.append(Gap("no multiplier for the region", "region_multipliers"))
-    return Terms(rates, above, tier, speed, region, (by_speed or _ONE) * (by_region or _ONE), tuple(gaps))
-
-
-def _tier(served: str | None, card: RateCard) -> tuple[str, Rates | None]:
-    """The tier's name in the card, and its rates: the standard ones by any name of theirs, None where none are listed.
-
-    Gemini's traffic types are tiers too: ON_DEMAND_FLEX is flex. PROVISIONED_THROUGHPUT is paid for in advance: only
-    the operator knows what a token of it costs.
-    """
-    name = (served or "").lower()
-    short = name.removeprefix("on_demand_")
-    for listed in (name, short, _TIER_NAMES.get(short, short)):
-        if (rates := card.service_tiers.get(listed)) is not None:
-            return listed, rates
-    return "", card.standard if name in _STANDARD_TIERS else None
-
-
-def _multiplier(
-    served: str | None, listed: Mapping[str, Decimal], standard: frozenset[str]
-) -> tuple[str, Decimal | None]:
-    """The name under which the multiplier is listed, and the multiplier; None where there should be one."""
-    name = (served or "").lower()
-    if name in listed:
-        return name, listed[name]
-    return "", _ONE if name in standard else None
-
-
-class _Line(NamedTuple):
-    """A part of the bill and the keys of its rate: its own, then those that stand in where the price has none.
-
-    `is_usual`: providers without a rate of their own for it bill it like that; else its absence is a gap.
-    """
-
-    name: str
-    rates: tuple[str, ...]
-    is_usual: bool = False
-
-
-_INPUT, _OUTPUT = "input_usd_per_mtok", "output_usd_per_mtok"
-_WRITE_5M, _WRITE_1H, _WRITE_12H = (f"cache_write_{ttl}_usd_per_mtok" for ttl in ("5m", "1h", "12h"))
-_PLAIN_INPUT = _Line("input", (_INPUT,))
-_CACHED_INPUT = _Line("cached_input", ("cached_input_usd_per_mtok", _INPUT), is_usual=True)
-_CACHE_WRITE_5M = _Line("cache_write_5m", (_WRITE_5M, _INPUT))
-_CACHE_WRITE_1H = _Line("cache_write_1h", (_WRITE_1H, _WRITE_5M, _INPUT))
-_CACHE_WRITE_12H = _Line("cache_write_12h", (_WRITE_12H, _WRITE_1H, _WRITE_5M, _INPUT))
-_AUDIO_INPUT = _Line("audio_input", ("audio_input_usd_per_mtok", _INPUT))
-_IMAGE_INPUT = _Line("image_input", ("image_input_usd_per_mtok", _INPUT), is_usual=True)
-_PLAIN_OUTPUT = _Line("output", (_OUTPUT,))
-_REASONING = _Line("reasoning", ("reasoning_usd_per_mtok", _OUTPUT), is_usual=True)
-_AUDIO_OUTPUT = _Line("audio_output", ("audio_output_usd_per_mtok", _OUTPUT))
-_IMAGE_OUTPUT = _Line("image_output", ("image_output_usd_per_mtok", _OUTPUT))
+def _cache_writes(usage: Usage) -> _CacheWrites:
+    for_1h, for_12h = usage.cache_creation_1h_tokens or 0, usage.cache_creation_12h_tokens or 0
+    for_5m, total = usage.cache_creation_5m_tokens or 0, usage.cache_creation_input_tokens
+    if total is not None:
+        for_5m = total - for_1h - for_12h
+    if not (for_5m or for_1h or for_12h):
+        return _NO_WRITES
+    return _CacheWrites(for_5m + for_1h + for_12h, for_5m, for_1h, for_12h)
 
 
 class _Bill:
     """A sum in the making."""
 
-    __slots__ = ("_rates", "_usd_per_token", "gaps", "parts")
+    __slots__ = ("_charges", "_rates", "gaps", "parts", "total_usd")
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, schedule: Schedule) -> None:
+        self.total_usd = ZERO
         self.parts: list[CostPart] = []
-        self.gaps = [*terms.gaps]
-        self._rates = terms.rates
-        self._usd_per_token = terms.multiplier * _PER_MILLION
+        self.gaps = [*schedule.gaps]
+        self._rates = schedule.rates
+        self._charges = schedule.charges
 
-    def charge_input(self, usage: Usage) -> None:
+    def charge_input(self, usage: Usage, writes: _CacheWrites) -> None:
         """All that went in, by tokens, or by seconds where only those were counted."""
         if usage.input_tokens is None:
             if usage.audio_seconds is not None and self._rates.audio_input_usd_per_s is not None:
@@ -226,21 +151,23 @@ class _Bill:
             elif self._rates.input_usd_per_mtok:
                 self.gaps.append(Gap("input tokens unknown"))
             return
-        writes_5m, writes_1h, writes_12h = _cache_writes(usage)
         audio, image = usage.audio_input_tokens or 0, usage.image_input_tokens or 0
         cached = usage.cached_input_tokens or 0
-        plain = usage.input_tokens - writes_5m - writes_1h - writes_12h - audio - image - cached
+        plain = usage.input_tokens - writes.total - audio - image - cached
         if plain < 0:
             # Some of the audio or image tokens came from the cache, and nobody says how many: charge them in full.
             cached, plain = cached + plain, 0
             self.gaps.append(Gap("cached audio or image tokens"))
-        self._tokens(_PLAIN_INPUT, plain)
-        self._tokens(_CACHED_INPUT, cached)
-        self._tokens(_CACHE_WRITE_5M, writes_5m)
-        self._tokens(_CACHE_WRITE_1H, writes_1h)
-        self._tokens(_CACHE_WRITE_12H, writes_12h)
-        self._tokens(_AUDIO_INPUT, audio)
-        self._tokens(_IMAGE_INPUT, image)
+        self._tokens("input", plain)
+        if cached:
+            self._tokens("cached_input", cached)
+        if writes.total:
+            self._tokens("cache_write_5m", writes.for_5m)
+            self._tokens("cache_write_1h", writes.for_1h)
+            self._tokens("cache_write_12h", writes.for_12h)
+        if audio or image:
+            self._tokens("audio_input", audio)
+            self._tokens("image_input", image)
 
     def charge_output(self, usage: Usage) -> None:
         """All that came out, by tokens."""
@@ -250,37 +177,33 @@ class _Bill:
             return
         reasoning = usage.reasoning_tokens or 0
         audio, image = usage.audio_output_tokens or 0, usage.image_output_tokens or 0
-        self._tokens(_PLAIN_OUTPUT, usage.output_tokens - reasoning - audio - image)
-        self._tokens(_REASONING, reasoning)
-        self._tokens(_AUDIO_OUTPUT, audio)
-        self._tokens(_IMAGE_OUTPUT, image)
+        self._tokens("output", usage.output_tokens - reasoning - audio - image)
+        if reasoning:
+            self._tokens("reasoning", reasoning)
+        if audio or image:
+            self._tokens("audio_output", audio)
+            self._tokens("image_output", image)
 
     def charge_each(self, usage: Usage) -> None:
         """Images, searches, and the call itself."""
-        if usage.output_tokens is None or self._rates.usd_per_image is not None:
+        if usage.output_images and (usage.output_tokens is None or self._rates.usd_per_image is not None):
             self._each("image", "usd_per_image", usage.output_images)
-        self._each("web_search", "web_search_usd_per_call", usage.web_search_calls)
+        if usage.web_search_calls:
+            self._each("web_search", "web_search_usd_per_call", usage.web_search_calls)
         if self._rates.usd_per_call is not None:
             self._each("call", "usd_per_call", 1)
 
-    def _tokens(self, line: _Line, count: int) -> None:
-        """Charge tokens at the first of the line's rates that there is."""
+    def _tokens(self, line: str, count: int) -> None:
         if count == 0:
             return
-        for key in line.rates:
-            rate: Decimal | None = getattr(self._rates, key)
-            if rate is not None:
-                self._add(line.name, key, count, rate * self._usd_per_token)
-                break
-        else:
-            key = ""
-        if key != line.rates[0] and not (key and line.is_usual):
-            self.gaps.append(Gap(f"no rate for {line.name}", line.rates[0]))
+        rate, usd_per_token, gap = self._charges[line]
+        if usd_per_token is not None:
+            self._add(line, rate, count, usd_per_token)
+        if gap is not None:
+            self.gaps.append(gap)
 
-    def _each(self, name: str, key: str, count: int | Decimal | None) -> None:
+    def _each(self, name: str, key: str, count: int) -> None:
         """Charge what has a rate for each one of it."""
-        if not count:
-            return
         rate: Decimal | None = getattr(self._rates, key)
         if rate is None:
             self.gaps.append(Gap(f"no rate for {name}", key))
@@ -289,15 +212,9 @@ class _Bill:
 
     def _add(self, name: str, rate: str, count: int | Decimal, unit_price_usd: Decimal) -> None:
         quantity = Decimal(count)
-        self.parts.append(CostPart(name, rate, quantity, unit_price_usd, quantity * unit_price_usd))
-
-
-def _cache_writes(usage: Usage) -> tuple[int, int, int]:
-    """Writes by time to live; what the provider did not split has the default one."""
-    writes_1h, writes_12h = usage.cache_creation_1h_tokens or 0, usage.cache_creation_12h_tokens or 0
-    writes_5m = usage.cache_creation_5m_tokens or 0
-    total = usage.cache_creation_input_tokens
-    return (writes_5m if total is None else total - writes_1h - writes_12h), writes_1h, writes_12h
+        amount_usd = quantity * unit_price_usd
+        self.parts.append(CostPart(name, rate, quantity, unit_price_usd, amount_usd))
+        self.total_usd += amount_usd
 
 
 _COUNTED = ("_tokens", "_calls", "_images")
@@ -309,20 +226,17 @@ def is_counted(usage: Usage) -> bool:
     return usage.audio_seconds is not None or any(count is not None for count in _counts(usage))
 
 
-def _impossible(usage: Usage) -> str:
+def _impossible(usage: Usage, writes: _CacheWrites) -> str:
     """Say which counts contradict each other, with the numbers; "" when they can all be true."""
-    writes_5m, writes_1h, writes_12h = _cache_writes(usage)
-    longer = writes_1h + writes_12h
-    writes = writes_5m + longer
     cached, reasoning = usage.cached_input_tokens or 0, usage.reasoning_tokens or 0
     media_in = (usage.audio_input_tokens or 0) + (usage.image_input_tokens or 0)
     media_out = (usage.audio_output_tokens or 0) + (usage.image_output_tokens or 0)
-    if writes_5m < 0 or min(filter(None, _counts(usage)), default=0) < 0 or not _is_length(usage.audio_seconds):
+    if writes.for_5m < 0 or min(filter(None, _counts(usage)), default=0) < 0 or not _is_length(usage.audio_seconds):
         return "a negative count"
-    if (usage.cache_creation_5m_tokens or 0) > writes_5m:
-        return f"cache writes {usage.cache_creation_5m_tokens} + {longer} > {writes} in all"
-    if usage.input_tokens is not None and max(cached, media_in) + writes > usage.input_tokens:
-        return f"cached {cached}, cache writes {writes}, audio and image {media_in} > input {usage.input_tokens}"
+    if (stated_5m := usage.cache_creation_5m_tokens or 0) > writes.for_5m:
+        return f"cache writes {stated_5m} + {writes.for_1h + writes.for_12h} > {writes.total} in all"
+    if usage.input_tokens is not None and max(cached, media_in) + writes.total > usage.input_tokens:
+        return f"cached {cached}, cache writes {writes.total}, audio and image {media_in} > input {usage.input_tokens}"
     if usage.output_tokens is not None and reasoning + media_out > usage.output_tokens:
         return f"reasoning {reasoning}, audio and image {media_out} > output {usage.output_tokens}"
     return ""

@@ -9,8 +9,8 @@ answers.
 
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import partial
+from datetime import date, timedelta
+from functools import lru_cache, partial
 
 from proxy.domain import events
 from proxy.domain.errors import Status, Unauthenticated
@@ -30,6 +30,9 @@ from proxy.pipeline.services import Services, Snapshot
 from proxy.pipeline.stitch import remember
 
 log = logging.getLogger(__name__)
+
+_DAY_US = 86_400_000_000
+_FIRST_DAY = date(1970, 1, 1)
 
 
 def begin(exchange: Exchange, snapshot: Snapshot, services: Services, planned: Target | None = None) -> None:
@@ -92,8 +95,14 @@ def price(attempt: Attempt, exchange: Exchange, snapshot: Snapshot) -> None:
         provider_label=target.provider.label,
         provider_name=target.provider.name,
         model=model,
-        on=datetime.fromtimestamp(exchange.received_unix_us / 1e6, UTC).date(),
+        on=_day_of(exchange.received_unix_us // _DAY_US),
     )
+
+
+@lru_cache(maxsize=2)
+def _day_of(days: int) -> date:
+    """The UTC day that is so many days after 1 January 1970."""
+    return _FIRST_DAY + timedelta(days)
 
 
 def _is_refusal(reading: Reading) -> bool:

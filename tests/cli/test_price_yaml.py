@@ -12,8 +12,9 @@ from proxy.config.document import parse_document
 from proxy.config.prices import PricingFile, compile_rules
 from proxy.config.schema import check_document
 from proxy.domain.price_book import PriceRule
-from proxy.domain.pricing import cost_of, terms_of
+from proxy.domain.pricing import cost_of
 from proxy.domain.rates import Price, RateCard, Rates
+from proxy.domain.tariffs import terms_of
 from proxy.domain.usage import Usage
 
 D = Decimal

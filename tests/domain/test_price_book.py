@@ -185,6 +185,19 @@ def test_the_memo_is_bounded_and_forgets_nothing_that_matters() -> None:
     assert len(prices._memo) <= PriceBook._MEMO_LIMIT
 
 
+def test_tariffs_are_bounded_and_each_call_has_its_own() -> None:
+    tiers = {"flex": Rates(input_usd_per_mtok=D("0.5"))}
+    new = Price(starts_on=TODAY, card=RateCard(standard=Rates(input_usd_per_mtok=D(2)), service_tiers=tiers))
+    prices = book(rule("m*", new, dollars(1)))
+    for number in range(1_000):
+        model = f"m{number}"
+        assert priced(prices, model).total_usd == 2
+        assert priced(prices, model, service_tier="flex").total_usd == D("0.5")
+        assert priced(prices, model, on=date(2020, 1, 1)).total_usd == 1
+        assert priced(prices, model).total_usd == 2
+    assert len(prices._tariffs) <= PriceBook._TARIFFS_LIMIT
+
+
 PATTERNS = st.text("ab*", min_size=1, max_size=4)
 OWN_RULES = st.builds(
     lambda provider, model, day: rule(model, dollars(1, day), provider=provider),

@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.domain.pricing import Cost, CostStatus, Gap, cost_of, terms_of
+from proxy.domain.pricing import Cost, CostStatus, cost_of
 from proxy.domain.rates import Price, RateCard, Rates
+from proxy.domain.tariffs import Gap
 from proxy.domain.usage import Usage
 
 D = Decimal
@@ -253,30 +254,6 @@ def test_another_tier_has_its_own_rates(tier: str) -> None:
     assert cost.total_usd == D("0.0001")
 
 
-@pytest.mark.parametrize(
-    ("served", "listed"),
-    [
-        ("priority", "priority"),
-        ("fast", "priority"),
-        ("ON_DEMAND_PRIORITY", "priority"),
-        ("ON_DEMAND_OFFPEAK", "offpeak"),
-        ("ON_DEMAND_OFFPEAK", "on_demand_offpeak"),
-        ("batches", "batch"),
-        ("PROVISIONED_THROUGHPUT", "provisioned_throughput"),
-        ("STANDARD", "standard"),
-    ],
-)
-def test_a_tier_is_found_under_each_of_its_names(served: str, listed: str) -> None:
-    price = flat(MINI, **{listed: Rates(input_usd_per_mtok=D(0), output_usd_per_mtok=D(7))})
-    terms = terms_of(Usage(service_tier=served), price)
-    assert (terms.rates.output_usd_per_mtok, terms.service_tier, terms.gaps) == (D(7), listed, ())
-
-
-def test_a_tier_that_is_listed_as_served_wins_over_its_other_name() -> None:
-    price = flat(MINI, fast=CLAUDE, priority=Rates(usd_per_call=D(1)))
-    assert terms_of(Usage(service_tier="fast"), price).rates is CLAUDE
-
-
 def test_throughput_that_was_paid_in_advance_is_charged_as_standard_and_partial_unless_it_is_listed() -> None:
     """Its tokens were paid for already; what one of them costs is known to the operator alone."""
     usage = {"input_tokens": 1_000_000, "output_tokens": 0, "service_tier": "PROVISIONED_THROUGHPUT"}
@@ -285,20 +262,6 @@ def test_throughput_that_was_paid_in_advance_is_charged_as_standard_and_partial_
     prepaid = Rates(input_usd_per_mtok=D(0), output_usd_per_mtok=D(0))
     listed = charge(flat(MINI, provisioned_throughput=prepaid), **usage)
     assert (listed.total_usd, listed.status) == (D(0), CostStatus.PRICED)
-
-
-def test_terms_say_what_of_the_price_held() -> None:
-    price = Price(
-        card=RateCard(standard=MINI),
-        long_context=((200_000, RateCard(standard=CLAUDE)),),
-        speed_multipliers={"fast": D(2)},
-        region_multipliers={"us": D("1.1")},
-    )
-    terms = terms_of(Usage(input_tokens=200_001, speed="Fast", inference_geo="us"), price)
-    assert (terms.rates, terms.above_input_tokens) == (CLAUDE, 200_000)
-    assert (terms.speed, terms.region, terms.multiplier) == ("fast", "us", D("2.2"))
-    plain = terms_of(Usage(input_tokens=200_000), price)
-    assert plain == (MINI, 0, "", "", "", D(1), ())
 
 
 def test_long_context_rates_apply_to_the_whole_request_above_the_threshold() -> None:

@@ -6,8 +6,9 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.domain.pricing import Cost, CostStatus, cost_of, terms_of
+from proxy.domain.pricing import Cost, CostStatus, cost_of
 from proxy.domain.rates import Price, RateCard, Rates
+from proxy.domain.tariffs import terms_of
 from proxy.domain.usage import Usage
 
 COUNT = st.integers(0, 10_000_000)
