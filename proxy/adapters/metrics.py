@@ -8,12 +8,12 @@ read at a scrape, as the journal's numbers are, is a collector in a registry of 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -21,12 +21,11 @@ from prometheus_client.registry import Collector
 
 from proxy import __version__
 from proxy.adapters.metric_files import count_as
+from proxy.adapters.tallies import LATENCY_BUCKETS_S, OVERHEAD_BUCKETS_S, Alike, SummedHistogram, Tally
 from proxy.domain.checks import CheckResult
-from proxy.domain.exchange import Exchange
+from proxy.domain.exchange import Attempt, Exchange
 from proxy.domain.pricing import CostStatus
 
-_LATENCY_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
-_OVERHEAD_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
 _COMMIT_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 M = TypeVar("M", bound=MetricWrapperBase)
 
@@ -56,10 +55,18 @@ class Vitals:
 
 
 class CallMetrics:
-    """Counts settled exchanges; `observe` may be called from any thread and never raises."""
+    """Counts settled exchanges, on the event loop; never raises."""
 
-    def __init__(self, journal: Collector, shared_dir: Path | None = None, worker: int = 0) -> None:
-        """`journal` is read at each scrape. `shared_dir` is where the workers count, None with one alone."""
+    def __init__(
+        self,
+        journal: Collector,
+        shared_dir: Path | None = None,
+        worker: int = 0,
+        later: Callable[[Callable[[], None]], None] = lambda action: action(),
+    ) -> None:
+        """`journal` is read at each scrape. `shared_dir` is where the workers count, None with one alone. By `later`
+        the library is told of several calls at once.
+        """
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._own = CollectorRegistry()
         self._shown = self._own if shared_dir is None else CollectorRegistry()
@@ -69,17 +76,19 @@ class CallMetrics:
         self._shown.register(journal)
         self.configuration = ConfigurationMetrics(self._own)
         self._shown.register(self.configuration)
+        self._later = later
+        self._tallies: dict[Alike, Tally] = {}
         self._series: dict[tuple[MetricWrapperBase, tuple[str, ...]], MetricWrapperBase] = {}
         by_call = ("endpoint", "target", "status", "error_type")
         self._calls = self._counter("promptlane_calls", "Calls by their end.", *by_call)
         self._latency = self._seconds(
-            "promptlane_call_seconds", "From request to last byte.", _LATENCY_BUCKETS_S, "target"
+            "promptlane_call_seconds", "From request to last byte.", LATENCY_BUCKETS_S, "target"
         )
         self._ttft = self._seconds(
-            "promptlane_first_token_seconds", "From request to first token.", _LATENCY_BUCKETS_S, "target"
+            "promptlane_first_token_seconds", "From request to first token.", LATENCY_BUCKETS_S, "target"
         )
         self._overhead = self._seconds(
-            "promptlane_overhead_seconds", "Time added before the request went upstream.", _OVERHEAD_BUCKETS_S
+            "promptlane_overhead_seconds", "Time added before the request went upstream.", OVERHEAD_BUCKETS_S
         )
         self._tokens = self._counter(
             "promptlane_tokens", "Tokens by direction and source.", "target", "direction", "source"
@@ -171,40 +180,55 @@ class CallMetrics:
     def observe(self, exchange: Exchange) -> None:
         """Count one settled exchange."""
         attempt, fate = exchange.final_attempt, exchange.fate
-        target = attempt.target.label if attempt else "none"
-        status = fate.status.value if fate else "error"
-        error_type = fate.error_type.value if fate and fate.error_type else "none"
-        self._one(self._calls, exchange.endpoint.name, target, status, error_type).inc()
+        reading, cost = (attempt.reading, attempt.cost) if attempt is not None else (None, None)
+        # `_value_` is the attribute behind `value`, which is two function calls
+        alike = Alike(
+            exchange.endpoint.name,
+            attempt.target.label if attempt is not None else "none",
+            fate.status._value_ if fate is not None else "error",
+            fate.error_type._value_ if fate is not None and fate.error_type is not None else "none",
+            reading.usage_source._value_ if reading is not None else "",
+            cost.status._value_ if cost is not None else "",
+        )
+        tally, is_first = self._tallies.get(alike), not self._tallies
+        if tally is None:
+            tally = self._tallies[alike] = Tally()
+        tally.calls += 1
+        if exchange.endpoint.is_model_call and exchange.ended_ns is not None:
+            tally.latency.note(exchange.ended_ns - exchange.received_ns)
+            if attempt is not None:
+                _note_attempt(tally, attempt, exchange)
+        self._count_findings(exchange)
+        if is_first:
+            self._later(self._tell)
+
+    def _count_findings(self, exchange: Exchange) -> None:
+        """What few calls have."""
         for warning in exchange.caller.warnings if exchange.caller else ():
             self._one(self._warnings, *warning.split(":", 1)).inc()
         for made in exchange.decisions:
             self._one(self._decisions, made.flag, made.variant, made.reason).inc()
         for check, finding in exchange.evaluation.found if exchange.evaluation else ():
             self.observe_check(check.name, finding.result)
-        if not exchange.endpoint.is_model_call or exchange.ended_ns is None:
-            return
-        self._one(self._latency, target).observe((exchange.ended_ns - exchange.received_ns) / 1e9)
-        if attempt is not None:
-            self._observe_attempt(exchange, target)
 
-    def _observe_attempt(self, exchange: Exchange, target: str) -> None:
-        attempt = exchange.final_attempt
-        assert attempt is not None
-        first_sent_ns = exchange.attempts[0].sent_ns
-        if first_sent_ns is not None and exchange.admitted_ns is not None:
-            self._overhead.observe(max(0, first_sent_ns - exchange.admitted_ns) / 1e9)
-        reading, cost = attempt.reading, attempt.cost
-        if reading is not None:
-            if reading.first_token_ns is not None:
-                self._one(self._ttft, target).observe((reading.first_token_ns - exchange.received_ns) / 1e9)
-            usage, source = reading.usage, reading.usage_source.value
-            for direction, tokens in (("input", usage.input_tokens), ("output", usage.output_tokens)):
+    def _tell(self) -> None:
+        """Tell the library what was counted since it was told last."""
+        tallies, self._tallies = self._tallies, {}
+        for alike, tally in tallies.items():
+            target, source = alike.target, alike.source
+            self._one(self._calls, alike.endpoint, target, alike.status, alike.error_type).inc(tally.calls)
+            if any(tally.latency.counts):
+                self._one(self._latency, target).add(tally.latency)
+            if any(tally.first_token.counts):
+                self._one(self._ttft, target).add(tally.first_token)
+            self._overhead.add(tally.overhead)
+            for direction, tokens in (("input", tally.input_tokens), ("output", tally.output_tokens)):
                 if tokens is not None:
                     self._one(self._tokens, target, direction, source).inc(tokens)
-        if cost is not None:
-            self._one(self._cost_status, target, cost.status.value).inc()
-            if cost.status is not CostStatus.UNKNOWN and cost.total_usd is not None:
-                self._one(self._cost, target).inc(float(cost.total_usd))
+            if alike.cost_status and any(tally.latency.counts):
+                self._one(self._cost_status, target, alike.cost_status).inc(tally.calls)
+            if tally.cost_usd is not None:
+                self._one(self._cost, target).inc(tally.cost_usd)
 
     def _one(self, metric: M, *labels: str) -> M:
         """The series of these label values; the library's own look-up is ten times as slow."""
@@ -217,12 +241,28 @@ class CallMetrics:
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self._own)
 
-    def _seconds(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(name, text, labels, buckets=buckets, registry=self._own)
+    def _seconds(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> SummedHistogram:
+        return SummedHistogram(name, text, labels, buckets=buckets, registry=self._own)
 
     def _gauge(self, name: str, text: str) -> Gauge:
         """Summed over the workers that live."""
         return Gauge(name, text, registry=self._own, multiprocess_mode="livesum")
+
+
+def _note_attempt(tally: Tally, attempt: Attempt, exchange: Exchange) -> None:
+    first_sent_ns = exchange.attempts[0].sent_ns
+    if first_sent_ns is not None and exchange.admitted_ns is not None:
+        tally.overhead.note(max(0, first_sent_ns - exchange.admitted_ns))
+    reading, cost = attempt.reading, attempt.cost
+    if reading is not None:
+        if reading.first_token_ns is not None:
+            tally.first_token.note(reading.first_token_ns - exchange.received_ns)
+        if reading.usage.input_tokens is not None:
+            tally.input_tokens = (tally.input_tokens or 0) + reading.usage.input_tokens
+        if reading.usage.output_tokens is not None:
+            tally.output_tokens = (tally.output_tokens or 0) + reading.usage.output_tokens
+    if cost is not None and cost.status is not CostStatus.UNKNOWN and cost.total_usd is not None:
+        tally.cost_usd = (tally.cost_usd or 0.0) + float(cost.total_usd)
 
 
 class ConfigurationMetrics(Collector):

@@ -91,10 +91,12 @@ class App:
             leaving.callback(self._socket.close)
             self._upstreams: dict[str, NativeUpstream | AiohttpUpstream] = {}
             leaving.push_async_callback(self._close_upstreams)
+            self._later = Later(asyncio.get_running_loop())
             self._metrics = CallMetrics(
                 JournalMetrics(self._stats, lambda: self._configuration.analytics.outbox.max_bytes),
                 self._settings.metrics_dir,
                 self._settings.worker,
+                self._later,
             )
             self._metrics.configuration.runs(self._snapshot.digest, is_reload=False)
             await self._open_journal()
@@ -119,7 +121,6 @@ class App:
             if self._settings.worker == 0 and content_files(self._settings.data_dir):
                 self._content.begin()
             leaving.push_async_callback(asyncio.to_thread, self._content.close, DELIVERY_S)
-            self._later = Later(asyncio.get_running_loop())
             leaving.callback(self._later.finish)
             self._checker = Checker()
             self._checker.warm(_rules_of(self._snapshot))

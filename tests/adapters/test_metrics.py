@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -50,6 +50,26 @@ def test_a_good_call_is_counted_timed_and_priced() -> None:
     }
     assert samples(metrics, "promptlane_cost_usd_total") == {("openai",): pytest.approx(0.0048)}
     assert samples(metrics, "promptlane_cost_status_total") == {("priced", "openai"): 1}
+
+
+def test_calls_that_come_together_are_told_together_and_none_twice() -> None:
+    told: list[Callable[[], None]] = []
+    metrics = CallMetrics(CollectorRegistry(), later=told.append)
+    for _ in range(3):
+        metrics.observe(finished(admitted_ns=START_NS + 2 * MS))
+    metrics.observe(finished(attempt(target=SPARE)))
+    assert len(told) == 1
+    told.pop()()
+    metrics.observe(finished())
+    told.pop()()
+    assert samples(metrics, "promptlane_calls_total") == {
+        ("chat", "none", "success", "openai"): 4,
+        ("chat", "none", "success", "spare/qwen3"): 1,
+    }
+    assert samples(metrics, "promptlane_call_seconds_count") == {("openai",): 4, ("spare/qwen3",): 1}
+    assert samples(metrics, "promptlane_overhead_seconds_count") == {(): 3}
+    assert samples(metrics, "promptlane_tokens_total")["output", "provider", "openai"] == 4 * 312
+    assert samples(metrics, "promptlane_cost_status_total") == {("priced", "openai"): 4, ("priced", "spare/qwen3"): 1}
 
 
 def test_a_failed_call_is_counted_by_its_error_and_target() -> None:
