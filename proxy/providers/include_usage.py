@@ -23,7 +23,8 @@ _FLAG = "include_usage"
 _EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE = re.compile(rb"([^\r\n]*+)(?>\r\n|\n|\r|\Z)")
 _DATA_PREFIX = re.compile(rb"(?:\xef\xbb\xbf)?data: ?")
-_NULL_USAGE = re.compile(rb'"usage"\s*:\s*null')
+_NULL_USAGE = b',"usage":null'
+_SPACED_NULL_USAGE = b', "usage": null'
 _EMPTY_ARRAY = re.compile(rb"\[\s*\]")
 _LOOKBACK_BYTES = 3
 
@@ -62,13 +63,15 @@ class UsageStripper:
         """Take the next bytes; what may go to the client now."""
         if not chunk:
             return b""
+        if not self._held and not self._ended_in_cr and chunk.endswith(b"\n\n"):  # whole events, as nearly all come
+            edited = chunk if b'"usage"' not in chunk else _without_last_null(chunk)
+            if edited is not None:
+                return edited
         self._has_cr = self._has_cr or b"\r" in chunk
         if self._ended_in_cr:
             self._ended_in_cr = False
             if chunk.startswith(b"\n"):
                 return (b"" if self._last_went else b"\n") + self.feed(chunk[1:])
-        if not self._held and _is_plain(chunk):
-            return chunk
         if self._is_passing:
             return self._pass_on(chunk)
         search_from = max(0, len(self._held) - _LOOKBACK_BYTES)
@@ -142,22 +145,20 @@ def _without_last_null(event: bytes) -> bytes | None:
 
     It stands at the top level if what follows it closes exactly one object. None: not the usual case.
     """
-    name = event.find(b'"usage"')
-    null = _NULL_USAGE.match(event, name)
-    head = event[:name].rstrip(b" ")
-    if null is None or not head.startswith(b"data:") or not head.endswith(b","):
+    head, null, tail = event.rpartition(_NULL_USAGE)
+    if not null:
+        head, null, tail = event.rpartition(_SPACED_NULL_USAGE)
+    if not null or not head.startswith(b"data:") or b'"usage"' in head or b"\n" in head or b"\r" in head:
         return None
-    tail = event[null.end() :]
     rest = tail.rstrip(b"\r\n")
-    is_one_line = not (b"\n" in head or b"\r" in head or b"\n" in rest or b"\r" in rest)
-    if not is_one_line or b'"usage"' in rest:
-        return None
     if rest != b"}":
+        if b'"usage"' in rest or b"\n" in rest or b"\r" in rest:
+            return None
         try:
             orjson.loads(b'{"":0' + rest)
         except orjson.JSONDecodeError:
             return None
-    return head[:-1].rstrip(b" ") + tail
+    return head + tail
 
 
 def _end_of_event(held: bytearray, start: int, *, has_cr: bool) -> int:
@@ -167,11 +168,6 @@ def _end_of_event(held: bytearray, start: int, *, has_cr: bool) -> int:
         return found + 2 if found >= 0 else 0
     end = _EVENT_END.search(held, start)
     return end.end() if end else 0
-
-
-def _is_plain(chunk: bytes) -> bool:
-    """True for whole events without usage, the usual chunk."""
-    return chunk.endswith(b"\n\n") and b'"usage"' not in chunk
 
 
 def _new_member(body: bytes, members: Sequence[Member], key: str, value: bytes) -> Edit:
