@@ -26,6 +26,8 @@ _WITHOUT_BODY = frozenset({204, 304})
 class ReplyWriter:
     """Writes one reply, once. Raises ConnectionError where the client is gone."""
 
+    __slots__ = ("_connection", "_is_chunked", "_is_head", "_keep_alive", "_transport", "_version", "is_begun")
+
     def __init__(self, request: web.BaseRequest) -> None:
         assert isinstance(request.protocol, HardenedRequestHandler)
         self._connection = request.protocol
@@ -47,7 +49,7 @@ class ReplyWriter:
             self._connection.flow = body
             try:
                 self._begin(reply, unix_s)
-                await body.pour(self._write)
+                await body.pour(self._write_chunk if self._is_chunked else self._write)
             finally:
                 self._connection.flow = None
             if self._is_chunked:
@@ -78,17 +80,20 @@ class ReplyWriter:
         transport.write(head + body)
 
     def _write(self, piece: bytes) -> None:
-        transport = self._open_transport()
-        if not self._is_chunked:
-            transport.write(piece)
-        elif len(piece) <= _COPIED_BYTES:
+        self._open_transport().write(piece)
+
+    def _write_chunk(self, piece: bytes) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise _client_gone()
+        if len(piece) <= _COPIED_BYTES:
             transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         else:
             transport.writelines((b"%x\r\n" % len(piece), piece, b"\r\n"))
 
     def _open_transport(self) -> asyncio.Transport:
         if self._transport is None or self._transport.is_closing():
-            raise ConnectionResetError("The client is gone.")
+            raise _client_gone()
         return self._transport
 
     def _head(self, reply: Reply, unix_s: int) -> bytes:
@@ -125,6 +130,10 @@ class ReplyWriter:
         if not self._keep_alive:
             return ["Connection: close"]
         return [] if self._version >= HttpVersion11 else ["Connection: keep-alive"]
+
+
+def _client_gone() -> ConnectionResetError:
+    return ConnectionResetError("The client is gone.")
 
 
 @lru_cache(maxsize=1)

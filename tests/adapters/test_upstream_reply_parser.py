@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.adapters.upstream.reply_parser import ReplyParser
@@ -89,6 +89,24 @@ def parsed(data: bytes, cuts: Iterable[int] = (), method: str = "POST") -> Parse
 def test_a_reply_is_the_same_however_it_is_cut(name: str, cuts: list[int]) -> None:
     data, expected = CASES[name]
     assert parsed(data, cuts) == expected
+
+
+PIECES = st.sampled_from(
+    [b"5\r\nhello\r\n", b"A\r\n0123456789\r\n", b"1a\r\n" + b"z" * 26 + b"\r\n", b"2\r\n\r\n\r\n", b"05\r\nhello\r\n",
+     b"5;x=y\r\nhello\r\n", b"5\r\nhel", b"lo\r\n", b"5\r\n", b"hello\r", b"\n", b"5", b"\r\nhello\r\n", b"0\r\n",
+     b"\r\n", b"0\r\n\r\n", b"+5\r\nhello\r\n", b"0x5\r\nhello\r\n", b"-1\r\n\r\n", b"5\r\nhello!\r\n", b"5\nhello\r\n"]
+)  # fmt: skip
+
+
+@given(pieces=st.lists(PIECES, min_size=2, max_size=8))
+@example(pieces=[b"5\r\nhello\r\n1", b"5\r\nhello\r\n"])  # the second one only looks like a chunk
+@example(pieces=[b"5\r\nhello\r\n15\r\n", b"5\r\nhello\r\n"])
+def test_chunks_are_the_same_whether_each_comes_alone_or_all_at_once(pieces: list[bytes]) -> None:
+    data, cuts = OK + CHUNKED, [len(OK + CHUNKED)]
+    for piece in pieces:
+        data += piece
+        cuts.append(len(data))
+    assert parsed(data, cuts) == parsed(data)
 
 
 def test_fields_are_told_as_they_came() -> None:

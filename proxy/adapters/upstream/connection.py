@@ -28,6 +28,8 @@ class Listener(Protocol):
 class Connection(asyncio.Protocol):
     """Made by the loop. `listener` is set while a call runs."""
 
+    __slots__ = ("_is_full", "_is_paused", "_on_lost", "_room", "_transport", "listener", "origin")
+
     def __init__(self, origin: Origin, on_lost: Callable[["Connection"], None]) -> None:
         """`on_lost` is called when the connection is gone while no call runs on it."""
         self.origin = origin

@@ -133,12 +133,18 @@ class NativeReply:
     def arrived(self, data: bytes) -> None:
         """More of the reply."""
         self.has_heard = True
-        parser = self._parser
+        parser, sink = self._parser, self._sink
         if self._is_over:
             parser.is_reusable = False
             return
         if body := parser.feed(data):
-            self._take(body)
+            if sink is None:
+                self._hold(body)
+            else:
+                try:
+                    sink(body)
+                except Exception as error:  # noqa: BLE001  whatever it is, `pour` raises it
+                    self._end(error)
         if parser.is_whole or parser.error is not None:
             self._end(parser.error)
 
@@ -152,16 +158,11 @@ class NativeReply:
         """The connection is gone."""
         self._end(broken())
 
-    def _take(self, body: bytes) -> None:
+    def _hold(self, body: bytes) -> None:
+        """Nobody has asked for it yet."""
         if not self._is_begun:
             self._is_begun = True
             self._on_begun()
-        if self._sink is not None:
-            try:
-                self._sink(body)
-            except Exception as error:  # noqa: BLE001  whatever it is, `pour` raises it
-                self._end(error)
-            return
         self._ahead.append(body)
         self._ahead_bytes += len(body)
         if self._ahead_bytes >= self._wanted_bytes:

@@ -3,7 +3,7 @@
 llhttp, node's parser, reads the bytes and is strict by default: line ends, lengths, chunk sizes, versions. What it
 leaves to its user is here: interim replies are passed over, the size of heads and trailers is bounded, no transfer
 coding but `chunked` is taken, nothing behind the reply's end is looked at, and a body without framing lasts until the
-connection ends.
+connection ends. It is not shown what needs no parser: where a chunk has ended, a piece that is one whole chunk again.
 """
 
 from functools import lru_cache
@@ -23,7 +23,8 @@ class ReplyParser:
     """Fed with what arrives; `status`, `reason` and `headers` hold once `has_head`. A parser reads one reply."""
 
     __slots__ = (
-        "_head_bytes", "_is_head", "_llhttp", "_names", "_pieces", "_quiet_bytes", "_reason", "_values",
+        "_head_bytes", "_is_between_chunks", "_is_head", "_llhttp", "_names", "_pieces", "_quiet_bytes", "_reason",
+        "_values",
         "error", "has_head", "headers", "is_reusable", "is_whole", "on_body", "reason", "status",
     )  # fmt: skip
 
@@ -43,6 +44,8 @@ class ReplyParser:
         self._values: list[str] = []
         self._reason = b""
         self._head_bytes = 0
+        self._is_between_chunks = False
+        """llhttp has seen the end of a chunk, and nothing after it."""
         self._quiet_bytes = 0
         self._pieces: list[bytes] = []
         self.on_body = self._pieces.append
@@ -50,6 +53,14 @@ class ReplyParser:
 
     def feed(self, data: bytes) -> bytes:
         """What of the body has arrived with this; look at `error` and `is_whole` next."""
+        if self._is_between_chunks:
+            start = data.find(b"\r\n") + 2
+            size = len(data) - start - 2
+            if size > 0 and data[:start].lower() == b"%x\r\n" % size and data.endswith(b"\r\n"):
+                return data[start:-2]
+        return self._parse(data)
+
+    def _parse(self, data: bytes) -> bytes:
         if self._llhttp is None:
             self.is_reusable = False
             return b""
@@ -57,6 +68,8 @@ class ReplyParser:
             self._llhttp.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._stumbled()
+        if not data.endswith(b"\r\n"):  # the next chunk has begun, if only its size
+            self._is_between_chunks = False
         body = self._take_body()
         if not body and not self.is_whole:
             self._quiet_bytes += len(data)
@@ -74,6 +87,7 @@ class ReplyParser:
     def leave(self) -> None:
         """Read nothing more; this also undoes the cycle of references with llhttp."""
         self._llhttp = None
+        self._is_between_chunks = False
         self.on_body = _nowhere
 
     def _stumbled(self) -> None:
@@ -134,6 +148,14 @@ class ReplyParser:
         self.has_head = True
         self.is_reusable = llhttp.should_keep_alive()
         self.is_whole = self._is_head or status in _WITHOUT_BODY
+
+    def on_chunk_header(self) -> None:
+        """The size of a chunk is known."""
+        self._is_between_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        """A chunk has ended, with its line end."""
+        self._is_between_chunks = True
 
     def on_message_complete(self) -> None:
         """The end of the reply, or of an interim one."""
