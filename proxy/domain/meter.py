@@ -94,6 +94,10 @@ class Reading:
 class Decoder(Protocol):
     """Reads one reply body."""
 
+    @property
+    def needs_times(self) -> bool:
+        """Whether it still matters when something arrives; once it does not, it never does again."""
+
     def feed(self, chunk: bytes, at_ns: int) -> None:
         """Take the next bytes; `at_ns` is when they arrived on the monotonic clock. Never raises."""
 

@@ -4,8 +4,8 @@
 the pieces of the reply, `total_s` over the whole attempt. While the client is asked for more of its request, or has no
 room for more of the reply, only `total_s` runs: its slowness is not the provider's.
 
-A piece that arrives costs a look at the clock and nothing else. The timer is set for the limit that held when it was
-set; when it rings too early, because more has arrived since, it is set again.
+A piece that arrives costs a look at the loop's clock and nothing else. The timer is set for the limit that held when it
+was set; when it rings too early, because more has arrived since, it is set again.
 """
 
 import asyncio
@@ -31,14 +31,20 @@ class Patience:
     When a limit passes, that wait is cancelled and the `with` raises the UpstreamError that says which limit it was.
     """
 
+    __slots__ = (
+        "_cancels_before", "_first_byte_at_s", "_is_held", "_is_waiting", "_loop", "_passed", "_rings_at_s", "_task",
+        "_timeouts", "_timer", "_total_at_s", "heard_at_s", "now_s",
+    )  # fmt: skip
+
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
         self._loop = loop = asyncio.get_running_loop()
-        self._now_s = loop.time
+        self.now_s = loop.time
         now_s = loop.time()
         self._total_at_s = math.inf if timeouts.total_s is None else now_s + timeouts.total_s
         self._first_byte_at_s = now_s + timeouts.first_byte_s
-        self._heard_at_s: float | None = None
+        self.heard_at_s: float | None = None
+        """When the last piece of the reply came, on `now_s`; set by whoever takes the pieces."""
         self._is_held = False
         self._passed: UpstreamError | None = None
         self._task: asyncio.Task[object] | None = None
@@ -51,18 +57,14 @@ class Patience:
 
     def on_turn(self, is_clients: bool) -> None:
         """More of the request is asked of the client, or was handed to the provider."""
-        self._first_byte_at_s = math.inf if is_clients else self._now_s() + self._timeouts.first_byte_s
+        self._first_byte_at_s = math.inf if is_clients else self.now_s() + self._timeouts.first_byte_s
         self._see_to(self._limit()[0])
 
     def begin(self) -> None:
         """The body of the reply has begun."""
-        self._heard_at_s = now_s = self._now_s()
+        self.heard_at_s = now_s = self.now_s()
         if now_s + self._timeouts.idle_s < self._rings_at_s:
             self._see_to(now_s + self._timeouts.idle_s)
-
-    def heard(self) -> None:
-        """Another piece has arrived."""
-        self._heard_at_s = self._now_s()
 
     def hold(self) -> None:
         """The client has no room; nothing is asked of the provider."""
@@ -104,8 +106,8 @@ class Patience:
         meaning: type[UpstreamError]
         if self._is_held:
             at_s, meaning = math.inf, UpstreamIdleTimeout
-        elif self._heard_at_s is not None:
-            at_s, meaning = self._heard_at_s + self._timeouts.idle_s, UpstreamIdleTimeout
+        elif self.heard_at_s is not None:
+            at_s, meaning = self.heard_at_s + self._timeouts.idle_s, UpstreamIdleTimeout
         else:
             at_s, meaning = self._first_byte_at_s, UpstreamTimeout
         return (at_s, meaning) if at_s < self._total_at_s else (self._total_at_s, UpstreamTotalTimeout)
@@ -120,7 +122,7 @@ class Patience:
     def _ring(self) -> None:
         self._timer, self._rings_at_s = None, math.inf
         at_s, meaning = self._limit()
-        if at_s > (now_s := self._now_s()):
+        if at_s > (now_s := self.now_s()):
             self._see_to(max(at_s, now_s + _SHORTEST_S))
             return
         self._passed = meaning(_MESSAGES[meaning])

@@ -2,8 +2,9 @@
 
 Order is the law here. The arrival of a piece is stamped, the piece is handed on, and only then does the decoder see
 it. So no analysis stands between a provider's byte and the client, and a client that leaves during a write is still
-metered up to that piece. The first two happen in the very callback in which the piece arrived; the decoder is fed with
-several pieces at a time, each with its own stamp, since reading ten events in a row costs less than ten times one.
+metered up to that piece. The first two happen in the very callback in which the piece arrived. So does the third until
+the first output was seen; from then on, times matter no more to the meter, and it is fed with several pieces at once,
+since reading ten events in a row costs less than ten times one.
 """
 
 from collections.abc import Sequence
@@ -32,6 +33,11 @@ class Editor(Protocol):
 class Pump:
     """One body on its way: `read` whole or `pour`ed. `finish` seals the attempt's reading, whatever happened."""
 
+    __slots__ = (
+        "_at_ns", "_clock", "_decoder", "_editors", "_ended_ns", "_is_timing", "_patience", "_side", "_tap", "_unread",
+        "_unread_bytes", "_write", "attempt", "keeps_length", "reply",
+    )  # fmt: skip
+
     def __init__(
         self,
         reply: UpstreamReply,
@@ -57,7 +63,10 @@ class Pump:
         if tap is not None:
             tap.begin()
         self._write: Sink = _nowhere
-        self._unread: list[tuple[bytes, int]] = []
+        self._is_timing = True
+        """What arrives is metered at once, and with its time."""
+        self._at_ns = 0
+        self._unread: list[bytes] = []
         self._unread_bytes = 0
         self._ended_ns: int | None = None
 
@@ -74,9 +83,9 @@ class Pump:
             body = await self.reply.read(limit_bytes)
         if body is None:
             return None
-        self._ended_ns = at_ns = self._clock.monotonic_ns()
+        self._ended_ns = self._at_ns = self._clock.monotonic_ns()
         if body:
-            self._unread.append((body, at_ns))
+            self._unread.append(body)
         return self._edited(body) + self._rest() if self._editors else body
 
     async def pour(self, write: Sink) -> None:
@@ -106,25 +115,32 @@ class Pump:
             self.attempt.ended_ns = self._ended_ns or self._clock.monotonic_ns()
 
     def _take(self, chunk: bytes) -> None:
-        at_ns = self._clock.monotonic_ns()
-        self._patience.heard()
+        patience = self._patience
+        patience.heard_at_s = patience.now_s()
+        if self._is_timing:
+            self._at_ns = self._clock.monotonic_ns()
         try:
             if out := self._edited(chunk) if self._editors else chunk:
                 self._write(out)
         finally:
-            self._unread.append((chunk, at_ns))
+            self._unread.append(chunk)
             self._unread_bytes += len(chunk)
-            if self._unread_bytes > UNREAD_BYTES:
+            if self._is_timing or self._unread_bytes > UNREAD_BYTES:
                 self._meter()
 
     def _meter(self) -> None:
         """Feed the decoder with what waits for it."""
-        unread, self._unread, self._unread_bytes = self._unread, [], 0
-        for chunk, at_ns in unread:
-            read = chunk if self._side is None else self._side.feed(chunk)
-            self._decoder.feed(read, at_ns)
-            if self._tap is not None:
-                self._tap.feed(read)
+        if not self._unread:
+            return
+        read = b"".join(self._unread)
+        self._unread.clear()
+        self._unread_bytes = 0
+        if self._side is not None:
+            read = self._side.feed(read)
+        self._decoder.feed(read, self._at_ns)
+        self._is_timing = self._decoder.needs_times
+        if self._tap is not None:
+            self._tap.feed(read)
 
     def _rest(self) -> bytes:
         """What editors have held back; the body has ended."""

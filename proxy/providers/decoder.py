@@ -16,7 +16,7 @@ from proxy.domain.meter import Reading, StreamEnd
 from proxy.domain.usage import Usage, UsageSource
 from proxy.providers.draft import Draft
 from proxy.providers.likeness import Likeness
-from proxy.providers.sse import TAIL_BYTES, Event, SseFramer
+from proxy.providers.sse import TAIL_BYTES, WINDOW_BYTES, Event, SseFramer
 from proxy.providers.untrusted import Json
 
 DOCUMENT_BYTES = 4 << 20
@@ -52,6 +52,11 @@ class BlindDecoder:
         self._marks_output = marks_output
         self._first_ns: int | None = None
 
+    @property
+    def needs_times(self) -> bool:
+        """Until an output that is timed has begun."""
+        return self._marks_output and self._first_ns is None
+
     def feed(self, chunk: bytes, at_ns: int) -> None:
         """Note when the body began."""
         if self._first_ns is None and self._marks_output and chunk:
@@ -80,6 +85,11 @@ class ReplyDecoder:
         self._is_cut = False
         self._likeness = Likeness(draft.text_key)
 
+    @property
+    def needs_times(self) -> bool:
+        """Until the first output."""
+        return self._draft.first_token_ns is None
+
     def feed(self, chunk: bytes, at_ns: int) -> None:
         """Take the next bytes."""
         if self._framer is None:
@@ -89,8 +99,7 @@ class ReplyDecoder:
                 self._begin(body, at_ns)
             return
         self._draft.at_ns = at_ns
-        for event in self._framer.feed(chunk):
-            self._take(event)
+        self._read_events(chunk, self._framer)
 
     def finish(self, *, broken: bool = False) -> Reading:
         """Read what is left and say what the reply was."""
@@ -116,10 +125,28 @@ class ReplyDecoder:
             self._is_cut = True
             del self._document[:-TAIL_BYTES]
 
+    def _read_events(self, chunk: bytes, framer: SseFramer) -> None:
+        """Take events that are alike by the run, and any other by itself, as those that follow may be like it."""
+        draft, likeness, start = self._draft, self._likeness, 0
+        while start < len(chunk):
+            is_alone = framer.is_between and len(chunk) <= WINDOW_BYTES
+            if is_alone:
+                text, end = likeness.run(chunk, start)
+                if end > start:
+                    draft.add_answer(text)
+                    start = end
+                    continue
+            end = chunk.find(b"\n\n", start) + 2
+            part = chunk[start:end] if end >= 2 else chunk[start:]
+            start += len(part)
+            events = framer.feed(part)
+            for event in events:
+                self._take(event)
+            if len(events) == 1 and draft.only_text and is_alone and framer.is_between:
+                likeness.learn(part, draft.only_text)
+
     def _take(self, event: Event) -> None:
-        if (answer := self._likeness.text_of(event)) is not None:
-            self._draft.add_answer(answer)
-            return
+        self._draft.only_text = ""
         if event.data.startswith(b"[DONE]"):
             self._draft.saw_done = True
             return
@@ -130,10 +157,7 @@ class ReplyDecoder:
         if name == "error" or _is_error(body):
             self._draft.fail(body or {})
         if body is not None or event.is_cut:
-            self._draft.only_text = ""
             self._tell(self._codec.on_event, name, body or {})
-            if self._draft.only_text:
-                self._likeness.learn(event, self._draft.only_text)
 
     def _read_document(self, *, broken: bool) -> None:
         if self._is_cut:

@@ -1,73 +1,82 @@
 """Events of a stream that differ from an earlier one in their text alone, told without a parser.
 
 Most of a stream is one event over and over with another word in it. Once such an event was parsed, and its codec found
-that it says nothing but its text, the bytes around the text are known. An event with the same bytes around a string
-that has no quote, no escape and nothing unprintable in it can say nothing else. OpenAI also pads each event with a
-string of random length, which may differ too.
+that it says nothing but its text, the bytes around the text are known. Events with the same bytes around a JSON string
+can say nothing else; a run of them is read in one go. OpenAI also pads each event with a string of random length, which
+may differ too.
 """
 
-from proxy.providers.sse import Event
+from collections.abc import Sequence
 
+import orjson
+
+MOST_AT_ONCE = 16
+"""Events of one run. Where a string of a run is none after all, its first event is parsed and the next run tried."""
 _PADDING = b'"obfuscation":"'
 
 
 class Likeness:
-    """Learns from one event and recognises those that are alike."""
+    """Learns from one event and recognises those that are alike, by their bytes on the wire."""
 
     def __init__(self, text_key: bytes) -> None:
         """`text_key` is the member that holds the text, up to the quote that begins it: `"content":"`."""
         self._text_key = text_key
-        self._name = b""
-        self._before = b""
-        """Empty while nothing was learned."""
-        self._after = b""
-        self._end: bytes | None = None
-        """What follows the padding, whose quote `_after` ends with; None where there is no padding."""
+        self._head = b""
+        """Of an event, up to its text; empty while nothing was learned."""
+        self._tail = b""
+        """From the quote behind the text to the event's end, or to the quote that begins the padding."""
+        self._padded_tail = b""
+        """From the quote behind the padding to the event's end; empty where there is no padding."""
 
-    def text_of(self, event: Event) -> str | None:
-        """All that the event says, where it is alike; else None."""
-        data, before = event.data, self._before
-        if not before or not data.startswith(before) or event.name != self._name or event.is_cut:
-            return None
-        start = len(before)
-        end = data.find(b'"', start)
-        if not (self._is_end(data, end) if self._end is None else self._is_padded_end(data, end, self._end)):
-            return None
-        return _plain(data[start:end])
+    def run(self, data: bytes, start: int) -> tuple[str, int]:
+        """What is said by the events from `start` on that are alike, and where they end: at `start` if none is."""
+        head, tail, padded_tail = self._head, self._tail, self._padded_tail
+        strings: list[bytes] = []
+        end = start
+        while head and data.startswith(head, end) and len(strings) < MOST_AT_ONCE:
+            text = end + len(head)
+            quote = data.find(b'"', text)
+            if not data.startswith(tail, quote):
+                break
+            event_end = quote + len(tail)
+            if padded_tail:
+                padding, padding_quote = event_end, data.find(b'"', event_end)
+                if not data.startswith(padded_tail, padding_quote):
+                    break
+                strings.append(data[padding:padding_quote])
+                event_end = padding_quote + len(padded_tail)
+            strings.append(data[text:quote])
+            end = event_end
+        texts = _parsed(strings)
+        return ("".join(texts[1::2] if padded_tail else texts), end) if texts else ("", start)
 
-    def learn(self, event: Event, text: str) -> None:
-        """The event says this text and nothing else that adds up."""
-        data, key = event.data, self._text_key
-        start = data.find(key) + len(key)
-        end = data.find(b'"', start)
-        if event.is_cut or data.count(key) != 1 or _plain(data[start:end]) != text:
+    def learn(self, event: bytes, text: str) -> None:
+        """The event, with the blank line that ends it, says this text and nothing else that adds up."""
+        key = self._text_key
+        start = event.find(key) + len(key)
+        quote = event.find(b'"', start)
+        if event.count(key) != 1 or _parsed([event[start:quote]]) != [text]:
             return
-        padding = data.find(_PADDING, end) + len(_PADDING)
+        padding = event.find(_PADDING, quote) + len(_PADDING)
         if padding < len(_PADDING):
-            after, last = data[end:], None
-        elif data.count(_PADDING) != 1 or _plain(data[padding : (stop := data.find(b'"', padding))]) is None:
+            tail, padded_tail = event[quote:], b""
+        elif event.count(_PADDING) != 1:
             return
         else:
-            after, last = data[end:padding], data[stop:]
-        self._name, self._before, self._after, self._end = event.name, data[:start], after, last
-
-    def _is_end(self, data: bytes, position: int) -> bool:
-        return position + len(self._after) == len(data) and data.endswith(self._after)
-
-    def _is_padded_end(self, data: bytes, position: int, last: bytes) -> bool:
-        if not data.startswith(self._after, position):
-            return False
-        padding = position + len(self._after)
-        stop = data.find(b'"', padding)
-        return stop + len(last) == len(data) and data.endswith(last) and _plain(data[padding:stop]) is not None
+            padding_quote = event.find(b'"', padding)
+            if not _parsed([event[padding:padding_quote]]):
+                return
+            tail, padded_tail = event[quote:padding], event[padding_quote:]
+        self._head, self._tail, self._padded_tail = event[:start], tail, padded_tail
 
 
-def _plain(inner: bytes) -> str | None:
-    """A JSON string by what stands between its quotes; None where it takes a parser to tell."""
-    if b"\\" in inner:
-        return None
+def _parsed(strings: Sequence[bytes]) -> list[str]:
+    """JSON strings by what stands between their quotes, which holds no quote; none where one of them is invalid.
+
+    A line feed is allowed between strings and not in one: what would run on into the next is invalid, too.
+    """
     try:
-        text = inner.decode()
-    except UnicodeDecodeError:
-        return None
-    return text if text.isprintable() else None
+        parsed: list[str] = orjson.loads(b'["%b"]' % b'"\n,"'.join(strings)) if strings else []
+    except orjson.JSONDecodeError:
+        return []
+    return parsed

@@ -49,15 +49,15 @@ class SseFramer:
         self._is_cut = False
         self._ended_in_cr = False
         self._is_first_line = True
-        self._is_between = False
-        """Of what came before, nothing is held."""
+        self.is_between = False
+        """Of what came before, nothing is held, and something came."""
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Take the next bytes."""
-        if self._is_between and len(chunk) <= self._window_bytes - _LIST_SLOT_BYTES and _is_one_data_line(chunk):
+        if self.is_between and len(chunk) <= self._window_bytes - _LIST_SLOT_BYTES and _is_one_data_line(chunk):
             return [Event(b"", chunk[6:-2])]
         events = self._feed(chunk)
-        self._is_between = not (self._line or self._data or self._name or self._is_cut or self._ended_in_cr)
+        self.is_between = not (self._line or self._data or self._name or self._is_cut or self._ended_in_cr)
         return events
 
     def _feed(self, chunk: bytes) -> list[Event]:

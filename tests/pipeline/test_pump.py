@@ -15,12 +15,18 @@ from tests.pipeline.fakes import OPENAI, ScriptedReply, SteppingClock
 
 
 class Spy:
-    """A decoder that notes what it was fed, and when."""
+    """A decoder that notes what it was fed, and when; times matter to it until it was fed so often."""
 
-    def __init__(self, log: list[Any]) -> None:
+    def __init__(self, log: list[Any], timed: int) -> None:
         self.log = log
+        self.timed = timed
+
+    @property
+    def needs_times(self) -> bool:
+        return self.timed > 0
 
     def feed(self, chunk: bytes, at_ns: int) -> None:
+        self.timed -= 1
         self.log.append(("metered", chunk, at_ns))
 
     def finish(self, *, broken: bool = False) -> Reading:
@@ -31,13 +37,13 @@ class Spy:
 class Made:
     """A pump over the given steps, of which None is a silence without end."""
 
-    def __init__(self, *steps: Any, timeouts: Timeouts | None = None, **more: Any) -> None:
+    def __init__(self, *steps: Any, timeouts: Timeouts | None = None, timed: int = 1, **more: Any) -> None:
         self.log: list[Any] = []
         self.attempt = Attempt(ordinal=0, target=Target(provider=OPENAI), started_ns=0)
         self.reply = ScriptedReply(steps=[asyncio.Event().wait if step is None else step for step in steps])
         self.patience = Patience(timeouts or Timeouts())
         self.patience.begin()
-        spy = Spy(self.log)
+        spy = Spy(self.log, timed)
         self.pump = Pump(self.reply, self.attempt, spy, SteppingClock(), self.patience, **more)
 
     def write(self, piece: bytes) -> None:
@@ -47,24 +53,31 @@ class Made:
         return [entry[:2] for entry in self.log]
 
 
-async def test_pieces_are_metered_after_they_were_handed_on_each_with_its_own_time() -> None:
-    made = Made(b"a", b"b")
+async def test_pieces_are_metered_right_after_they_were_handed_on_while_their_times_matter() -> None:
+    made = Made(b"a", b"b", timed=3)
     await made.pump.pour(made.write)
     made.pump.finish(is_broken=True)
     assert made.told() == [
-        ("handed", b"a"), ("handed", b"b"), ("metered", b"a"), ("metered", b"b"), ("finished", False)
+        ("handed", b"a"), ("metered", b"a"), ("handed", b"b"), ("metered", b"b"), ("finished", False)
     ]  # fmt: skip
-    assert made.log[2][2] < made.log[3][2]
+    assert made.log[1][2] < made.log[3][2]
     assert made.attempt.reading is not None
     assert made.attempt.ended_ns is not None
     assert made.attempt.ended_ns > made.log[3][2]
 
 
+async def test_pieces_are_metered_together_where_their_times_do_not_matter() -> None:
+    made = Made(b"a", b"b", b"c")
+    await made.pump.pour(made.write)
+    made.pump.finish(is_broken=False)
+    assert made.told()[2:] == [("handed", b"b"), ("handed", b"c"), ("metered", b"bc"), ("finished", False)]
+
+
 async def test_little_waits_to_be_metered() -> None:
     full = bytes(UNREAD_BYTES)
-    made = Made(full, b"b", b"c")
+    made = Made(b"a", full, b"b", b"c")
     await made.pump.pour(made.write)
-    assert made.told() == [("handed", full), ("handed", b"b"), ("metered", full), ("metered", b"b"), ("handed", b"c")]
+    assert made.told()[2:] == [("handed", full), ("handed", b"b"), ("metered", full + b"b"), ("handed", b"c")]
 
 
 async def test_a_client_that_leaves_during_a_write_is_metered_up_to_that_piece() -> None:
@@ -131,7 +144,7 @@ async def test_editors_change_what_goes_on_and_not_what_is_metered() -> None:
     assert await read.pump.read(3) == b"ABC"
     for made in (poured, read):
         made.pump.finish(is_broken=False)
-    assert poured.told()[:4] == [("handed", b"AB"), ("handed", b"C"), ("metered", b"a"), ("metered", b"bc")]
+    assert poured.told()[:4] == [("metered", b"a"), ("handed", b"AB"), ("handed", b"C"), ("metered", b"bc")]
     assert read.told()[0] == ("metered", b"abc")
 
 
@@ -158,6 +171,14 @@ async def test_a_client_without_room_holds_the_provider_back_and_its_time() -> N
         await made.pump.pour(fill)
     made.pump.resume()
     assert made.reply.flow == ["pause", "resume"]
+
+
+async def test_each_piece_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Made(b"a", b"b")
+    monkeypatch.setattr(made.patience, "now_s", iter((101.0, 102.0)).__next__)
+    heard: list[float | None] = []
+    await made.pump.pour(lambda _: heard.append(made.patience.heard_at_s))
+    assert heard == [101.0, 102.0]
 
 
 @pytest.mark.parametrize(

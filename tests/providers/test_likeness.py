@@ -1,6 +1,7 @@
 """Events that are alike are read as a parser would have read them, and no other is taken for one."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -9,17 +10,16 @@ from hypothesis import strategies as st
 
 from proxy.domain.meter import Reading
 from proxy.providers.codecs import decoder_for
-from proxy.providers.likeness import Likeness
-from proxy.providers.sse import Event
+from proxy.providers.likeness import MOST_AT_ONCE, Likeness
 from tests.golden.wire_forms import DONE, chunk, data, extra_chunk, says, usage
 
 KEY = b'"content":"'
 
 
-def event(text: str, padding: str | None = None, *, head: str = '{"id":1,"delta":{', tail: str = "}}") -> Event:
+def event(text: str, padding: str | None = None, *, head: str = 'data: {"id":1,"delta":{', tail: str = "}}") -> bytes:
     inner = json.dumps(text, ensure_ascii=False)
     pad = "" if padding is None else f',"obfuscation":{json.dumps(padding)}'
-    return Event(b"", f'{head}"content":{inner}{pad}{tail}'.encode())
+    return f'{head}"content":{inner}{pad}{tail}\n\n'.encode()
 
 
 def learned(text: str, padding: str | None = None) -> Likeness:
@@ -29,14 +29,31 @@ def learned(text: str, padding: str | None = None) -> Likeness:
 
 
 def test_nothing_is_recognised_before_something_was_learned() -> None:
-    assert Likeness(KEY).text_of(event("Hello")) is None
+    assert Likeness(KEY).run(event("Hello"), 0) == ("", 0)
 
 
 @pytest.mark.parametrize("padding", [None, "aB3"])
-@pytest.mark.parametrize("text", ["Hello", " there", "", "äöü ☃ 漢字", "{}[],:", "'"])
+@pytest.mark.parametrize(
+    "text", ["Hello", " there", "", "äöü ☃ 漢字", "{}[],:", "'", "back\\slash", "line\nend", "\u200b"]
+)
 def test_another_text_between_the_same_bytes_is_told(text: str, padding: str | None) -> None:
-    likeness = learned("first", padding)
-    assert likeness.text_of(event(text, padding and padding * 3)) == text
+    likeness, other = learned("first", padding), event(text, padding and padding * 3)
+    assert likeness.run(other, 0) == (text, len(other))
+
+
+@pytest.mark.parametrize("padding", [None, "aB3"])
+def test_a_run_ends_where_something_else_begins(padding: str | None) -> None:
+    alike = [event(text, padding and padding * at) for at, text in enumerate(("one", " ", "two"))]
+    likeness, before = learned("first", padding), event("x", head="data: {")
+    rest = event("y", padding, tail="},1}")
+    run = b"".join(alike)
+    assert likeness.run(before + run + rest, len(before)) == ("one two", len(before + run))
+    assert likeness.run(run + alike[0][:-1], 0) == ("one two", len(run))
+
+
+def test_a_run_has_a_length() -> None:
+    run = event("a") * MOST_AT_ONCE
+    assert learned("first").run(run + run, 0) == ("a" * MOST_AT_ONCE, len(run))
 
 
 @pytest.mark.parametrize("padding", [None, "aB3"])
@@ -44,46 +61,56 @@ def test_another_text_between_the_same_bytes_is_told(text: str, padding: str | N
     "other",
     [
         event('quoted "word"', "x"),
-        event("back\\slash"),
-        event("line\nend"),
-        event("zero\u200bwidth"),
         event("x", 'pa"d'),
-        event("x", "x", head='{"id":2,"delta":{'),
+        event("x", "x", head='data: {"id":2,"delta":{'),
         event("x", "x", tail='},"usage":1}'),
         event("x", None, tail='},"usage":1}'),
-        event("x")._replace(name=b"error"),
-        event("x")._replace(is_cut=True),
-        Event(b"", b'{"id":1,"delta":{"content":"x'),
-        Event(b"", b'{"id":1,"delta":{"content":"\xff"}}'),
-        Event(b"", b'{"id":1,"delta":{"content":"\xff","obfuscation":"x"}}'),
-        Event(b"", b'{"id":1,"delta":{"content":"x","tool":"y"}}'),
+        event("x", head='event: error\ndata: {"id":1,"delta":{'),
+        b'data: {"id":1,"delta":{"content":"x',
+        b'data: {"id":1,"delta":{"content":"x"}}\n',
+        b'data: {"id":1,"delta":{"content":"\xff"}}\n\n',
+        b'data: {"id":1,"delta":{"content":"x\ny"}}\n\n',
+        b'data: {"id":1,"delta":{"content":"\\ud83d"}}\n\n',
+        b'data: {"id":1,"delta":{"content":"x\\"}}\n\n',
+        b'data: {"id":1,"delta":{"content":"x","obfuscation":"\xff"}}\n\n',
+        b'data: {"id":1,"delta":{"content":"x","tool":"y"}}\n\n',
     ],
 )
-def test_whatever_takes_a_parser_is_left_to_one(other: Event, padding: str | None) -> None:
-    assert learned("first", padding).text_of(other) is None
+def test_whatever_takes_a_parser_is_left_to_one(other: bytes, padding: str | None) -> None:
+    likeness, alike = learned("first", padding), event("x", padding)
+    assert likeness.run(other, 0) == ("", 0)
+    assert likeness.run(alike + other, 0) in ((("x", len(alike))), ("", 0))
+    assert likeness.run(other + alike, len(other)) == ("x", len(other + alike))
+
+
+def test_strings_that_are_valid_only_together_are_not() -> None:
+    halves = [b'data: {"id":1,"delta":{"content":"%b"}}\n\n' % half for half in (b"\xc3", b"\xa9")]
+    pairs = [b'data: {"id":1,"delta":{"content":"%b"}}\n\n' % half for half in (b"\\ud83d", b"\\ude00")]
+    escape = [b'data: {"id":1,"delta":{"content":"%b"}}\n\n' % half for half in (b"x\\", b",", b",")]
+    for parts in (halves, pairs, escape):
+        assert learned("first").run(b"".join(parts), 0) == ("", 0)
 
 
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        (event("a\\b"), "a\\b"),
         (event("x"), "another text"),
+        (event('"'), '"'),
         (event("x", tail='},"content":"y"}'), "x"),
-        (event("x")._replace(is_cut=True), "x"),
-        (Event(b"", b'{"delta":{"content" : "x"}}'), "x"),
-        (Event(b"", b'{"delta":{"content":"x"},"obfuscation":"a","b":{"obfuscation":"c"}}'), "x"),
+        (b'data: {"delta":{"content" : "x"}}\n\n', "x"),
+        (b'data: {"delta":{"content":"x"},"obfuscation":"a","b":{"obfuscation":"c"}}\n\n', "x"),
     ],
 )
-def test_what_cannot_be_told_apart_is_not_learned(wrong: Event, text: str) -> None:
+def test_what_cannot_be_told_apart_is_not_learned(wrong: bytes, text: str) -> None:
     likeness = Likeness(KEY)
     likeness.learn(wrong, text)
-    assert likeness.text_of(wrong) is None
+    assert likeness.run(wrong, 0) == ("", 0)
 
 
-def reading(stream: bytes, api: str = "chat") -> Reading:
+def reading(pieces: list[bytes], api: str = "chat") -> Reading:
     decoder = decoder_for(api, "text/event-stream", 200)
-    for at_ns, piece in enumerate(stream.splitlines(keepends=True)):
-        decoder.feed(piece, at_ns)
+    for piece in pieces:
+        decoder.feed(piece, 1)
     return decoder.finish()
 
 
@@ -109,13 +136,15 @@ def test_a_stream_reads_as_it_does_with_a_parser_alone(
     padded = [one if padding is None else {**one, "obfuscation": padding[: at % 4]} for at, one in enumerate(events)]
     stream = b"".join(f"data: {json.dumps(one, separators=separators)}\n\n".encode() for one in padded) + DONE
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Likeness, "text_of", lambda *_: None)
-        expected = reading(stream)
-    assert reading(stream) == expected
+        patch.setattr(Likeness, "run", lambda _, __, start: ("", start))
+        expected = reading([stream])
+    assert reading([stream]) == expected
+    assert reading(stream.splitlines(keepends=True)) == expected
+    assert reading(re.split(rb"(?<=\n\n)", stream)) == expected
 
 
 def test_most_of_a_stream_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that fails when nothing is alike any more, which no reading would show."""
+    """A test that fails when nothing is alike any more, which no reading would show. The first event is not learned."""
     parsed: list[bytes] = []
 
     def parse(text: bytes) -> Any:
@@ -124,10 +153,10 @@ def test_most_of_a_stream_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr("proxy.providers.decoder._parse", parse)
     stream = b"".join(data(says(f"word{number} ")) for number in range(50))
-    assert reading(stream).output_chars == sum(len(f"word{number} ") for number in range(50))
-    assert len(parsed) == 1
+    assert reading([stream]).output_chars == sum(len(f"word{number} ") for number in range(50))
+    assert len(parsed) == 2
     parsed.clear()
     delta = '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%s"}}'
     blocks = "".join(f"event: content_block_delta\ndata: {delta % number}\n\n" for number in range(50))
-    assert reading(blocks.encode(), "messages").output_text == "".join(map(str, range(50)))
-    assert len(parsed) == 1
+    assert reading([blocks.encode()], "messages").output_text == "".join(map(str, range(50)))
+    assert len(parsed) == 2
