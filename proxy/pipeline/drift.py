@@ -24,8 +24,10 @@ def watch_drift(exchange: Exchange, snapshot: Snapshot, services: Services) -> N
     if first is None:
         shared.remember(version, text_hash)
         return
+    if first == text_hash:
+        return
     text = text_key(version, hash_text)
-    if first == text_hash or shared.recall(text) is not None:
+    if shared.recall(text) is not None:
         return
     ordinal = _next_telling(shared, version, exchange.received_unix_us)
     if ordinal is None:

@@ -238,6 +238,11 @@ class _Forgetful:
         """See the port."""
         return False
 
+    def revise(self, _: bytes, change: Callable[[bytes | None], bytes]) -> bytes | None:
+        """See the port."""
+        change(None)
+        return None
+
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:
     yield body

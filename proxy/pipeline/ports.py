@@ -153,6 +153,12 @@ class SharedMemory(Protocol):
         Two workers that do so at the same moment may both be told True.
         """
 
+    def revise(self, key: bytes, change: Callable[[bytes | None], bytes]) -> bytes | None:
+        """Remember what `change` makes of what was known, which is given back. Calls it once, whatever becomes of it.
+
+        Two workers that do so at the same moment may both be given the same.
+        """
+
 
 class CallFinder(Protocol):
     """Finds calls in what is kept of them, by all workers."""

@@ -145,10 +145,7 @@ def _remember_calls(
     for ordinal, call in enumerate(calls):
         if not call.id:
             continue
-        same = keys.same_call(trail.trace_id, call)
-        known = shared.recall(same)
-        retries = int.from_bytes(known) if known is not None else 0
-        shared.remember(same, min(retries + 1, 255).to_bytes(1))
+        retries = int.from_bytes(shared.revise(keys.same_call(trail.trace_id, call), _one_more) or b"")
         if is_drawn(call.id):
             _claim(keys.tool_call(call.id), trail, shared)
         asked = Asked(
@@ -163,19 +160,26 @@ def _remember_calls(
         shared.remember(keys.asked(call.id, digest), asked.packed())
 
 
+def _one_more(known: bytes | None) -> bytes:
+    return min(int.from_bytes(known or b"") + 1, 255).to_bytes(1)
+
+
 def _claim(key: bytes, trail: Trail, shared: SharedMemory) -> None:
     """The key leads to the trace, unless it has led to another one: then to none from now on."""
-    known = shared.recall(key)
-    before = trail_of(known)
-    is_free = known is None or (before is not None and before.trace_id == trail.trace_id)
-    shared.remember(key, (trail.packed() if is_free else None) or NOBODYS)
+
+    def claimed(known: bytes | None) -> bytes:
+        before = trail_of(known)
+        is_free = known is None or (before is not None and before.trace_id == trail.trace_id)
+        return (trail.packed() if is_free else None) or NOBODYS
+
+    shared.revise(key, claimed)
 
 
 def _follow_up(exchange: Exchange, thread: Thread, snapshot: Snapshot, services: Services) -> None:
     """What has time until the caller is served. Never raises."""
     try:
         if exchange.caller is not None and not exchange.caller.is_anonymous:
-            thread.repeat_count = _repeats(exchange, thread, services.shared)
+            _count_repeat(exchange, thread, services.shared)
         for result, asked in thread.steps:
             if services.shared.remember(thread.keys.reported(asked.exchange_id, asked.ordinal), b""):
                 row = agent_steps.step_row(exchange, result, asked, snapshot.events)
@@ -185,12 +189,14 @@ def _follow_up(exchange: Exchange, thread: Thread, snapshot: Snapshot, services:
         log.exception("a step could not be reported", extra={"exchange_id": exchange.exchange_id})
 
 
-def _repeats(exchange: Exchange, thread: Thread, shared: SharedMemory) -> int:
-    key = thread.keys.request(thread.conversation.asked, _model(exchange))
+def _count_repeat(exchange: Exchange, thread: Thread, shared: SharedMemory) -> None:
     now_unix_ms = exchange.received_unix_us // 1_000
-    repeats = repeats_before(shared.recall(key), now_unix_ms)
-    shared.remember(key, packed_request(now_unix_ms, repeats))
-    return repeats
+
+    def counted(known: bytes | None) -> bytes:
+        repeats = thread.repeat_count = repeats_before(known, now_unix_ms)
+        return packed_request(now_unix_ms, repeats)
+
+    shared.revise(thread.keys.request(thread.conversation.asked, _model(exchange)), counted)
 
 
 def _model(exchange: Exchange) -> str:

@@ -53,6 +53,20 @@ def test_what_is_remembered_is_recalled_until_something_else_is(tmp_path: Path) 
     assert memory.recall(key(2)) == b""
 
 
+def test_what_becomes_of_a_fact_takes_its_place(tmp_path: Path) -> None:
+    memory = table(tmp_path)
+    seen: list[bytes | None] = []
+
+    def one_more(known: bytes | None) -> bytes:
+        seen.append(known)
+        return (known or b"") + b"x"
+
+    assert memory.revise(key(1), one_more) is None
+    assert memory.revise(key(1), one_more) == b"x"
+    assert seen == [None, b"x"]
+    assert memory.recall(key(1)) == b"xx"
+
+
 def test_other_workers_and_later_ones_know_it(tmp_path: Path) -> None:
     first, second = table(tmp_path), table(tmp_path)
     first.remember(key(1), b"one")
@@ -194,6 +208,7 @@ def test_a_full_disk_costs_what_is_remembered_and_no_more(
     memory = table(tmp_path)
     assert memory.remember(key(1), b"one")
     assert memory.remember(key(1), b"one")
+    assert memory.revise(key(1), lambda known: known or b"one") is None
     assert memory.recall(key(1)) is None
     assert len(caplog.records) == 1
     is_full = False

@@ -20,6 +20,11 @@ class FakeSharedMemory(dict[bytes, bytes]):
         self[key] = value
         return is_new
 
+    def revise(self, key: bytes, change: Callable[[bytes | None], bytes]) -> bytes | None:
+        known = self.recall(key)
+        self.remember(key, change(known))
+        return known
+
 
 @dataclass
 class FakeChecker:
