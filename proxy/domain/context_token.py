@@ -7,7 +7,7 @@ before it.
 
 import binascii
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 
 import orjson
@@ -15,10 +15,10 @@ import orjson
 from proxy.domain.call_properties import of_attempt
 from proxy.domain.exchange import Exchange
 from proxy.domain.flag_properties import of_flags
-from proxy.domain.privacy import purpose_key
+from proxy.domain.privacy import mac, purpose_key
 
 LIMIT_BYTES = 1_024
-_VERSION = "v1"
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _KEPT = {"exchange_id", "distinct_id", "received_unix_us", "key_alias", "$process_person_profile"}
 _LEFT_OUT = {"$active_feature_flags"}
 """The `$feature/…` say it."""
@@ -65,12 +65,12 @@ def claims_of(exchange: Exchange) -> Claims:
 
 def sign(claims: Claims, secret: bytes) -> str:
     """Make the token. Where it would be too long, the longest values are left out, but for call, person and key."""
-    kept = dict(claims)
+    kept, key = dict(claims), _key(secret)
     while True:
-        head = f"{_VERSION}.{_encode(orjson.dumps(kept))}"
-        token = f"{head}.{_encode(_mac(head, secret))}"
+        head = b"v1." + _encode(orjson.dumps(kept))
+        token = b"%b.%b" % (head, _encode(mac(key, head)))
         if len(token) <= LIMIT_BYTES:
-            return token
+            return token.decode()
         kept.pop(max(kept.keys() - _KEPT, key=lambda name: len(str(kept[name]))))
 
 
@@ -78,12 +78,12 @@ def verify(token: str, secret: bytes) -> Claims | None:
     """The claims of a token that this secret has signed, else None. How old it may be is the reader's to say."""
     if len(token) > LIMIT_BYTES or not token.isascii():
         return None
-    head, _, mac = token.rpartition(".")
+    head, _, seal = token.rpartition(".")
     version, _, payload = head.partition(".")
-    if version != _VERSION:
+    if version != "v1":
         return None
     try:
-        if not hmac.compare_digest(_decode(mac), _mac(head, secret)):
+        if not hmac.compare_digest(_decode(seal), mac(_key(secret), head.encode())):
             return None
         claims = orjson.loads(_decode(payload))
     except (binascii.Error, orjson.JSONDecodeError):
@@ -91,12 +91,13 @@ def verify(token: str, secret: bytes) -> Claims | None:
     return claims if isinstance(claims, dict) else None
 
 
-def _mac(head: str, secret: bytes) -> bytes:
-    return hmac.new(purpose_key(secret, "context token"), head.encode(), "sha256").digest()
+def _key(secret: bytes) -> bytes:
+    return purpose_key(secret, "context token")
 
 
-def _encode(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
+def _encode(data: bytes) -> bytes:
+    """Base64url without padding."""
+    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE, b"=")
 
 
 def _decode(text: str) -> bytes:

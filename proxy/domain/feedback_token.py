@@ -10,7 +10,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from uuid import UUID
 
-from proxy.domain.privacy import purpose_key
+from proxy.domain.privacy import mac, purpose_key
 
 _VERSION = "f1."
 _MAC_BYTES = 16
@@ -40,11 +40,11 @@ def verify_feedback(token: str, secret: bytes) -> FeedbackToken | None:
         data = urlsafe_b64decode(token[len(_VERSION) :])
     except binascii.Error:
         return None
-    said, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
-    if len(data) != _BYTES or not hmac.compare_digest(mac, _mac(said, secret)):
+    said, seal = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
+    if len(data) != _BYTES or not hmac.compare_digest(seal, _mac(said, secret)):
         return None
     return FeedbackToken(str(UUID(bytes=said[:16])), int.from_bytes(said[16:]))
 
 
 def _mac(said: bytes, secret: bytes) -> bytes:
-    return hmac.new(purpose_key(secret, "feedback token"), said, "sha256").digest()[:_MAC_BYTES]
+    return mac(purpose_key(secret, "feedback token"), said)[:_MAC_BYTES]

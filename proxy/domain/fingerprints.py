@@ -7,11 +7,10 @@ hash, and an edit that changes nothing but a date does not.
 """
 
 import hashlib
-import hmac
 import re
 from typing import Literal
 
-from proxy.domain.privacy import purpose_key
+from proxy.domain.privacy import mac, purpose_key
 
 PromptHashMode = Literal["hmac-sha256", "sha256"]
 
@@ -119,7 +118,7 @@ def _digest(text: str, mode: PromptHashMode, secret: bytes) -> bytes:
     data = text.encode()
     if mode == "sha256":
         return hashlib.sha256(data).digest()
-    return hmac.new(purpose_key(secret, "prompt hash"), data, "sha256").digest()
+    return mac(purpose_key(secret, "prompt hash"), data)
 
 
 def inferred_version(hash_text: str) -> str:

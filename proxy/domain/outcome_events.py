@@ -8,7 +8,6 @@ A uuid that follows from the caller's own id is the same in every process that h
 when the event is made, as those of calls are.
 """
 
-import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -33,7 +32,7 @@ from proxy.domain.outcome_properties import (
     allowed,
 )
 from proxy.domain.outcomes import Outcome
-from proxy.domain.privacy import purpose_key
+from proxy.domain.privacy import mac, purpose_key
 
 _LLM_EVENTS = (OUTPUT_RATED, TASK_COMPLETED, OUTPUT_EVALUATED, AGENT_STEP)
 
@@ -60,7 +59,7 @@ class Telling:
 
 def seed_of(secret: bytes, *parts: str) -> str:
     """A name for an outcome that follows from what its caller calls it; 32 hex digits."""
-    return hmac.new(purpose_key(secret, "outcome id"), "\0".join(parts).encode(), "sha256").hexdigest()[:32]
+    return mac(purpose_key(secret, "outcome id"), "\0".join(parts).encode()).hex()[:32]
 
 
 def row_of(told: Telling, policy: EventPolicy, identity: IdentityPolicy) -> journal_rows.Outcome:

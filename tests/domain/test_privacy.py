@@ -2,12 +2,15 @@ import hashlib
 import hmac
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.domain.privacy import (
     hash_identity,
     is_safe_text,
     looks_like_email,
     looks_like_secret,
+    mac,
     purpose_key,
 )
 
@@ -69,3 +72,8 @@ def test_each_purpose_has_its_own_key() -> None:
 
 def test_an_identity_hash_is_plain_hmac_so_that_apps_can_make_it() -> None:
     assert hash_identity("ada", b"salt") == hmac.new(b"salt", b"ada", hashlib.sha256).hexdigest()
+
+
+@given(st.binary(max_size=140), st.binary(max_size=200))
+def test_a_mac_is_the_hmac_of_the_standard_library(key: bytes, data: bytes) -> None:
+    assert mac(key, data) == hmac.digest(key, data, "sha256")
