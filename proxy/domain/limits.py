@@ -34,7 +34,7 @@ def narrowed_timeouts(timeouts: Timeouts, headers: Fields) -> Timeouts:
 
 def narrowed_retries(retries: RetryPolicy, headers: Fields) -> RetryPolicy:
     """Apply `X-LLM-Max-Retries`, never above what the route allows."""
-    asked = headers.first("x-llm-max-retries")
+    asked = headers.first("x-llm-max-retries") if retries.max else None
     if asked is None or not asked.isdecimal():
         return retries
     return replace(retries, max=min(int(asked[:4]), retries.max))

@@ -6,6 +6,7 @@ can disagree about what was asked for (CVE-2026-49468 was such a disagreement in
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from proxy.domain.errors import BadRequest
@@ -48,8 +49,9 @@ def parse_target(raw_target: str) -> RequestTarget:
     return RequestTarget(path, query)
 
 
+@lru_cache(maxsize=64)
 def check_host(host: str | None) -> None:
-    """Refuse a Host header that is missing or not a plain authority."""
+    """Refuse a Host header that is missing or not a plain authority. A proxy has few names: they are remembered."""
     if host is None or not _HOST.match(host):
         raise BadRequest("The Host header must be a host name with an optional port.", code="bad_host")
 

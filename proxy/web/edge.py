@@ -49,8 +49,6 @@ class Edge:
         self._operations = operations
         self._ui = pages
         self._running: set[asyncio.Task[Any]] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     @property
     def running(self) -> int:
@@ -59,11 +57,13 @@ class Edge:
 
     async def wait_idle(self, limit_s: float) -> bool:
         """Wait until no call runs; False when some still do after the limit."""
-        try:
-            async with asyncio.timeout(limit_s):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + limit_s
+        while self._running:
+            left_s = ends_s - loop.time()
+            if left_s <= 0:
+                return False
+            await asyncio.wait(self._running, timeout=left_s)
         return True
 
     async def cut(self) -> None:
@@ -100,24 +100,17 @@ class Edge:
         """What is to be finished when its client leaves; the proxy stops after it."""
         task = asyncio.ensure_future(work)
         self._running.add(task)
-        self._idle.clear()
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._running.discard)
         return asyncio.shield(task)
-
-    def _done(self, task: "asyncio.Task[Any]") -> None:
-        self._running.discard(task)
-        if not self._running:
-            self._idle.set()
 
     async def _relay(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
-        self._idle.clear()
         try:
             return await relay_call(request, target, self._services)
         finally:
-            self._done(task)
+            self._running.discard(task)
 
 
 def _check_head(message: RawRequestMessage) -> None:
