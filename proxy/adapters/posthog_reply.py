@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from proxy.domain.values import value_class
+
 MAX_WAIT_S = 300.0
 """A longer `Retry-After` is cut to this, so that a mistake at the other end cannot silence us for a day."""
 
@@ -51,7 +53,7 @@ class Trouble(StrEnum):
     UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class Sent:
     """An event as far as a reply can speak of it."""
 
@@ -139,7 +141,8 @@ def _v0_acceptance(reply: Mapping[str, Any], events: Sequence[Sent]) -> Outcome:
     names = {str(name) for name in limited} if isinstance(limited, list) else set()
     names -= _OTHER_RESOURCES
     over_quota = [event.uuid for event in events if names - _AI_RESOURCES or (names and event.name.startswith("$ai_"))]
-    accepted = [event.uuid for event in events if event.uuid not in set(over_quota)]
+    left_out = set(over_quota)
+    accepted = [event.uuid for event in events if event.uuid not in left_out]
     return Outcome(
         action=Action.SETTLE, unverified=tuple(accepted), dead={"quota": tuple(over_quota)} if over_quota else {}
     )

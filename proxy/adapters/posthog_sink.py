@@ -25,7 +25,8 @@ from proxy.adapters.posthog_capture import PostHogSettings as PostHogSettings
 from proxy.adapters.posthog_reply import Action, Outcome, Trouble
 
 SENDERS = 2
-MAX_EVENTS = 100
+MAX_EVENTS = 500
+"""A post takes as long as two hundred events do, whatever is in it."""
 MAX_BATCH_BYTES = 1_000_000
 MIN_BATCH_BYTES = 64 * 1024
 """What is learned from 413 goes no lower."""

@@ -315,7 +315,9 @@ async def test_fresh_events_do_not_wait_behind_the_backlog(tmp_path: Path) -> No
         fresh = s.put(*names(5, "fresh"))
         await s.step(2)
         assert set(fresh) <= set(s.posthog.events)
-        assert s.posthog.posts[0].uuids == [event(name).uuid for name in names(100, "backlog")], "and neither does it"
+        assert s.posthog.posts[0].uuids == [event(name).uuid for name in names(posthog_sink.MAX_EVENTS, "backlog")], (
+            "and neither does it"
+        )
 
 
 async def test_run_delivers_and_drain_delivers_the_rest_without_sending_twice(tmp_path: Path) -> None:

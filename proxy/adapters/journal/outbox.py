@@ -21,6 +21,7 @@ from proxy.adapters.journal.bulk import fetch, heads, insert, listed
 from proxy.adapters.journal.settings import JournalSettings
 from proxy.adapters.journal.tally import Certainty, Count, Drop, Tally
 from proxy.domain.journal_rows import JournalEvent
+from proxy.domain.values import value_class
 
 EVENT_MAX_BYTES = 900 * 1024
 """PostHog's own SDK refuses a larger event; ours goes to the dead at once."""
@@ -35,7 +36,7 @@ DEAD_SHARE = 8
 """The dead may take one part in so many of the outbox's bytes; the oldest make room, counted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class
 class OutboxRow:
     """One event that is due."""
 

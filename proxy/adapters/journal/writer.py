@@ -145,7 +145,7 @@ class SqliteJournal:
         except JournalUnavailable:
             return False
 
-    async def lease(self, max_events: int = 100, max_bytes: int = 1_000_000) -> Batch:
+    async def lease(self, max_events: int = 500, max_bytes: int = 1_000_000) -> Batch:
         """Due events that nobody is sending; they are the caller's until it acknowledges, retries, buries or
         releases them. Raises `JournalUnavailable`, as the following do.
         """
