@@ -12,7 +12,6 @@ An opening's `facts` are what the journal keeps while a call runs; `interrupted`
 died of it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -34,6 +33,7 @@ from proxy.domain.event_properties import (
     EVERY,
     FAILED,
     STARTED,
+    TABLE,
 )
 from proxy.domain.exchange import Attempt, CallMembers, Exchange
 from proxy.domain.identity import Caller
@@ -54,11 +54,12 @@ _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 _FACTS_VERSION = 1
 _KEPT_OF_ATTEMPT = AllowList(
     (
+        *(row for row in TABLE if ATTEMPT_FAILED in row.events),
         text("asked_model", "Where the answer names a model too, which is `model` then.", 200),
         integer("max_tokens", "The most that the answer might have."),
     )
 )
-"""What of an attempt is kept that no event tells, and that a client chose."""
+"""What the record keeps of an attempt, beside times and counts: what its event tells, and what no event does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +86,11 @@ class EventPolicy:
 
 
 class _Tried(NamedTuple):
-    """An attempt, and what the events of the call and its record say of it."""
+    """An attempt, and who answered, or was asked: its events say so, the call's end and the record."""
 
     attempt: Attempt
     who: call_properties.Properties
-    """Who answered, or was asked."""
     who_members: bytes
-    failed_members: bytes
-    """How it ended."""
 
 
 def event_uuid(exchange_id: str, name: str, ordinal: int = 0) -> str:
@@ -115,7 +113,7 @@ def opening(exchange: Exchange, policy: EventPolicy, planned: Target | None = No
         exchange_id=exchange.exchange_id,
         trace_id=caller.trace_id,
         facts=b'{%b,"product":%b,"properties":{%b}}' % (shared.head, b"true" if policy.product else b"false", said),
-        events=(_event(STARTED, exchange, shared.own, said, at_us=exchange.received_unix_us),) if is_told else (),
+        events=(_event(STARTED, exchange, said, exchange.received_unix_us),) if is_told else (),
     )
 
 
@@ -133,10 +131,10 @@ def closing(exchange: Exchange, policy: EventPolicy) -> Closing:
     ended_us = exchange.received_unix_us + call_properties.latency_ns(exchange) // 1_000
     made: list[JournalEvent] = []
     if policy.product and (is_sampled or name == FAILED):
-        made.append(_event(name, exchange, shared.own, said, at_us=ended_us))
+        made.append(_event(name, exchange, said, ended_us))
     if is_sampled:
         for one in tried:
-            made += _of_attempt(exchange, policy, shared, one)
+            made += _of_attempt(exchange, policy, shared.common, one)
     return Closing(
         exchange_id=exchange.exchange_id,
         trace_id=caller.trace_id,
@@ -163,28 +161,24 @@ def _members(exchange: Exchange, policy: EventPolicy) -> CallMembers:
 
 def _tried(exchange: Exchange, attempt: Attempt) -> _Tried:
     who = call_properties.of_attempt(exchange, attempt)
-    failed = call_properties.of_failed_attempt(exchange, attempt)
-    return _Tried(attempt, who, ALLOWED[EVERY].members(who), ALLOWED[ATTEMPT_FAILED].members(failed))
+    return _Tried(attempt, who, ALLOWED[EVERY].members(who))
 
 
-def _of_attempt(exchange: Exchange, policy: EventPolicy, shared: CallMembers, tried: _Tried) -> Iterator[JournalEvent]:
+def _of_attempt(exchange: Exchange, policy: EventPolicy, common: bytes, tried: _Tried) -> list[JournalEvent]:
     """What one attempt has to tell: that another one followed, and what PostHog's own event says of it."""
-    attempt = tried.attempt
-    at_us = _unix_us(exchange, attempt.started_ns + call_properties.attempt_ns(exchange, attempt))
+    attempt, made = tried.attempt, []
+    ended_ns = attempt.started_ns + call_properties.attempt_ns(exchange, attempt)
+    at_us = exchange.received_unix_us + (ended_ns - exchange.received_ns) // 1_000
     if policy.product and policy.attempt_failed and attempt is not exchange.final_attempt:
-        said = joined(shared.common, tried.who_members, tried.failed_members)
-        yield _event(ATTEMPT_FAILED, exchange, shared.own, said, at_us=at_us, ordinal=attempt.ordinal)
+        failed = ALLOWED[ATTEMPT_FAILED].members(call_properties.of_failed_attempt(exchange, attempt))
+        said = joined(common, tried.who_members, failed)
+        made.append(_event(ATTEMPT_FAILED, exchange, said, at_us, ordinal=attempt.ordinal))
     if policy.ai and attempt.reached_provider:
         name = AI_EMBEDDING if exchange.endpoint.is_embedding else AI_GENERATION
         uuid = event_uuid(exchange.exchange_id, name, attempt.ordinal)
         told = ALLOWED[name].members(ai_properties.of_generation(exchange, attempt, tried.who, uuid))
-        yield encoded(
-            name,
-            uuid,
-            distinct_id=_caller(exchange).distinct_id,
-            at_us=at_us,
-            said=shared.own + joined(shared.common, tried.who_members, told),
-        )
+        made.append(_event(name, exchange, joined(common, tried.who_members, told), at_us, uuid=uuid))
+    return made
 
 
 def interrupted(facts_json: bytes) -> tuple[JournalEvent, ...]:
@@ -249,19 +243,20 @@ def _attempt_record(exchange: Exchange, tried: _Tried) -> bytes:
         "first_token_us": reading.first_token_ns if reading else None,
         "ended_us": attempt.ended_ns,
     }
-    asked = {
+    ended = {
+        **call_properties.of_failed_attempt(exchange, attempt),
         "asked_model": attempt.target.model or exchange.asked_model if reading and reading.model else None,
         "max_tokens": call.max_tokens if call else None,
     }
     kept = {
-        **_KEPT_OF_ATTEMPT.kept(asked),
+        **_KEPT_OF_ATTEMPT.kept(ended),
         **{name: (at_ns - exchange.received_ns) // 1_000 for name, at_ns in times_ns.items() if at_ns is not None},
         "reached_provider": attempt.reached_provider,
         "input_tokens": reading.usage.input_tokens if reading else None,
         "output_tokens": reading.usage.output_tokens if reading else None,
         "cost_usd": str(cost.total_usd) if cost and cost.total_usd is not None else None,
     }
-    return b"{%b}" % joined(tried.who_members, tried.failed_members, orjson.dumps(kept)[1:-1])
+    return b"{%b}" % joined(tried.who_members, orjson.dumps(kept)[1:-1])
 
 
 def _caller(exchange: Exchange) -> Caller:
@@ -269,18 +264,20 @@ def _caller(exchange: Exchange) -> Caller:
     return exchange.caller
 
 
-def _unix_us(exchange: Exchange, at_ns: int) -> int:
-    return exchange.received_unix_us + (at_ns - exchange.received_ns) // 1_000
-
-
 def joined(*parts: bytes) -> bytes:
     """Members of one object out of those of several, of which some may be empty."""
     return b",".join(filter(None, parts))
 
 
-def _event(name: str, exchange: Exchange, own: bytes, said: bytes, *, at_us: int, ordinal: int = 0) -> JournalEvent:
-    uuid = event_uuid(exchange.exchange_id, name, ordinal)
-    return encoded(name, uuid, distinct_id=_caller(exchange).distinct_id, at_us=at_us, said=own + said)
+def _event(
+    name: str, exchange: Exchange, said: bytes, at_us: int, *, ordinal: int = 0, uuid: str | None = None
+) -> JournalEvent:
+    """An event of the call, with the caller's own properties."""
+    caller, members = exchange.caller, exchange.members
+    assert caller is not None
+    assert members is not None
+    uuid = uuid or event_uuid(exchange.exchange_id, name, ordinal)
+    return encoded(name, uuid, distinct_id=caller.distinct_id, at_us=at_us, said=members.own + said)
 
 
 def encoded(name: str, uuid: str, *, distinct_id: str, at_us: int, said: bytes) -> JournalEvent:

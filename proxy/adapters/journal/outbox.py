@@ -17,7 +17,7 @@ import apsw
 import orjson
 
 from proxy.adapters.journal import outbox_sql as sql
-from proxy.adapters.journal.bulk import fetch, heads, insert, listed
+from proxy.adapters.journal.bulk import Value, fetch, heads, insert, listed
 from proxy.adapters.journal.settings import JournalSettings
 from proxy.adapters.journal.tally import Certainty, Count, Drop, Tally
 from proxy.domain.journal_rows import JournalEvent
@@ -108,7 +108,7 @@ class Outbox:
         now_us = self._now_us()
         known = self._pending_among([(exchange_id, event.uuid) for exchange_id, event in events])
         kept: list[JournalEvent] = []
-        pending: list[PendingRow] = []
+        pending: list[Sequence[Value]] = []
         too_large: list[PendingRow] = []
         lost: Counter[Drop] = Counter()
         room_bytes = self._room_bytes()
@@ -119,9 +119,9 @@ class Outbox:
             if event.uuid in known:
                 lost[Drop.DUPLICATE_UUID] += 1
                 continue
-            row = PendingRow(event.uuid, exchange_id, event.name, size_bytes, now_us, 0, event.body)
+            row = event.uuid, exchange_id, event.name, size_bytes, now_us, 0, event.body
             if len(event.body) > EVENT_MAX_BYTES:
-                too_large.append(row)
+                too_large.append(PendingRow._make(row))
             elif pending_bytes + size_bytes > room_bytes:
                 lost[Drop.OUTBOX_FULL] += 1
                 continue

@@ -367,4 +367,7 @@ def _nothing(_: JournalFile) -> None:
 
 
 def _body_bytes(events: Sequence[JournalEvent]) -> int:
-    return sum(len(event.body) for event in events)
+    size_bytes = 0
+    for event in events:
+        size_bytes += len(event.body)
+    return size_bytes
