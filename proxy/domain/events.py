@@ -78,7 +78,10 @@ class EventPolicy:
 
     def trace_url_of(self, trace_id: str) -> str:
         """The page of one trace; empty for none."""
-        return self.trace_url.replace("{trace_id}", quote(trace_id, safe="")) if self.trace_url else ""
+        if not self.trace_url:
+            return ""
+        is_plain = trace_id.isascii() and trace_id.isalnum()
+        return self.trace_url.replace("{trace_id}", trace_id if is_plain else quote(trace_id, safe=""))
 
     def samples(self, trace_id: str) -> bool:
         """Whole traces are kept or left, the same ones in every process."""

@@ -70,10 +70,6 @@ class Pump:
         self._unread_bytes = 0
         self._ended_ns: int | None = None
 
-    def peek(self) -> bytes:
-        """How the body begins, unedited; none where it is empty."""
-        return self.reply.peek()
-
     async def read(self, limit_bytes: int) -> bytes | None:
         """The whole body if the provider's is at most `limit_bytes`; else None, and nothing is lost.
 

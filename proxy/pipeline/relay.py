@@ -157,16 +157,16 @@ async def _send_streamed(request: UpstreamRequest, body: StreamedBody, patience:
 
 
 def _trial_of(reply: UpstreamReply, attempt: Attempt, call: Call, patience: Patience, *, with_usage: bool) -> _Trial:
-    content_type = reply.headers.first("content-type") or ""
+    status, content_type = reply.status, reply.headers.first("content-type") or ""
     encoding = (reply.headers.first("content-encoding") or "identity").lower()
-    strips_usage = with_usage and reply.status < 300 and encoding == "identity"
+    strips_usage = with_usage and status < 300 and encoding == "identity"
     editors: list[Editor] = [UsageStripper()] if strips_usage else []
-    if reply.status >= 400 and (our_key := attempt.target.provider.api_key) is not None:
+    if status >= 400 and (our_key := attempt.target.provider.api_key) is not None:
         editors.append(KeyMask(our_key))
     pump = Pump(
         reply,
         attempt,
-        decoder_for(call.exchange.endpoint.api, content_type, reply.status),
+        decoder_for(call.exchange.endpoint.api, content_type, status),
         call.services.clock,
         patience,
         editors=editors,

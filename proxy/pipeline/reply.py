@@ -39,7 +39,7 @@ async def reply_of(pump: Pump, call: Call, *, media_type: str, held: bytes | Non
 
 def _is_document(pump: Pump) -> bool:
     """Its bytes say so too: some servers stream events as JSON, or blank lines while a slow call goes on."""
-    return pump.peek()[:1] in (b"{", b"[", b"")
+    return pump.reply.peek()[:1] in (b"{", b"[", b"")
 
 
 def _own_headers(reply: UpstreamReply, attempt: Attempt, call: Call) -> list[tuple[str, str]]:

@@ -87,7 +87,7 @@ def price(attempt: Attempt, exchange: Exchange, snapshot: Snapshot) -> None:
         return
     reading, target = attempt.reading, attempt.target
     model = reading.model or target.model or exchange.asked_model
-    if model is None or _is_refusal(reading):
+    if model is None or (reading.stream_end is StreamEnd.ERROR and _counted_nothing(reading)):
         attempt.cost = NOTHING_COUNTED
         return
     attempt.cost = snapshot.prices.price(
@@ -105,10 +105,10 @@ def _day_of(days: int) -> date:
     return _FIRST_DAY + timedelta(days)
 
 
-def _is_refusal(reading: Reading) -> bool:
-    """An error that counted nothing costs nothing that we know of, also where each call has a price."""
+def _counted_nothing(reading: Reading) -> bool:
+    """Such an error costs nothing that we know of, also where each call has a price."""
     usage = reading.usage
-    return reading.stream_end is StreamEnd.ERROR and usage.provider_cost_usd is None and not is_counted(usage)
+    return usage.provider_cost_usd is None and not is_counted(usage)
 
 
 def _estimate_job(exchange: Exchange, body: WholeBody | None) -> TextToCount | None:
@@ -143,14 +143,15 @@ def _estimated(exchange: Exchange, found: Estimate, snapshot: Snapshot, services
 
 def _check(exchange: Exchange, snapshot: Snapshot, services: Services) -> None:
     """Have the answer checked where its route says so; then the end is written. Never raises."""
-    conclude = partial(services.later, partial(_conclude, exchange, snapshot, services))
-    try:
-        is_awaited = bool(exchange.checks) and check_answer(exchange, services, conclude)
-    except Exception:
-        log.exception("an answer could not be checked", extra={"exchange_id": exchange.exchange_id})
-        is_awaited = False
+    conclude = partial(_conclude, exchange, snapshot, services)
+    is_awaited = False
+    if exchange.checks:
+        try:
+            is_awaited = check_answer(exchange, services, partial(services.later, conclude))
+        except Exception:
+            log.exception("an answer could not be checked", extra={"exchange_id": exchange.exchange_id})
     if not is_awaited:
-        conclude()
+        services.later(conclude)
 
 
 def with_estimate(reading: Reading, found: Estimate) -> Reading:

@@ -81,7 +81,8 @@ class ReplyDecoder:
         self._is_success = is_success
         self._is_declared_sse = is_declared_sse
         self._framer: SseFramer | None = None
-        self._document = bytearray()
+        self._document: bytes | bytearray = b""
+        """What came of a JSON document; the piece itself, where it is the only one."""
         self._is_cut = False
         self._likeness = Likeness(draft.text_key)
 
@@ -116,14 +117,18 @@ class ReplyDecoder:
         if is_sse:
             self._framer = SseFramer()
             self.feed(body, at_ns)
-        else:
+        elif len(body) > DOCUMENT_BYTES:
             self._hold(body)
+        else:
+            self._document = body
 
     def _hold(self, chunk: bytes) -> None:
-        self._document += chunk
-        if self._is_cut or len(self._document) > DOCUMENT_BYTES:
+        document = bytearray(self._document) if isinstance(self._document, bytes) else self._document
+        document += chunk
+        if self._is_cut or len(document) > DOCUMENT_BYTES:
             self._is_cut = True
-            del self._document[:-TAIL_BYTES]
+            del document[:-TAIL_BYTES]
+        self._document = document
 
     def _read_events(self, chunk: bytes, framer: SseFramer) -> None:
         """Take events that are alike by the run, and any other by itself, as those that follow may be like it."""
@@ -165,7 +170,7 @@ class ReplyDecoder:
             self._tell(self._codec.on_document, salvage(bytes(self._document)) or {})
             self._draft.is_terminal = not broken
             return
-        body = _parse(bytes(self._document))
+        body = _parse(self._document)
         if body is None:
             self._draft.malformed_events += 1
             return
@@ -195,7 +200,7 @@ class ReplyDecoder:
             response_id=draft.response_id,
             tool_names=tuple(draft.tool_names),
             tool_call_count=draft.tool_call_count,
-            tool_calls=tuple(call.finished() for call in draft.tool_calls),
+            tool_calls=tuple([call.finished() for call in draft.tool_calls]) if draft.tool_calls else (),
             stream_end=self._end(),
             first_token_ns=draft.first_token_ns,
             error_code=draft.error_code,
@@ -237,14 +242,14 @@ def salvage(tail: bytes) -> Json | None:
     return None
 
 
-def _parse(data: bytes) -> Json | None:
+def _parse(data: bytes | bytearray) -> Json | None:
     try:
-        body = orjson.loads(data.removeprefix(_BOM))
+        body = orjson.loads(data[len(_BOM) :] if data[: len(_BOM)] == _BOM else data)
     except orjson.JSONDecodeError:
         return None
-    if isinstance(body, list) and body:  # some gateways wrap an error in an array
+    if type(body) is list and body:  # some gateways wrap an error in an array
         body = body[0]
-    return body if isinstance(body, dict) else None
+    return body if type(body) is dict else None
 
 
 def _is_error(body: Json | None) -> bool:

@@ -118,7 +118,7 @@ async def test_reading_a_short_body_gives_all_of_it_and_a_long_one_loses_nothing
 
 async def test_an_empty_body_is_read_to_nothing() -> None:
     made = Made()
-    assert made.pump.peek() == b""
+    assert made.reply.peek() == b""
     assert await made.pump.read(4) == b""
     assert made.told() == []
 

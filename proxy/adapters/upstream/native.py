@@ -42,12 +42,16 @@ class NativeUpstream:
         if (kept := self._pool.take(origin)) is not None:
             reply = self._start(kept, request, head)
             try:
-                return await _begun(reply)
+                await reply.begin()
             except UpstreamReset:
                 if reply.has_heard or request.body is not None or request.method not in _MAY_BE_SENT_AGAIN:
                     raise
+            else:
+                return reply
         fresh = await self._dialer.dial(origin, request.timeouts.connect_s, self._pool.forget)
-        return await _begun(self._start(fresh, request, head))
+        reply = self._start(fresh, request, head)
+        await reply.begin()
+        return reply
 
     def _start(self, connection: Connection, request: Request, head: RequestHead) -> NativeReply:
         """Put the request on its way."""
@@ -61,13 +65,3 @@ class NativeUpstream:
             reply.send_body(body, is_chunked=head.is_chunked)
         request.on_sent()
         return reply
-
-
-async def _begun(reply: NativeReply) -> NativeReply:
-    """The reply, once it has begun; its connection is aborted where it never does."""
-    try:
-        await reply.begin()
-    except BaseException:
-        reply.close()
-        raise
-    return reply

@@ -12,7 +12,7 @@ from proxy.adapters.upstream.connection import Connection
 from proxy.adapters.upstream.reply_parser import ReplyParser
 from proxy.adapters.upstream.upload import upload
 from proxy.adapters.upstream.wire import AHEAD_BYTES, Request, Sink, broken
-from proxy.domain.fields import Fields
+from proxy.domain.fields import NO_FIELDS
 
 
 class NativeReply:
@@ -20,13 +20,19 @@ class NativeReply:
 
     __slots__ = (
         "_ahead", "_ahead_bytes", "_connection", "_error", "_is_begun", "_is_over", "_on_begun", "_on_rest", "_parser",
-        "_sink", "_upload", "_waiter", "_wanted_bytes", "has_heard",
+        "_sink", "_upload", "_waiter", "_wanted_bytes", "has_heard", "headers", "reason", "status",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, request: Request, on_rest: Callable[[Connection], None]) -> None:
         """`on_rest` gets the connection back where another call may use it."""
         self.has_heard = False
         """Some byte of a reply has arrived."""
+        self.status = 0
+        """Of the final reply. Like the others, known once it has begun."""
+        self.reason = ""
+        """As it came; may be empty."""
+        self.headers = NO_FIELDS
+        """As they came, in order."""
         self._connection = connection
         self._parser = ReplyParser(request.method)
         self._on_begun = request.on_begun
@@ -42,21 +48,6 @@ class NativeReply:
         self._upload: asyncio.Task[None] | None = None
         connection.listener = self
 
-    @property
-    def status(self) -> int:
-        """Of the final reply."""
-        return self._parser.status
-
-    @property
-    def reason(self) -> str:
-        """As it came; may be empty."""
-        return self._parser.reason
-
-    @property
-    def headers(self) -> Fields:
-        """As they came, in order."""
-        return self._parser.headers
-
     # The port
 
     def peek(self) -> bytes:
@@ -65,8 +56,9 @@ class NativeReply:
 
     async def read(self, limit_bytes: int) -> bytes | None:
         """The whole body, if it is short enough."""
-        self._connection.resume()
-        await self._until(limit_bytes + 1)
+        if not self._is_over:
+            self._connection.resume()
+            await self._until(limit_bytes + 1)
         if self._ahead_bytes > limit_bytes:
             return None
         if self._error is not None:
@@ -119,10 +111,17 @@ class NativeReply:
         self._upload = sending
 
     async def begin(self) -> None:
-        """Wait for the first byte of the body, or its end. Raises UpstreamError."""
-        await self._until(1)
+        """Wait for the first byte of the body, or its end. Raises UpstreamError; then the connection is aborted."""
+        try:
+            await self._until(1)
+        except BaseException:
+            self.close()
+            raise
         if self._error is not None and not self._ahead:
+            self.close()
             raise self._error
+        parser = self._parser
+        self.status, self.reason, self.headers = parser.status, parser.reason, parser.headers
 
     def _sent(self, sending: "asyncio.Task[None]") -> None:
         if not sending.cancelled() and (error := sending.exception()) is not None:

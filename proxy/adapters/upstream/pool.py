@@ -5,6 +5,7 @@ connections stay in use where a few are enough. How many are open at once is not
 """
 
 import asyncio
+from time import monotonic
 
 from proxy.adapters.upstream.address import Origin
 from proxy.adapters.upstream.connection import Connection
@@ -19,14 +20,14 @@ class Pool:
 
     def __init__(self) -> None:
         self._resting: dict[Origin, dict[Connection, float]] = {}
-        """With the loop's time from which on each rests; the longest comes first."""
+        """With the monotonic time from which on each rests; the longest comes first."""
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._is_closed = False
 
     def take(self, origin: Origin) -> Connection | None:
         """One that rests, if any is fresh and open."""
         resting = self._resting.get(origin)
-        oldest_s = asyncio.get_running_loop().time() - IDLE_CONNECTION_S
+        oldest_s = monotonic() - IDLE_CONNECTION_S
         while resting:
             connection, since_s = resting.popitem()
             if since_s > oldest_s and connection.is_open:
@@ -36,14 +37,13 @@ class Pool:
 
     def rest(self, connection: Connection) -> None:
         """Keep it for the next call."""
-        loop = asyncio.get_running_loop()
         resting = self._resting.setdefault(connection.origin, {})
         if self._is_closed or len(resting) >= MOST_IDLE:
             connection.abort()
             return
-        resting[connection] = loop.time()
+        resting[connection] = monotonic()
         if self._sweep_timer is None:
-            self._sweep_timer = loop.call_later(IDLE_CONNECTION_S, self._sweep)
+            self._sweep_timer = asyncio.get_running_loop().call_later(IDLE_CONNECTION_S, self._sweep)
 
     def forget(self, connection: Connection) -> None:
         """It is gone."""
@@ -61,12 +61,13 @@ class Pool:
     def _sweep(self) -> None:
         """End those that have rested long enough, and come back when the next has."""
         self._sweep_timer = None
-        loop = asyncio.get_running_loop()
-        oldest_s = loop.time() - IDLE_CONNECTION_S
+        now_s = monotonic()
+        oldest_s = now_s - IDLE_CONNECTION_S
         for resting in self._resting.values():
             for connection in [one for one, since_s in resting.items() if since_s <= oldest_s]:
                 del resting[connection]
                 connection.abort()
         firsts = [next(iter(resting.values())) for resting in self._resting.values() if resting]
         if firsts:
-            self._sweep_timer = loop.call_at(min(firsts) + IDLE_CONNECTION_S, self._sweep)
+            soonest_s = min(firsts) + IDLE_CONNECTION_S - now_s
+            self._sweep_timer = asyncio.get_running_loop().call_later(soonest_s, self._sweep)
