@@ -7,7 +7,7 @@ from typing import NamedTuple
 from proxy.domain.analytics_headers import is_analytics_header
 from proxy.domain.credentials import CREDENTIAL_HEADERS, PROXY_KEY_HEADER, Credentials
 from proxy.domain.errors import BadRequest
-from proxy.domain.fields import MOST_SETS, Fields, Names, fields_of, names_of
+from proxy.domain.fields import MOST_SETS, Fields, Names, fields_of
 from proxy.domain.paths import query_name
 from proxy.domain.routing import Provider
 
@@ -93,7 +93,7 @@ def _way_up(names: Names, dropped: frozenset[str], added: tuple[str, ...]) -> _W
         and not name.startswith(_NEVER_UPSTREAM_PREFIXES)
         and not is_analytics_header(name)
     )
-    return _Way(kept, (), names_of((*(names.spelled[position] for position in kept), *added)))
+    return _Way(kept, (), Names((*(names.spelled[position] for position in kept), *added)))
 
 
 def key_header(kind: str, api_key: str) -> tuple[str, str]:
@@ -128,15 +128,18 @@ def _way_down(names: Names, dropped: frozenset[str], own: tuple[str, ...], keeps
         position for position, name in enumerate(own) if name == "Server-Timing" or name.lower() not in present
     )
     spelled = (*(names.spelled[position] for position in kept), *(own[position] for position in added))
-    return _Way(kept, added, names_of(spelled))
+    return _Way(kept, added, Names(spelled))
 
 
 def _named_by_connection(headers: Fields) -> frozenset[str]:
     """The fields that are for this connection alone. Nearly always it says no more than how long that is to last."""
-    if "connection" not in headers.names.at:
+    names = headers.names
+    if "connection" not in names.at:
         return _NONE
-    said = [value for name, value in zip(headers.names.lower, headers.values, strict=True) if name == "connection"]
-    return frozenset(token.strip().lower() for value in said for token in value.split(",")) - _HOP_BY_HOP
+    if headers.values[names.at["connection"]].lower() == "keep-alive" and names.lower.count("connection") == 1:
+        return _NONE
+    said = [value for name, value in zip(names.lower, headers.values, strict=True) if name == "connection"]
+    return frozenset(token.strip().lower() for value in said for token in value.split(","))
 
 
 def without_key_query(raw_query: str) -> str:
@@ -144,13 +147,14 @@ def without_key_query(raw_query: str) -> str:
     return "&".join(pair for pair in raw_query.split("&") if query_name(pair.partition("=")[0]) != "key")
 
 
-def encode_head(lines: Sequence[str]) -> bytes:
-    """The head of a message as it goes out; bytes that were no UTF-8 go as they came.
+def encode_head(before: Sequence[str], fields: Fields, after: Sequence[str]) -> bytes:
+    """The head of a message as it goes out, with the lines before and after its fields; bytes that were no UTF-8 go as
+    they came.
 
     Raises ValueError for a line that holds what ends one, so that no value can add a field or a message.
     """
-    head = "\r\n".join(lines)
-    breaks = len(lines) - 1
+    head = "\r\n".join((*before, fields.lines() + "\r\n".join((*after, "", ""))))
+    breaks = len(before) + len(fields.values) + len(after) + 1
     if head.count("\n") != breaks or head.count("\r") != breaks or "\0" in head:
         raise ValueError("a header field holds what ends a line")
-    return f"{head}\r\n\r\n".encode("utf-8", "surrogateescape")
+    return head.encode("utf-8", "surrogateescape")

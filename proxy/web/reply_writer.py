@@ -104,16 +104,17 @@ class ReplyWriter:
         if (own_length is not None or reply.status == 204) and "content-length" in fields.names.at:
             fields = fields_of(field for field in fields if field[0].lower() != "content-length")
         names = fields.names.at
-        lines = [f"HTTP/{major}.{minor} {reply.status} {reply.reason}", *fields.lines()]
+        after = []
         if "server" not in names:
-            lines.append("Server: promptlane")
+            after.append("Server: promptlane")
         if "date" not in names:
-            lines.append(f"Date: {_http_date(unix_s)}")
+            after.append(f"Date: {_http_date(unix_s)}")
         if own_length is not None:
-            lines.append(f"Content-Length: {own_length}")
+            after.append(f"Content-Length: {own_length}")
         elif "content-length" not in names and self._has_body(reply.status):
-            lines += self._framing()
-        return encode_head(lines + self._persistence())
+            after += self._framing()
+        after += self._persistence()
+        return encode_head((f"HTTP/{major}.{minor} {reply.status} {reply.reason}",), fields, after)
 
     def _has_body(self, status: int) -> bool:
         return not self._is_head and status not in _WITHOUT_BODY

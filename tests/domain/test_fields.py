@@ -19,7 +19,7 @@ def test_a_name_has_no_case_and_the_first_value_counts() -> None:
     fields = fields_of(PAIRS)
     assert (fields.first("x-a"), fields.first("b"), fields.first("c")) == ("1", "2", None)
     assert fields.names.at == {"x-a": 0, "b": 1}
-    assert fields.lines() == ["X-A: 1", "B: 2", "x-a: 3"]
+    assert fields.lines() == "X-A: 1\r\nB: 2\r\nx-a: 3\r\n"
     assert NO_FIELDS.first("b") is None
 
 
@@ -33,5 +33,13 @@ def test_no_value_is_shown() -> None:
 
 
 def test_a_name_without_a_value_is_a_bug() -> None:
+    short = Fields(names_of(("A", "B")), ["1"])
     with pytest.raises(ValueError, match="shorter"):
-        list(Fields(names_of(("A", "B")), ["1"]))
+        list(short)
+    with pytest.raises(TypeError):
+        short.lines()
+
+
+@given(st.lists(st.tuples(st.text("%s{}a", max_size=3), st.text("%s{}a", max_size=3)), max_size=3))
+def test_lines_say_names_and_values_as_they_are(pairs: list[tuple[str, str]]) -> None:
+    assert fields_of(pairs).lines() == "".join(f"{name}: {value}\r\n" for name, value in pairs)

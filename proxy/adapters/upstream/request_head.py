@@ -19,15 +19,15 @@ class RequestHead(NamedTuple):
 def request_head(request: Request, target: str, origin: Origin) -> RequestHead:
     """A length among the fields holds. Raises ValueError for what would end a line."""
     body, fields = request.body, request.headers
-    lines = [f"{request.method} {target} HTTP/1.1", f"Host: {origin.field}"]
-    lines += fields.lines()
+    framing: list[str] = []
     is_chunked = False
     if "content-length" not in fields.names.at:
         if isinstance(body, bytes):
-            lines.append(f"Content-Length: {len(body)}")
+            framing.append(f"Content-Length: {len(body)}")
         elif body is not None:
-            lines.append("Transfer-Encoding: chunked")
+            framing.append("Transfer-Encoding: chunked")
             is_chunked = True
         elif request.method not in _NEED_NO_BODY:
-            lines.append("Content-Length: 0")
-    return RequestHead(encode_head(lines), is_chunked)
+            framing.append("Content-Length: 0")
+    first = (f"{request.method} {target} HTTP/1.1", f"Host: {origin.field}")
+    return RequestHead(encode_head(first, fields, framing), is_chunked)
