@@ -23,6 +23,8 @@ from proxy.adapters.journal.settings import JournalSettings
 MEMORY_MAX_BYTES = 64 << 20
 MAX_QUARANTINES = 3
 """After so many files have been put aside by one process, the place itself is taken to be broken."""
+SCRUB_US = 60_000_000
+"""How often, at most, free pages and the log are rid of what was deleted."""
 
 _FILE_TROUBLE = (
     apsw.CorruptError,
@@ -65,6 +67,9 @@ class Backing:
         self.place: Place | None = None
         self.is_full = False
         self.quarantined_files = 0
+        self.is_soiled = False
+        """Something was deleted that free pages or the log may still hold."""
+        self._next_scrub_us = 0
         self.file = self._first_file()
         self._lay_ballast()
 
@@ -108,9 +113,16 @@ class Backing:
             self.is_full = False
             _log.info("there is room on the disk again")
         try:
-            self.file.vacuum()
+            self._clean()
         except apsw.Error:
             return
+
+    def _clean(self) -> None:
+        if not (self.is_soiled and self._now_us() >= self._next_scrub_us):
+            self.file.vacuum()
+            return
+        self.file.scrub()
+        self.is_soiled, self._next_scrub_us = False, self._now_us() + SCRUB_US
 
     def finish(self) -> None:
         """Move the log into the file, close it and give its name back."""

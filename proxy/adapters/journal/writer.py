@@ -283,7 +283,10 @@ class SqliteJournal:
         for _ in range(MAX_SWEEPS):
             sweep = Command(lambda file: file.sweep())
             self._commit([sweep])
-            if sweep.future.exception() or sweep.future.result() < SWEEP_ROWS:
+            if sweep.future.exception():
+                break
+            self._backing.is_soiled |= sweep.future.result() > 0
+            if sweep.future.result() < SWEEP_ROWS:
                 break
         self._carry_out_requests()
         self._look_after_orphans()
