@@ -62,6 +62,7 @@ SPECIAL: Mapping[str, str] = {
     "tool": "trace_id IN (SELECT trace_id FROM outcomes WHERE tool_name = $tool)",
 }
 """Name in an address, and a condition over `calls`; `slower` takes milliseconds, inclusive."""
+_OF_READER = "key_alias = $only_key"
 STEPS_S = (5, 15, 60, 300, 600, 1_800, 3_600, 3 * 3_600, 6 * 3_600, 12 * 3_600, 86_400, 7 * 86_400)
 MOST_STEPS = 62
 """So many bars a chart has at most."""
@@ -136,23 +137,42 @@ class Filters:
 
     def where(self, at: str = "ended_at", dimensions: Mapping[str, str] = DIMENSIONS) -> tuple[str, dict[str, object]]:
         """A condition of SQL and its parameters, over a table with these columns."""
-        parts = [f"{at} >= $begin AND {at} < $end"]
         parameters: dict[str, object] = {"begin": self.begin, "end": self.end}
-        if self.only_key is not None:
-            parts.append("key_alias = $only_key")
-            parameters["only_key"] = self.only_key
+        readable = [_OF_READER] if self.only_key is not None else []
+        parameters |= {"only_key": self.only_key} if self.only_key is not None else {}
+        chosen, more = self._chosen(dimensions)
+        return " AND ".join([f"{at} >= $begin AND {at} < $end", *readable, *chosen]), parameters | more
+
+    def where_calls(self) -> tuple[str, dict[str, object]]:
+        """The same over the table of calls, with what only a list of traces asks for."""
+        condition, parameters = self.where()
+        special, more = self._special()
+        return " AND ".join([condition, *special]), parameters | more
+
+    def where_outcomes(self) -> tuple[str, dict[str, object]]:
+        """The same over the table of outcomes. What only calls have, a call of the same trace must have."""
+        condition, parameters = self.where('"at"', {name: DIMENSIONS[name] for name in OF_OUTCOMES})
+        chosen, more = self._chosen({name: at for name, at in DIMENSIONS.items() if name not in OF_OUTCOMES})
+        special, further = self._special()
+        if of_calls := [*chosen, *special]:
+            of_calls += [_OF_READER] if self.only_key is not None else []
+            condition += f" AND trace_id IN (SELECT trace_id FROM calls WHERE {' AND '.join(of_calls)})"  # noqa: S608
+        return condition, parameters | more | further
+
+    def _chosen(self, dimensions: Mapping[str, str]) -> tuple[list[str], dict[str, object]]:
+        parts: list[str] = []
+        parameters: dict[str, object] = {}
         for name, column in dimensions.items():
             if (value := self.chosen.get(name)) == NONE:
                 parts.append(f"{column} IS NULL")
             elif value is not None:
                 parts.append(f"{column} = ${name}")
                 parameters[name] = value
-        return " AND ".join(parts), parameters
+        return parts, parameters
 
-    def where_calls(self) -> tuple[str, dict[str, object]]:
-        """The same over the table of calls, with what only a list of traces asks for."""
-        condition, parameters = self.where()
-        parts = [condition]
+    def _special(self) -> tuple[list[str], dict[str, object]]:
+        parts: list[str] = []
+        parameters: dict[str, object] = {}
         for name, special in SPECIAL.items():
             if (value := self.chosen.get(name)) is not None:
                 parts.append(special)
@@ -160,11 +180,7 @@ class Filters:
         if (outcome := self.chosen.get("outcome")) is not None:
             of_tool = " AND tool_name = $tool" if "tool" in self.chosen else ""
             parts.append(f"trace_id IN (SELECT trace_id FROM outcomes WHERE {OUTCOMES[outcome]}{of_tool})")  # noqa: S608
-        return " AND ".join(parts), parameters
-
-    def where_outcomes(self) -> tuple[str, dict[str, object]]:
-        """The same over the table of outcomes."""
-        return self.where('"at"', {name: DIMENSIONS[name] for name in OF_OUTCOMES})
+        return parts, parameters
 
 
 def filters_of(query: str, now: datetime, only_key: str | None = None) -> Filters:

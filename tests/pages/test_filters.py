@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -94,6 +95,25 @@ def test_filters_choose_among_calls(store: Store) -> None:
         0 < _count(store, tool="refund", outcome="step_failed") < _count(store, tool="refund", outcome="step") < every
     )
     assert 0 < _count(store, outcome="negative") < every
+
+
+def _outcomes(store: Store, only_key: str | None = None, **chosen: str) -> int:
+    where, parameters = replace(store.filters, only_key=only_key).choosing(**chosen).where_outcomes()
+    return int(store.analysis.query(f"SELECT count(*) AS n FROM outcomes WHERE {where}", parameters)[0]["n"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [*((name, HOSTILE) for name in DIMENSIONS), ("slower", "1e9"), ("tool", HOSTILE)],
+)
+def test_no_filter_is_passed_over_for_what_came_of_calls(name: str, value: str, store: Store) -> None:
+    assert _outcomes(store, **{name: value}) == 0 < _outcomes(store)
+
+
+def test_what_only_calls_have_counts_what_came_of_their_traces(store: Store) -> None:
+    shares = [_outcomes(store, **chosen) for chosen in ({"status": "error"}, {"failed": "yes"}, {"slower": "1500"})]
+    assert all(0 < share < _outcomes(store) for share in shares)
+    assert 0 < _outcomes(store, only_key="web-app", status="error") < shares[0]
 
 
 def test_a_proxy_key_sees_nothing_else_whatever_the_address_says(store: Store) -> None:
