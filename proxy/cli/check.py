@@ -96,7 +96,8 @@ def summary(configuration: Configuration) -> Iterator[str]:
         yield f"versions      calls that name none: {analytics.versions.demand}"
     signals = {"traces": analytics.telemetry.traces, "metrics": analytics.telemetry.metrics}
     if wanted := [name for name, is_wanted in signals.items() if is_wanted]:
-        yield f"telemetry     {' and '.join(wanted)} go to an OpenTelemetry collector"
+        content = ", with the content that is kept" if analytics.telemetry.content else ""
+        yield f"telemetry     {' and '.join(wanted)} go to an OpenTelemetry collector{content}"
     yield f"prices        {configuration.prices.version}, {len(configuration.prices.rules)} of your own"
     for rule in configuration.prices.rules:
         yield f"  {rule.provider} {rule.model}: {_example(rule)}"

@@ -4,6 +4,7 @@ A browser may be told anything about a page but what it did with it: whether a s
 let itself be framed. So these tests look at the browser.
 """
 
+import base64
 import csv
 import io
 import os
@@ -20,9 +21,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import orjson
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from proxy.adapters.content.files import ContentFile, Row, path_of
+from proxy.adapters.content.sealing import Sealer
+from proxy.adapters.journal import JournalReader
+from proxy.domain.content_key import VARIABLE, keys_of
 from proxy.domain.sessions import Role, Seal, Session
 from tests.pages.seeding import seed
 
@@ -30,6 +36,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path; `tools/apt_install.sh chromium`")
 
 SECRET, VIEWER_TOKEN = "a secret that only tests know", "a-viewer-token"
+CONTENT_KEY = base64.b64encode(bytes(32)).decode()
 ENTRY = "import sys; from proxy.cli import main; sys.exit(main())"
 NASTY = """"'><img src=x onerror=document.title='owned'><script>document.title='owned'</script></svg></style>{{7*7}}"""
 FORMULA = "=HYPERLINK(A1)"
@@ -57,6 +64,28 @@ class Served:
     url: str
     link: str
     seal: Seal
+    with_content: str
+    """The hostile app's call of which content is kept."""
+
+
+def keep_content(data: Path) -> str:
+    """Of one call of the hostile app; returns its id."""
+    with JournalReader(data / "journal-1.db") as reader:
+        (call,) = reader.exchanges(limit=1)
+    exchange_id = call.exchange_id
+    text = orjson.dumps({"level": "full", "request": {NASTY: NASTY}, "reply": NASTY, "cut": ["reply"]})
+    sealed = Sealer(keys_of(CONTENT_KEY)).seal(text, exchange_id)
+    row = Row(
+        exchange_id=exchange_id,
+        trace_id=NASTY,
+        distinct_id="u",
+        ended_unix_us=call.ended_unix_us,
+        level="full",
+        sealed=sealed,
+    )
+    with ContentFile(path_of(data, 1)) as file:
+        file.add([row])
+    return exchange_id
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +94,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     now = datetime.now(UTC)
     seed(folder / "data", calls=600, end=now, length=timedelta(hours=40))
     seed(folder / "data", calls=60, end=now, length=timedelta(hours=20), number=2, words=HOSTILE_WORDS)
-    own = {"PROMPTLANE_SECRET": SECRET, "PROMPTLANE_VIEWER_TOKEN": VIEWER_TOKEN, "PROMPTLANE_LOG_LEVEL": "error"}
+    with_content = keep_content(folder / "data")
+    own = {
+        "PROMPTLANE_SECRET": SECRET,
+        "PROMPTLANE_VIEWER_TOKEN": VIEWER_TOKEN,
+        "PROMPTLANE_LOG_LEVEL": "error",
+        VARIABLE: CONTENT_KEY,
+    }
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     command = [sys.executable, "-P", "-c", ENTRY, "serve", "--port", "0", "--data", str(folder / "data")]
     environment = {**inherited, **own, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -76,7 +111,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             link = line.split()[-1] if "login?link=" in line else link
             if line.startswith("listening on "):
                 break
-        yield Served(link.partition("/ui/")[0], link, Seal(SECRET.encode(), None, VIEWER_TOKEN))
+        yield Served(link.partition("/ui/")[0], link, Seal(SECRET.encode(), None, VIEWER_TOKEN), with_content)
         process.send_signal(signal.SIGTERM)
         process.wait(20)
 
@@ -171,6 +206,16 @@ def test_on_every_page_names_are_text_and_a_phone_shows_it_whole(visit: Visit, s
     assert page.locator("script").count() == 0
     assert {address.partition("/ui/")[0] for address in seen.asked} == {served.url}
     assert seen.said == []
+
+
+def test_what_was_said_is_text(visit: Visit, served: Served, seen: Seen) -> None:
+    page = visit()
+    page.goto(f"/ui/content?exchange={served.with_content}")
+    assert page.title() == "Content · Promptlane"
+    assert page.locator("pre").all_inner_texts()[1] == NASTY
+    assert page.locator("main script, main img, main svg").count() == 0
+    assert seen.said == []
+    assert {url.partition("/ui/")[0] for url in seen.asked} == {served.url}
 
 
 def test_charts_can_be_read_and_walked_without_a_pointer(visit: Visit) -> None:

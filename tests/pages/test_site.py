@@ -1,16 +1,24 @@
 """All pages over one store, as the process makes them."""
 
+import base64
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import orjson
 import pytest
 
 from proxy.adapters.analysis import open_analysis
+from proxy.adapters.content.files import ContentFile, Row, path_of
+from proxy.adapters.content.opening import openings
+from proxy.adapters.content.sealing import Sealer
+from proxy.domain.content_key import VARIABLE
+from proxy.pages.filters import Filters
 from proxy.pages.request import CSV, PageReply, PageRequest, Reader
 from proxy.pages.site import Site, utc_now
 from tests.pages.conftest import NOW, Store
-from tests.pages.seeding import seed
+from tests.pages.seeding import Seeded, seed
 
 ADMIN = Reader(is_admin=True)
 TENANT = Reader(is_admin=False, key_alias="web-app")
@@ -79,6 +87,53 @@ def test_a_proxy_key_sees_its_own_traces(store: Store) -> None:
     assert re.findall(r'<td><a href="/ui/traces/', own)
     assert not re.findall(r'<td><a href="/ui/traces/', foreign)
     assert "batch" not in own
+
+
+VIEWER = Reader(is_admin=False)
+
+
+@pytest.mark.parametrize("path", ["/ui/traffic", "/ui/traces", "/ui/prompts", "/ui/live", "/ui/health"])
+def test_what_shows_numbers_alone_is_for_all_who_may_look(path: str, store: Store) -> None:
+    assert [page(store, path, reader).status for reader in (ADMIN, VIEWER, TENANT)] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("address", ["/ui/events", "/ui/content?exchange=x1"])
+def test_what_shows_more_is_for_admins(address: str, store: Store, tmp_path: Path) -> None:
+    with open_analysis(tmp_path) as analysis:
+        empty = Store(tmp_path, analysis, store.seeded, store.filters)
+        statuses = [page(empty, address, reader).status for reader in (ADMIN, VIEWER, TENANT)]
+    assert statuses == [404 if "content" in address else 200, 403, 403]
+
+
+@pytest.fixture
+def with_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """One call, of which hostile content is kept."""
+    key = bytes(32)
+    monkeypatch.setenv(VARIABLE, base64.b64encode(key).decode())
+    seed(tmp_path, calls=1, end=NOW, length=timedelta(0))
+    with open_analysis(tmp_path) as analysis:
+        (row,) = analysis.query("SELECT exchange_id, trace_id FROM calls LIMIT 1", {})
+        text = orjson.dumps({"level": "full", "request": {"x": "<script>"}, "reply": {"text": "The answer."}})
+        sealed = Sealer([key]).seal(text, row["exchange_id"])
+        with ContentFile(path_of(tmp_path, 0)) as file:
+            file.add([Row(**row, distinct_id="u", ended_unix_us=1, level="full", sealed=sealed)])
+        yield Store(tmp_path, analysis, Seeded([row["trace_id"]]), Filters(begin=NOW - timedelta(hours=1), end=NOW))
+
+
+def test_the_page_of_a_trace_leads_an_admin_to_the_content_and_each_opening_is_noted(with_content: Store) -> None:
+    (trace_id,) = with_content.seeded.traces
+    shown = page(with_content, f"/ui/traces/{trace_id}").body.decode()
+    (link,) = re.findall(r'href="(/ui/content[^"]*)"', shown)
+    content = page(with_content, link)
+    assert content.status == 200
+    assert "The answer." in content.body.decode()
+    assert b"<script>" not in content.body
+    for reader in (VIEWER, TENANT):
+        assert "/ui/content" not in page(with_content, f"/ui/traces/{trace_id}", reader).body.decode()
+    refused = page(with_content, link, VIEWER)
+    assert (refused.status, b"The answer." in refused.body) == (403, False)
+    noted = [(it.role, it.trace_id, it.result) for it in openings(with_content.folder)]
+    assert noted == [("viewer", trace_id, "refused"), ("admin", trace_id, "opened")]
 
 
 def test_who_has_a_session_can_leave_by_a_form_with_its_token(store: Store) -> None:
