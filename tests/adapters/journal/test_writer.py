@@ -8,8 +8,7 @@ from typing import Any
 import apsw
 import pytest
 
-from proxy.adapters.journal import Certainty, JournalReader, JournalSettings, JournalUnavailable, SqliteJournal
-from proxy.adapters.journal import backing
+from proxy.adapters.journal import Certainty, JournalReader, JournalSettings, JournalUnavailable, SqliteJournal, backing
 from proxy.adapters.journal import writer as writer_module
 from proxy.adapters.journal.file import JournalFile
 from proxy.adapters.journal.place import journal_files
