@@ -238,3 +238,31 @@ def test_a_file_that_is_locked_is_the_callers_to_wait_for(tmp_path: Path) -> Non
     assert exchanges(backing) == 1
     stranger.close()
     backing.finish()
+
+
+def test_what_was_deleted_is_nowhere_in_the_folder_within_a_minute(tmp_path: Path) -> None:
+    """Neither in free pages nor in the log; and no more often than that."""
+    now_us = [NOW_US]
+    short = {"store_max_age_s": 60, "outbox_max_age_s": 60, "has_destination": False}
+    backing = Backing(JournalSettings(directory=tmp_path, ballast_bytes=0, **short), lambda: now_us[0])  # type: ignore[arg-type]
+
+    def found() -> list[str]:
+        return [path.name for path in tmp_path.iterdir() if b"canary" in path.read_bytes()]
+
+    for begin in (0, 200):
+        old = [closing(f"canary{number}" * 50, ended_unix_us=now_us[0]) for number in range(begin, begin + 200)]
+        with backing.file.transaction():
+            backing.file.write(old)
+        now_us[0] += 61_000_000
+        with backing.file.transaction():
+            backing.file.sweep()
+        assert exchanges(backing) == 0
+        assert found()
+        backing.is_soiled = True
+        backing.tend()
+        assert found() == []
+    backing.write(end("canary"))
+    backing.is_soiled = True
+    backing.tend()
+    assert backing.is_soiled, "it was done a moment ago"
+    backing.finish()
