@@ -11,7 +11,7 @@ from tests.harness.rows import event
 KEY = "phc_key"
 NOW_S = 1_800_000_000.0
 ROWS = tuple(
-    OutboxRow(uuid=one.uuid, name=one.name, body=one.body, attempts=0, created_unix_us=1)
+    OutboxRow(one.uuid, "", one.name, len(one.body), created_unix_us=1, attempts=0, body=one.body)
     for one in (event("a", size_bytes=1000), event("b", size_bytes=1000))
 )
 

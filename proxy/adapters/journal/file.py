@@ -38,7 +38,7 @@ _OLDEST_OUTCOMES = (
 _KEPT_AMONG = "SELECT json_group_array(uuid) FROM outcome WHERE uuid IN (SELECT value FROM json_each(?))"
 _FORGET = "DELETE FROM open_exchange WHERE exchange_id IN (SELECT value FROM json_each(?))"
 _INSERT_OPEN = "INSERT OR REPLACE INTO open_exchange(exchange_id, trace_id, facts) VALUES"
-_INSERT_END = "INSERT INTO exchange(exchange_id, trace_id, ended_unix_us, record) VALUES"
+_INSERT_END = "INSERT OR FAIL INTO exchange(exchange_id, trace_id, ended_unix_us, record) VALUES"
 _NAME_ENDS = (
     "INSERT INTO request(seq, request_id) SELECT seq, named.value ->> 1 FROM json_each(?) AS named"
     " JOIN exchange ON exchange_id = named.value ->> 0"
@@ -94,29 +94,28 @@ class JournalFile:
         """Write starts, ends and outcomes. A second end of a call, and an event of an outcome that is kept already,
         is counted and changes nothing; a start that comes after its end opens nothing.
         """
-        openings = [row for row in rows if isinstance(row, Opening)]
-        closings = [row for row in rows if isinstance(row, Closing)]
-        known = [row.exchange_id for row in openings] + [row.exchange_id for row in closings]
+        known = {row.exchange_id for row in rows if not isinstance(row, Outcome)}
         ended = set(heads(self._connection, _ENDED_AMONG, (listed(known),))) if known else set()
         events: list[tuple[str, JournalEvent]] = []
+        openings: list[Opening] = []
         new_ends: list[Closing] = []
         for row in rows:
-            if isinstance(row, Closing):
-                if row.exchange_id in ended:
-                    self.outbox.refuse(len(row.events), Drop.DUPLICATE_END)
-                    continue
+            told: Sequence[JournalEvent] = row.events
+            if isinstance(row, Opening):
+                openings.append(row)
+            elif isinstance(row, Outcome):
+                told = self._keep(row)
+            elif row.exchange_id in ended:
+                self.outbox.refuse(len(told), Drop.DUPLICATE_END)
+                continue
+            else:
                 ended.add(row.exchange_id)
                 new_ends.append(row)
-            events += [
-                (row.exchange_id, event) for event in (self._keep(row) if isinstance(row, Outcome) else row.events)
-            ]
+            events += [(row.exchange_id, event) for event in told]
         self._write_ends(new_ends)
         self.forget([closing.exchange_id for closing in new_ends])
-        insert(
-            self._connection,
-            _INSERT_OPEN,
-            [(row.exchange_id, row.trace_id, row.facts) for row in openings if row.exchange_id not in ended],
-        )
+        left_open = [(row.exchange_id, row.trace_id, row.facts) for row in openings if row.exchange_id not in ended]
+        insert(self._connection, _INSERT_OPEN, left_open)
         if events:
             self.written += self.outbox.admit(events)
 

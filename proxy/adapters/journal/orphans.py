@@ -16,7 +16,7 @@ import apsw
 
 from proxy.adapters.journal import schema
 from proxy.adapters.journal.file import Interrupted, JournalFile
-from proxy.adapters.journal.outbox import SWEEP_ROWS, PendingRow
+from proxy.adapters.journal.outbox import SWEEP_ROWS, OutboxRow
 from proxy.adapters.journal.place import journal_files, lock
 from proxy.adapters.journal.settings import JournalSettings
 
@@ -28,7 +28,7 @@ MAX_STEPS = 20
 
 _log = logging.getLogger(__name__)
 
-TakeOver = Callable[[list[PendingRow]], bool]
+TakeOver = Callable[[list[OutboxRow]], bool]
 """Writes rows to the living worker's outbox; False when they could not be written."""
 
 

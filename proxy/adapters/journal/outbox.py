@@ -10,7 +10,7 @@ all over, and each call would cost more the more is pending.
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import apsw
@@ -21,7 +21,6 @@ from proxy.adapters.journal.bulk import Value, fetch, heads, insert, listed
 from proxy.adapters.journal.settings import JournalSettings
 from proxy.adapters.journal.tally import Certainty, Count, Drop, Tally
 from proxy.domain.journal_rows import JournalEvent
-from proxy.domain.values import value_class
 
 EVENT_MAX_BYTES = 900 * 1024
 """PostHog's own SDK refuses a larger event; ours goes to the dead at once."""
@@ -36,15 +35,19 @@ DEAD_SHARE = 8
 """The dead may take one part in so many of the outbox's bytes; the oldest make room, counted."""
 
 
-@value_class
-class OutboxRow:
-    """One event that is due."""
+class OutboxRow(NamedTuple):
+    """What pending and dead rows share, in the order of the statements; `size_bytes` includes the overhead."""
 
     uuid: str
+    exchange_id: str
     name: str
-    body: bytes = field(repr=False)
-    attempts: int
+    size_bytes: int
     created_unix_us: int
+    attempts: int
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"OutboxRow({self.name} {self.uuid})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +62,6 @@ class Batch:
     def uuids(self) -> tuple[str, ...]:
         """Of all rows, in order."""
         return tuple(row.uuid for row in self.rows)
-
-
-class PendingRow(NamedTuple):
-    """What pending and dead rows share, in the order of the statements; `size_bytes` includes the overhead."""
-
-    uuid: str
-    exchange_id: str
-    name: str
-    size_bytes: int
-    created_unix_us: int
-    attempts: int
-    body: bytes
 
 
 _END_OF_TIME_US = (1 << 63) - 1
@@ -109,7 +100,7 @@ class Outbox:
         known = self._pending_among([(exchange_id, event.uuid) for exchange_id, event in events])
         kept: list[JournalEvent] = []
         pending: list[Sequence[Value]] = []
-        too_large: list[PendingRow] = []
+        too_large: list[OutboxRow] = []
         lost: Counter[Drop] = Counter()
         room_bytes = self._room_bytes()
         all_bytes = pending_bytes = 0
@@ -121,7 +112,7 @@ class Outbox:
                 continue
             row = event.uuid, exchange_id, event.name, size_bytes, now_us, 0, event.body
             if len(event.body) > EVENT_MAX_BYTES:
-                too_large.append(PendingRow._make(row))
+                too_large.append(OutboxRow._make(row))
             elif pending_bytes + size_bytes > room_bytes:
                 lost[Drop.OUTBOX_FULL] += 1
                 continue
@@ -168,17 +159,7 @@ class Outbox:
             is_historical = is_old
             chosen[uuid] = seq
         self._leased.update(chosen)
-        rows = (
-            OutboxRow(
-                uuid=row.uuid,
-                name=row.name,
-                body=row.body,
-                attempts=row.attempts,
-                created_unix_us=row.created_unix_us,
-            )
-            for row in self._read(sorted(chosen.values()))
-        )
-        return Batch(rows=tuple(rows), is_historical=is_historical)
+        return Batch(rows=tuple(self._read(sorted(chosen.values()))), is_historical=is_historical)
 
     def release(self, uuids: Sequence[str]) -> None:
         """Nobody is sending these any more; they are due as before."""
@@ -233,12 +214,12 @@ class Outbox:
         """The same of the dead."""
         self._tally.add(Count.DROPPED, self._forget_dead(uuids), Drop.FORGOTTEN)
 
-    def oldest(self, limit: int) -> dict[int, PendingRow]:
+    def oldest(self, limit: int) -> dict[int, OutboxRow]:
         """Pending rows as they are, by place, whoever may be sending them."""
         places = [seq for seq, _, _ in heads(self._connection, sql.OLDEST, (limit,))]
         return dict(zip(places, self._read(places), strict=True))
 
-    def take_over(self, rows: Sequence[PendingRow]) -> None:
+    def take_over(self, rows: Sequence[OutboxRow]) -> None:
         """Admit pending rows of another file, with the age that they have."""
         twins = self._pending_among([(row.exchange_id, row.uuid) for row in rows])
         new = [row for row in rows if row.uuid not in twins]
@@ -297,16 +278,18 @@ class Outbox:
         """Where leased rows are."""
         return [self._leased[uuid] for uuid in uuids if uuid in self._leased]
 
-    def _read(self, places: Sequence[int]) -> list[PendingRow]:
+    def _read(self, places: Sequence[int]) -> list[OutboxRow]:
         """Whole rows, in that order."""
         if not places:
             return []
         columns, bodies = fetch(self._connection, sql.ROWS, (listed(places),))[0]
-        rows: list[PendingRow] = []
+        rows: list[OutboxRow] = []
         start = 0
-        for *shared, body_bytes in orjson.loads(columns):
-            rows.append(PendingRow._make([*shared, bodies[start : start + body_bytes]]))
-            start += body_bytes
+        for row in orjson.loads(columns):
+            end = start + row[-1]
+            row[-1] = bodies[start:end]
+            rows.append(OutboxRow._make(row))
+            start = end
         return rows
 
     def _pending_among(self, pairs: Collection[tuple[str, str]]) -> set[str]:
@@ -335,7 +318,7 @@ class Outbox:
         self._count_dead(count, before_bytes - self._tally.get(Count.PENDING_BYTES), reason)
         return count
 
-    def _bury_new(self, rows: Sequence[PendingRow]) -> None:
+    def _bury_new(self, rows: Sequence[OutboxRow]) -> None:
         """Events that need not even be tried."""
         if rows:
             self._drop_dead_twins([row.uuid for row in rows])

@@ -28,7 +28,7 @@ from proxy.adapters.journal.debts import Debts
 from proxy.adapters.journal.file import Interrupted, JournalFile, Row
 from proxy.adapters.journal.intake import Command, Intake, Note
 from proxy.adapters.journal.orphans import Orphans
-from proxy.adapters.journal.outbox import SWEEP_ROWS, Batch, PendingRow
+from proxy.adapters.journal.outbox import SWEEP_ROWS, Batch, OutboxRow
 from proxy.adapters.journal.place import free_bytes
 from proxy.adapters.journal.schema import require_fixed_sqlite
 from proxy.adapters.journal.settings import JournalSettings
@@ -47,6 +47,8 @@ START_PATIENCE_S = 2.0
 """How long a file that another process locks may hold up the start: the traffic matters more."""
 MAX_SWEEPS = 20
 """Steps of housekeeping between two groups."""
+
+_NOT_ROWS = (Note, Command)
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -317,7 +319,7 @@ class SqliteJournal:
         if self._orphans is not None and place is not None and has_room and not self._backing.degraded:
             self._orphans.visit(place.path, self._take_over)
 
-    def _take_over(self, rows: list[PendingRow]) -> bool:
+    def _take_over(self, rows: list[OutboxRow]) -> bool:
         command = Command(lambda file: file.outbox.take_over(rows))
         self._commit([command])
         return command.future.exception() is None
@@ -353,12 +355,14 @@ class SqliteJournal:
 
 def _apply(group: Sequence[Row | Note | Command], file: JournalFile, accepts_rows: bool) -> None:
     """Rows first and all at once; a command sees those that were put before it, and may see some put after it."""
-    rows = [item for item in group if not isinstance(item, Note | Command)]
+    rows = [item for item in group if not isinstance(item, _NOT_ROWS)]
     if accepts_rows:
         file.write(rows)
     else:
         for row in rows:
             file.refuse(row, Drop.DISK_FULL)
+    if len(rows) == len(group):
+        return
     file.forget([item.exchange_id for item in group if isinstance(item, Note)])
     for item in group:
         if isinstance(item, Command):

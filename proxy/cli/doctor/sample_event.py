@@ -37,7 +37,8 @@ async def send(destination: Destination, wall_unix_s: Callable[[], float]) -> Fi
     if destination.api_key is None:
         return skip(TITLE, "not sent: there is no POSTHOG_API_KEY", "set it first")
     uuid, now_s = str(uuid4()), wall_unix_s()
-    row = OutboxRow(uuid=uuid, name=NAME, body=body(uuid, now_s), attempts=0, created_unix_us=int(now_s * 1e6))
+    sent = body(uuid, now_s)
+    row = OutboxRow(uuid, "", NAME, len(sent), int(now_s * 1e6), attempts=0, body=sent)
     settings = PostHogSettings(
         host=destination.host, api_key=destination.api_key, capture=destination.capture, gzip=destination.gzip
     )

@@ -7,7 +7,7 @@ import pytest
 from proxy.adapters.journal import JournalReader, JournalSettings, SqliteJournal
 from proxy.adapters.journal import orphans as orphans_module
 from proxy.adapters.journal.orphans import GRACE_S, REVISIT_S, Orphans
-from proxy.adapters.journal.outbox import PendingRow
+from proxy.adapters.journal.outbox import OutboxRow
 from proxy.adapters.journal.place import lock
 from tests.harness.rows import COMPLETED, FAILED, STARTED, closing, interrupted, opening
 
@@ -20,7 +20,7 @@ class Heir:
 
     directory: Path
     now_s: float = 0.0
-    rows: list[PendingRow] = field(default_factory=list)
+    rows: list[OutboxRow] = field(default_factory=list)
     takes: bool = True
 
     def __post_init__(self) -> None:
@@ -28,7 +28,7 @@ class Heir:
             JournalSettings(directory=self.directory), lambda: NOW_US, interrupted, lambda: self.now_s
         )
 
-    def take_over(self, rows: list[PendingRow]) -> bool:
+    def take_over(self, rows: list[OutboxRow]) -> bool:
         if self.takes:
             self.rows += rows
         return self.takes
