@@ -19,8 +19,8 @@ from proxy.adapters.journal import JournalReader, StoredExchange, journal_files
 from proxy.adapters.journal.reader import StoredOutcome
 from proxy.adapters.journal.schema import Unusable
 from proxy.adapters.otel.content import KeptContent
-from proxy.adapters.otel.kept import Record
-from proxy.adapters.otel.spans import SpanMaker, content_chars
+from proxy.adapters.otel.kept import EXCHANGE_ID, Record
+from proxy.adapters.otel.spans import SpanMaker, content_chars, without_content
 from proxy.adapters.trace_marks import FileMarks, Mark, Marks
 from proxy.domain.events import recorded
 
@@ -113,6 +113,16 @@ class Backlog:
                     self._add_calls(name, readers[name], made, until_us)
                     self._add_steps(name, readers, made)
         return made
+
+    def look_again(self, waiting: Batch) -> None:
+        """What of its content was deleted meanwhile, a batch that waits for the collector tells no more."""
+        if self._content is None or not waiting.content_chars:
+            return
+        with self._content as content:
+            for place, row in enumerate(waiting.rows):
+                exchange_id = str((row[0].attributes or {}).get(EXCHANGE_ID, ""))
+                if (bare := without_content(row)) is not None and not content.is_kept(exchange_id):
+                    waiting.rows[place] = bare
 
     def _add_calls(self, name: str, reader: JournalReader, made: Batch, until_us: float) -> None:
         mark = made.marks[name].calls

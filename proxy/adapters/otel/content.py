@@ -41,14 +41,20 @@ class KeptContent:
         self._opener = None
         self._leaving.close()
 
+    def is_kept(self, exchange_id: str) -> bool:
+        """It could be told now. Opens nothing."""
+        try:
+            return self._opener is not None and self._opener.has(exchange_id)
+        except apsw.Error:
+            return False
+
     def of(self, record: Record) -> Attributes:
         """What the span of the call's last attempt says; nothing where nothing is kept, or nothing opens."""
         exchange_id, properties = record["exchange_id"], record["properties"]
-        if self._opener is None or operation(properties["endpoint"]) not in TOLD:
+        if operation(properties["endpoint"]) not in TOLD or not self.is_kept(exchange_id):
             return {}
+        assert self._opener is not None
         try:
-            if not self._opener.has(exchange_id):
-                return {}
             found = self._opener.open(exchange_id)
             return of_content(found.document, properties.get("finish_reason")) if found is not None else {}
         except (apsw.Error, NoKey, ValueError, TypeError, RecursionError):

@@ -69,6 +69,8 @@ class Exporter:
         while is_more and self._now_s() < until_s and not (ending is not None and ending.is_set()):
             if not self._keep_marks():
                 return pause_s
+            if self._batch is not None:
+                self._backlog.look_again(self._batch)
             self._batch = self._batch or self._backlog.after(self._marks, is_last=is_last)
             is_more = self._batch.row_count > 0
             if self._batch.rows and (wait_s := self._deliver(self._batch)) is not None:

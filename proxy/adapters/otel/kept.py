@@ -47,6 +47,7 @@ STEP_PROPERTIES = (
 )
 """Those of a step that its span carries."""
 
+EXCHANGE_ID = "promptlane.exchange_id"
 TOOL = "gen_ai.tool.name"
 STEP_FAILED = "_OTHER"
 """`error.type` where nobody says which, by the conventions."""

@@ -199,10 +199,15 @@ class Said:
     def __init__(self, chars: int) -> None:
         self.said = {INPUT: "x" * chars}
         self.asked: list[str] = []
+        self.forgotten: set[str] = set()
 
-    def __enter__(self) -> None: ...
+    def __enter__(self) -> "Said":
+        return self
 
     def __exit__(self, *_: object) -> None: ...
+
+    def is_kept(self, exchange_id: str) -> bool:
+        return exchange_id not in self.forgotten
 
     def of(self, record: Any) -> dict[str, str]:
         self.asked.append(record["exchange_id"])
@@ -237,6 +242,20 @@ def test_with_content_calls_wait_until_it_can_be_there(journals: list[SqliteJour
     assert looking.after(first.marks).row_count == 0
     assert names(looking.after(first.marks, is_last=True)) == ["a2"]
     assert names(with_content(tmp_path, Said(1), now_us / 1e6 + SETTLE_S).after(first.marks)) == ["a2"]
+
+
+def test_what_is_forgotten_while_the_collector_is_away_is_told_no_more(
+    journals: list[SqliteJournal], tmp_path: Path
+) -> None:
+    keep(journals[0], call("a1"), call("a2"))
+    content = Said(3)
+    looking = with_content(tmp_path, content, RECEIVED_UNIX_US / 1e6 + 60)
+    waiting = looking.after({})
+    content.forgotten = {"a1"}
+    looking.look_again(waiting)
+    assert names(waiting) == ["a1", "a2"]
+    assert [INPUT in (row[1].attributes or {}) for row in waiting.rows] == [False, True]
+    assert content.asked == ["a1", "a2"], "nothing is opened for that"
 
 
 def test_a_batch_is_bounded_by_what_was_said_too(
