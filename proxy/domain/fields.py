@@ -11,7 +11,7 @@ from functools import lru_cache
 
 MOST_SETS = 128
 """How many sets of names are remembered, by each who does. A head has 32 KiB at most, so that whoever sends one set of
-long names after the other fills some 20 MiB and no more."""
+long names after the other fills some 25 MiB and no more."""
 
 
 class Names:
