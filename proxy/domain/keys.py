@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from proxy.domain.identity import VirtualKey
+from proxy.domain.privacy import mac
 
 HASH_PREFIX = "hmac-sha256:"
 
@@ -22,14 +23,13 @@ class HashedKeys:
 
     def __init__(self, keys: Sequence[HashedKey], secret: bytes) -> None:
         self._keys = tuple(keys)
-        self._mac = hmac.new(secret, digestmod="sha256")
-        """Keyed once: to begin anew with the secret costs twice as much as the digest."""
+        self._secret = secret
 
     def find(self, presented: str) -> VirtualKey | None:
         """The key with this text. Takes the same time whichever key matches, or none."""
         if not self._keys:
             return None
-        digest = _digest(presented, self._mac)
+        digest = _digest(presented, self._secret)
         found = None
         for entry in self._keys:
             if hmac.compare_digest(entry.digest, digest):
@@ -39,11 +39,8 @@ class HashedKeys:
 
 def key_hash(presented: str, secret: bytes) -> str:
     """The text that routing.yaml holds in place of the key: plain HMAC-SHA256, as any tool computes it."""
-    return HASH_PREFIX + _digest(presented, hmac.new(secret, digestmod="sha256")).hex()
+    return HASH_PREFIX + _digest(presented, secret).hex()
 
 
-def _digest(presented: str, keyed: hmac.HMAC) -> bytes:
-    """Not by `hmac.digest`, which lets another thread run in the middle of a call: that costs more than the digest."""
-    mac = keyed.copy()
-    mac.update(presented.encode("utf-8", "surrogateescape"))
-    return mac.digest()
+def _digest(presented: str, secret: bytes) -> bytes:
+    return mac(secret, presented.encode("utf-8", "surrogateescape"))
