@@ -55,6 +55,15 @@ class Fields:
         position = self.names.at.get(name)
         return None if position is None else self.values[position]
 
+    def all(self, name: str) -> list[str]:
+        """Every value of a field, by lower-case name."""
+        names = self.names
+        if name not in names.at:
+            return []
+        if names.lower.count(name) == 1:
+            return [self.values[names.at[name]]]
+        return [value for other, value in zip(names.lower, self.values, strict=True) if other == name]
+
     def lines(self) -> str:
         """As they are written, each with the end of its line."""
         return self.names.form % tuple(self.values)

@@ -133,12 +133,9 @@ def _way_down(names: Names, dropped: frozenset[str], own: tuple[str, ...], keeps
 
 def _named_by_connection(headers: Fields) -> frozenset[str]:
     """The fields that are for this connection alone. Nearly always it says no more than how long that is to last."""
-    names = headers.names
-    if "connection" not in names.at:
+    said = headers.all("connection")
+    if not said or said == ["keep-alive"]:
         return _NONE
-    if headers.values[names.at["connection"]].lower() == "keep-alive" and names.lower.count("connection") == 1:
-        return _NONE
-    said = [value for name, value in zip(names.lower, headers.values, strict=True) if name == "connection"]
     return frozenset(token.strip().lower() for value in said for token in value.split(","))
 
 

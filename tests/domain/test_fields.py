@@ -18,6 +18,7 @@ def test_fields_are_the_pairs_that_came(pairs: list[tuple[str, str]]) -> None:
 def test_a_name_has_no_case_and_the_first_value_counts() -> None:
     fields = fields_of(PAIRS)
     assert (fields.first("x-a"), fields.first("b"), fields.first("c")) == ("1", "2", None)
+    assert (fields.all("x-a"), fields.all("b"), fields.all("c")) == (["1", "3"], ["2"], [])
     assert fields.names.at == {"x-a": 0, "b": 1}
     assert fields.lines() == "X-A: 1\r\nB: 2\r\nx-a: 3\r\n"
     assert NO_FIELDS.first("b") is None

@@ -142,7 +142,8 @@ class ReplyParser:
         if status < 200:
             return
         fields = self.headers = Fields(_names_of_wire(tuple(self._names)), self._values)
-        if "transfer-encoding" in fields.names.at and _codings(fields) != ["chunked"]:
+        codings = fields.all("transfer-encoding")
+        if codings and (len(codings) > 1 or codings[0].lower() != "chunked"):
             raise _Refused
         self.status, self.reason = status, self._reason.decode("utf-8", "surrogateescape")
         self.has_head = True
@@ -169,10 +170,6 @@ class ReplyParser:
 @lru_cache(maxsize=MOST_SETS)
 def _names_of_wire(names: tuple[bytes, ...]) -> Names:
     return names_of(tuple(name.decode("ascii") for name in names))
-
-
-def _codings(fields: Fields) -> list[str]:
-    return [value.lower() for name, value in fields if name.lower() == "transfer-encoding"]
 
 
 class _Refused(Exception):
