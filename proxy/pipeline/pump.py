@@ -35,7 +35,7 @@ class Pump:
 
     __slots__ = (
         "_at_ns", "_clock", "_decoder", "_editors", "_ended_ns", "_is_timing", "_patience", "_side", "_tap", "_unread",
-        "_unread_bytes", "_write", "attempt", "keeps_length", "reply",
+        "_unread_bytes", "_write", "attempt", "held", "keeps_length", "media_type", "reply",
     )  # fmt: skip
 
     def __init__(
@@ -46,12 +46,18 @@ class Pump:
         clock: Clock,
         patience: Patience,
         *,
+        media_type: str = "",
         editors: Sequence[Editor] = (),
         side: SideDecompressor | None = None,
         tap: Tap | None = None,
         keeps_length: bool = True,
     ) -> None:
+        self.media_type = media_type
+        """What the provider says that the body is."""
         self.keeps_length = keeps_length
+        """The client's body is as long as the provider's."""
+        self.held: bytes | None = None
+        """The whole body, edited, where it was `read`."""
         self.reply = reply
         self.attempt = attempt
         self._decoder = decoder
@@ -82,7 +88,8 @@ class Pump:
         self._ended_ns = self._at_ns = self._clock.monotonic_ns()
         if body:
             self._unread.append(body)
-        return self._edited(body) + self._rest() if self._editors else body
+        self.held = self._edited(body) + self._rest() if self._editors else body
+        return self.held
 
     async def pour(self, write: Sink) -> None:
         """Hand each piece to the client as it arrives. Raises UpstreamError, and what `write` raises."""
@@ -109,6 +116,12 @@ class Pump:
             self._meter()
             self.attempt.reading = self._decoder.finish(broken=is_broken and self._ended_ns is None)
             self.attempt.ended_ns = self._ended_ns or self._clock.monotonic_ns()
+
+    def close(self) -> None:
+        """Leave the provider, once, wherever its body is."""
+        self.finish(is_broken=True)
+        self.reply.close()
+        self._patience.close()
 
     def _take(self, chunk: bytes) -> None:
         patience = self._patience

@@ -5,7 +5,6 @@ from the original request. A client's leaving is never the target's failure.
 """
 
 import asyncio
-from dataclasses import dataclass
 
 from proxy.domain.errors import RequestError, UpstreamError
 from proxy.domain.exchange import Attempt
@@ -27,34 +26,16 @@ REFUSAL_LIMIT_BYTES = 65_536
 """How much of a 400 or 422 is read to learn whether it refuses the injected `stream_options`."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Trial:
-    """One attempt whose reply has begun. `held` is its body where it had to be read already."""
-
-    pump: Pump
-    patience: Patience
-    call: Call
-    media_type: str
-    held: bytes | None = None
-
-    def close(self) -> None:
-        """Leave the provider, and close the books of the attempt."""
-        self.pump.finish(is_broken=True)
-        self.pump.reply.close()
-        self.patience.close()
-        _seal(self.pump.attempt, self.call)
-
-
 async def relay(plan: Plan, call: Call, deliver: Deliver) -> None:
     """Deliver the reply of the first willing target. Raises UpstreamError when the last one could not be reached."""
     try:
-        trial = await _first_willing(plan, call)
+        pump = await _first_willing(plan, call)
         try:
-            reply = await reply_of(trial.pump, call, media_type=trial.media_type, held=trial.held)
+            reply = await reply_of(pump, call)
             call.exchange.committed_ns = call.services.clock.monotonic_ns()
             await deliver(reply)
         finally:
-            trial.close()
+            _leave(pump, call)
     except UpstreamError:
         if (fault := _fault_of_client(call)) is not None:
             raise fault from None
@@ -66,33 +47,33 @@ def _fault_of_client(call: Call) -> RequestError | None:
     return call.body.error if isinstance(call.body, StreamedBody) else None
 
 
-async def _first_willing(plan: Plan, call: Call) -> _Trial:
-    """Try each candidate once; the trial that is returned is open."""
+async def _first_willing(plan: Plan, call: Call) -> Pump:
+    """Try each candidate once; whoever gets the pump leaves it."""
     candidates = _candidates(plan, call)
     while True:
         target = candidates.pop(0)
         with_usage = wants_injection(call, target)
         try:
-            trial = await _try(target, call, with_usage=with_usage)
+            pump = await _try(target, call, with_usage=with_usage)
         except UpstreamError as error:
             if not candidates or not may_retry(plan.retries, error=error):
                 raise
             candidates = await _still_worth_asking(candidates, None, call)
             continue
         try:
-            if with_usage and await _refuses_usage(trial, call):
+            if with_usage and await _refuses_usage(pump, call):
                 candidates.insert(0, target)
-            elif not candidates or not may_retry(plan.retries, status=trial.pump.reply.status):
-                return trial
+            elif not candidates or not may_retry(plan.retries, status=pump.reply.status):
+                return pump
             else:
-                retry_after = trial.pump.reply.headers.first("retry-after")
+                retry_after = pump.reply.headers.first("retry-after")
                 candidates = await _still_worth_asking(candidates, retry_after, call)
                 if not candidates:
-                    return trial
+                    return pump
         except BaseException:
-            trial.close()
+            _leave(pump, call)
             raise
-        trial.close()
+        _leave(pump, call)
 
 
 async def _still_worth_asking(candidates: list[Target], retry_after: str | None, call: Call) -> list[Target]:
@@ -116,7 +97,7 @@ def _candidates(plan: Plan, call: Call) -> list[Target]:
     return [first] * (1 + plan.retries.max) + fallbacks
 
 
-async def _try(target: Target, call: Call, *, with_usage: bool) -> _Trial:
+async def _try(target: Target, call: Call, *, with_usage: bool) -> Pump:
     """Send one attempt and wait until its reply has begun. Raises UpstreamError."""
     exchange, now_ns = call.exchange, call.services.clock.monotonic_ns
     attempt = Attempt(ordinal=len(exchange.attempts), target=target, started_ns=now_ns())
@@ -142,7 +123,7 @@ async def _try(target: Target, call: Call, *, with_usage: bool) -> _Trial:
         _seal(attempt, call)
         raise
     attempt.http_status = reply.status
-    return _trial_of(reply, attempt, call, patience, with_usage=with_usage)
+    return _pump_of(reply, attempt, call, patience, with_usage=with_usage)
 
 
 async def _send_streamed(request: UpstreamRequest, body: StreamedBody, patience: Patience, call: Call) -> UpstreamReply:
@@ -156,36 +137,42 @@ async def _send_streamed(request: UpstreamRequest, body: StreamedBody, patience:
         patience.on_turn(False)
 
 
-def _trial_of(reply: UpstreamReply, attempt: Attempt, call: Call, patience: Patience, *, with_usage: bool) -> _Trial:
+def _pump_of(reply: UpstreamReply, attempt: Attempt, call: Call, patience: Patience, *, with_usage: bool) -> Pump:
     status, content_type = reply.status, reply.headers.first("content-type") or ""
     encoding = (reply.headers.first("content-encoding") or "identity").lower()
     strips_usage = with_usage and status < 300 and encoding == "identity"
     editors: list[Editor] = [UsageStripper()] if strips_usage else []
     if status >= 400 and (our_key := attempt.target.provider.api_key) is not None:
         editors.append(KeyMask(our_key))
-    pump = Pump(
+    return Pump(
         reply,
         attempt,
         decoder_for(call.exchange.endpoint.api, content_type, status),
         call.services.clock,
         patience,
+        media_type=media_type_of(content_type),
         editors=editors,
         tap=call.exchange.tap,
         keeps_length=not strips_usage,
         side=None if encoding == "identity" else call.services.side_decompressor(encoding),
     )
-    return _Trial(pump=pump, patience=patience, call=call, media_type=media_type_of(content_type))
 
 
-async def _refuses_usage(trial: _Trial, call: Call) -> bool:
+async def _refuses_usage(pump: Pump, call: Call) -> bool:
     """True when the provider turned the call down because of the injected `stream_options`."""
-    if trial.pump.reply.status not in (400, 422):
+    if pump.reply.status not in (400, 422):
         return False
-    trial.held = await trial.pump.read(REFUSAL_LIMIT_BYTES)
-    if trial.held is None or not (b"stream_options" in trial.held or b"include_usage" in trial.held):
+    held = await pump.read(REFUSAL_LIMIT_BYTES)
+    if held is None or not (b"stream_options" in held or b"include_usage" in held):
         return False
-    call.services.refuses_usage.add(trial.pump.attempt.target.provider.name)
+    call.services.refuses_usage.add(pump.attempt.target.provider.name)
     return True
+
+
+def _leave(pump: Pump, call: Call) -> None:
+    """Leave the provider, and close the books of the attempt."""
+    pump.close()
+    _seal(pump.attempt, call)
 
 
 def _seal(attempt: Attempt, call: Call) -> None:

@@ -18,28 +18,28 @@ HELD_LIMIT_BYTES = 256 * 1024
 """Whole JSON replies up to this size are held until their end, so that their cost can stand in a header."""
 
 
-async def reply_of(pump: Pump, call: Call, *, media_type: str, held: bytes | None) -> Reply:
-    """Build what the edge writes. `held` is the body where it was read already."""
+async def reply_of(pump: Pump, call: Call) -> Reply:
+    """Build what the edge writes."""
     reply, attempt = pump.reply, pump.attempt
-    if held is None and call.exchange.endpoint.api and media_type == "application/json" and _is_document(pump):
-        held = await pump.read(HELD_LIMIT_BYTES)
-    if held is not None:
+    if pump.held is None and call.exchange.endpoint.api and _is_document(pump):
+        await pump.read(HELD_LIMIT_BYTES)
+    if pump.held is not None:
         pump.finish(is_broken=False)
         price(attempt, call.exchange, call.snapshot)
     own = _own_headers(reply, attempt, call)
-    if media_type == "text/event-stream":
+    if pump.media_type == "text/event-stream":
         own += [("X-Accel-Buffering", "no"), ("Cache-Control", "no-cache")]
     return Reply(
         status=reply.status,
         reason=reply.reason,
-        headers=downstream_headers(reply.headers, own, keeps_length=pump.keeps_length and held is None),
-        body=pump if held is None else held,
+        headers=downstream_headers(reply.headers, own, keeps_length=pump.keeps_length and pump.held is None),
+        body=pump if pump.held is None else pump.held,
     )
 
 
 def _is_document(pump: Pump) -> bool:
-    """Its bytes say so too: some servers stream events as JSON, or blank lines while a slow call goes on."""
-    return pump.reply.peek()[:1] in (b"{", b"[", b"")
+    """One JSON document, by its bytes, too: some servers stream events as JSON, or blank lines before a slow reply."""
+    return pump.media_type == "application/json" and pump.reply.peek()[:1] in (b"{", b"[", b"")
 
 
 def _own_headers(reply: UpstreamReply, attempt: Attempt, call: Call) -> list[tuple[str, str]]:
