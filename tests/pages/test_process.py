@@ -32,7 +32,8 @@ DEAD = "raise SystemExit(3)"
 
 @pytest_asyncio.fixture
 async def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PageProcess]:
-    monkeypatch.setattr(process, "START_PATIENCE_S", 60.0)  # a child gives way to all else that the machine does
+    for patience in ("START_PATIENCE_S", "END_S"):  # a child gives way to all else that the machine does
+        monkeypatch.setattr(process, patience, 60.0)
     made = PageProcess(tmp_path)
     yield made
     await made.close()
