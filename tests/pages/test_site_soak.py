@@ -1,10 +1,10 @@
 """A million calls: how long each page takes, in the process that makes them. `make soak ARGS=tests/pages -s` tells."""
 
-import statistics
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 
 import apsw
 import pytest
@@ -14,13 +14,18 @@ from proxy.adapters.journal import journal_files
 from proxy.pages.request import PageRequest, Reader
 from proxy.pages.site import Site, utc_now
 from tests.pages.seeding import seed
+from tools.bench.machine import CpuTimes, shares_of_others
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 
 COPIES, CALLS = 50, 20_000
 LENGTH = timedelta(hours=14)
 LIMIT_S = 1.0
-ROUNDS = 7
+ROUNDS, LEAST_ROUNDS = 11, 5
+"""What is looked for, and what is enough."""
+PATIENCE_S = 300.0
+BUSY_SHARE = 0.1
+"""Of the machine's processor time, used by others."""
 PAGES = (
     "/ui/traffic",
     "/ui/latency",
@@ -65,17 +70,30 @@ def million(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, An
         yield folder, analysis
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_over_a_million_calls_takes_under_a_second(page: str, million: tuple[Path, Analysis]) -> None:
+def test_pages_over_a_million_calls_take_under_a_second(million: tuple[Path, Analysis]) -> None:
+    """Pages take turns, so that a slow spell of the machine meets all of them; a round in which others kept the machine
+    busy says nothing.
+    """
     folder, analysis = million
     site = Site(folder, analysis, utc_now)
+    rounds: list[dict[str, float]] = []
+    until_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until_s and len(rounds) < ROUNDS:
+        before = CpuTimes.now()
+        took_s = {page: _opened_s(page, site, analysis) for page in PAGES}
+        if not sum(shares_of_others(before, CpuTimes.now())) > BUSY_SHARE:
+            rounds.append(took_s)
+    if len(rounds) < LEAST_ROUNDS:
+        pytest.skip("the machine has too much else to do to tell how long pages take")
+    medians_s = {page: median(took_s[page] for took_s in rounds) for page in PAGES}
+    for page, median_s in medians_s.items():
+        print(f"{page:40} {median_s:.2f} s, the median of {len(rounds)}")
+    assert {page: median_s for page, median_s in medians_s.items() if median_s >= LIMIT_S} == {}
+
+
+def _opened_s(page: str, site: Site, analysis: Analysis) -> float:
     path, _, query = page.partition("?")
-    request = PageRequest(path=path, query=f"last=30d&{query}", reader=Reader(is_admin=True))
-    took_s = []
-    for _ in range(ROUNDS):
-        began_s = time.perf_counter()
-        analysis.refresh()
-        assert site.answer(request).status == 200
-        took_s.append(time.perf_counter() - began_s)
-    print(f"{page}: median {statistics.median(took_s):.2f} s, least {min(took_s):.2f} s")
-    assert statistics.median(took_s) < LIMIT_S
+    began_s = time.perf_counter()
+    analysis.refresh()
+    assert site.answer(PageRequest(path=path, query=f"last=30d&{query}", reader=Reader(is_admin=True))).status == 200
+    return time.perf_counter() - began_s
