@@ -33,7 +33,9 @@ async def relay(plan: Plan, call: Call, deliver: Deliver) -> None:
         try:
             reply = await reply_of(pump, call)
             call.exchange.committed_ns = call.services.clock.monotonic_ns()
-            await deliver(reply)
+            delivering = deliver(reply)
+            del reply  # `deliver` alone knows for how long its head is of use
+            await delivering
         finally:
             _leave(pump, call)
     except UpstreamError:

@@ -75,6 +75,10 @@ class BlindDecoder:
 class ReplyDecoder:
     """For JSON and event streams; `draft` is the one that `codec` writes to."""
 
+    __slots__ = (
+        "_codec", "_document", "_draft", "_framer", "_is_cut", "_is_declared_sse", "_is_success", "_likeness",
+    )  # fmt: skip
+
     def __init__(self, codec: Codec, draft: Draft, *, is_success: bool, is_declared_sse: bool) -> None:
         self._codec = codec
         self._draft = draft

@@ -22,6 +22,13 @@ class Draft:
     """The mutable beginning of a `Reading`. `at_ns` is when the bytes now being read arrived; None in a
     document, whose parts have no times of their own."""
 
+    __slots__ = (
+        "_answer", "_other_chars", "_text", "answer_head", "at_ns", "choice_count", "error_code", "finish_reason",
+        "first_token_ns", "has_citation", "has_error", "has_media", "has_refusal", "incomplete_reason", "is_pending",
+        "is_terminal", "malformed_events", "model", "only_text", "output_chars", "response_id", "saw_done",
+        "service_tier", "text_key", "tool_call_count", "tool_calls", "tool_names", "usage",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self.at_ns: int | None = None
         self.first_token_ns: int | None = None

@@ -18,6 +18,8 @@ _PADDING = b'"obfuscation":"'
 class Likeness:
     """Learns from one event and recognises those that are alike, by their bytes on the wire."""
 
+    __slots__ = ("_head", "_padded_tail", "_tail", "_text_key")
+
     def __init__(self, text_key: bytes) -> None:
         """`text_key` is the member that holds the text, up to the quote that begins it: `"content":"`."""
         self._text_key = text_key

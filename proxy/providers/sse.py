@@ -40,6 +40,11 @@ def _is_one_data_line(chunk: bytes) -> bool:
 class SseFramer:
     """Feed it chunks; it gives the events that became whole."""
 
+    __slots__ = (
+        "_data", "_data_bytes", "_ended_in_cr", "_is_cut", "_is_first_line", "_line", "_name", "_window_bytes",
+        "is_between",
+    )  # fmt: skip
+
     def __init__(self, window_bytes: int = WINDOW_BYTES) -> None:
         self._window_bytes = window_bytes
         self._line = bytearray()

@@ -46,9 +46,10 @@ class ReplyWriter:
         if isinstance(body, bytes):
             self._begin(reply, unix_s, body if self._has_body(reply.status) else b"")
         else:
-            self._connection.flow = body
+            self._connection.begin_stream(body)
             try:
                 self._begin(reply, unix_s)
+                del reply  # not to hold its head for as long as the stream lasts
                 await body.pour(self._write_chunk if self._is_chunked else self._write)
             finally:
                 self._connection.flow = None

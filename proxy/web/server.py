@@ -87,6 +87,13 @@ class HardenedRequestHandler(RequestHandler):
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
+    def begin_stream(self, flow: Flow) -> None:
+        """A reply begins that may take long. aiohttp would keep the timer of an idle connection through all of it."""
+        self.flow = flow
+        if self._keepalive_handle is not None:
+            self._keepalive_handle.cancel()
+            self._keepalive_handle = None
+
     @property
     def has_room(self) -> bool:
         """The client is there, and takes what it is sent."""

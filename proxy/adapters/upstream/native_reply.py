@@ -19,7 +19,7 @@ class NativeReply:
     """Satisfies `UpstreamReply`; see the port. Until `close` it is what the connection carries."""
 
     __slots__ = (
-        "_ahead", "_ahead_bytes", "_connection", "_error", "_is_begun", "_is_over", "_on_begun", "_on_rest", "_parser",
+        "_ahead", "_ahead_bytes", "_connection", "_error", "_is_over", "_on_begun", "_on_rest", "_parser",
         "_sink", "_upload", "_waiter", "_wanted_bytes", "has_heard", "headers", "reason", "status",
     )  # fmt: skip
 
@@ -35,9 +35,9 @@ class NativeReply:
         """As they came, in order."""
         self._connection = connection
         self._parser = ReplyParser(request.method)
-        self._on_begun = request.on_begun
+        self._on_begun: Callable[[], None] | None = request.on_begun
+        """Let go when it was called."""
         self._on_rest = on_rest
-        self._is_begun = False
         self._is_over = False
         self._error: BaseException | None = None
         self._ahead: list[bytes] = []
@@ -159,9 +159,9 @@ class NativeReply:
 
     def _hold(self, body: bytes) -> None:
         """Nobody has asked for it yet."""
-        if not self._is_begun:
-            self._is_begun = True
+        if self._on_begun is not None:
             self._on_begun()
+            self._on_begun = None
         self._ahead.append(body)
         self._ahead_bytes += len(body)
         if self._ahead_bytes >= self._wanted_bytes:
