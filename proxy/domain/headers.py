@@ -108,8 +108,8 @@ def downstream_headers(headers: Fields, own: Sequence[tuple[str, str]], *, keeps
     Ours never replace a provider's, except `Server-Timing`, which is a list and may stand twice. `keeps_length`
     is False where the body is edited on its way, or measured anew.
     """
-    if not "".join(headers.values).isprintable():
-        headers = fields_of(pair for pair in headers if not any(end in pair[1] for end in "\r\n\0"))
+    if _ends_a_line("".join(headers.values)):
+        headers = fields_of(pair for pair in headers if not _ends_a_line(pair[1]))
     way = _way_down(headers.names, _named_by_connection(headers), tuple([name for name, _ in own]), keeps_length)
     values = [headers.values[position] for position in way.kept]
     values += [own[position][1] for position in way.added]
@@ -137,6 +137,10 @@ def _named_by_connection(headers: Fields) -> frozenset[str]:
     if not said or said == ["keep-alive"]:
         return _NONE
     return frozenset(token.strip().lower() for value in said for token in value.split(","))
+
+
+def _ends_a_line(text: str) -> bool:
+    return "\r" in text or "\n" in text or "\0" in text
 
 
 def without_key_query(raw_query: str) -> str:

@@ -86,6 +86,16 @@ def test_undecodable_values_are_refused() -> None:
         forwarded([("X-Odd", "a\udcff")])
 
 
+def test_what_is_remembered_by_names_holds_for_other_values() -> None:
+    for named, kept in (("X-A", "X-B"), ("X-B", "X-A"), ("keep-alive, x-a", "X-B")):
+        came = [("Connection", named), ("X-A", named), ("X-B", named)]
+        assert forwarded(came) == [(kept, named)]
+        assert replied(came, [], keeps_length=True) == [(kept, named)]
+    both = [("X-A", "1"), ("X-B", "2")]
+    assert forwarded([("Connection", "keep-alive"), *both]) == both
+    assert forwarded([("Connection", "keep-alive"), *both, ("connection", "x-b")]) == [("X-A", "1")]
+
+
 def test_replies_lose_hop_by_hop_fields_and_keep_the_rest() -> None:
     came = [
         ("Content-Type", "text/event-stream"), ("Connection", "x-private"), ("X-Private", "p"),
