@@ -108,6 +108,7 @@ class Orphans:
                         extra={"file": path.name, "events": len(rows)},
                     )
                 if not ended and not rows and swept < SWEEP_ROWS:
+                    orphan.scrub()
                     return True
             return False
         finally:

@@ -66,6 +66,19 @@ def test_a_file_without_an_owner_is_emptied_after_a_while(heir: Heir) -> None:
     assert (stats.pending, stats.admitted, stats.unbalanced) == (0, 0, 0)
 
 
+def test_nothing_of_what_was_taken_over_stays_in_its_file(tmp_path: Path) -> None:
+    journal = SqliteJournal(JournalSettings(directory=tmp_path, worker=1), wall_unix_us=lambda: NOW_US)
+    for number in range(200):
+        journal.close(closing(f"call{number}"))
+    journal.start()
+    assert journal.close_journal(5)
+    heir = Heir(tmp_path)
+    heir.visit()
+    assert len(heir.visit(GRACE_S)) == 200
+    held = (tmp_path / "journal-1.db").read_bytes()
+    assert [row.name for row in heir.rows if row.body in held] == []
+
+
 def test_a_file_with_an_owner_is_left_alone_and_its_time_starts_anew(heir: Heir) -> None:
     heir.visit()
     descriptor = lock(heir.directory / "journal-1.db")
