@@ -79,8 +79,8 @@ class Opener:
     """Opens contents for somebody: `with Opener(directory, role=…, who=…) as opener:`.
 
     Of one `with`, the files and the audit are opened once. A person's row is on the disk before the content is shown,
-    a service's survives the process. Raises `apsw.Error` for files that cannot be read, and
-    where no row can be left: then nothing is opened.
+    a service's survives the process. Raises `apsw.Error` for files that cannot be read, and where no row can be left:
+    then nothing is opened.
     """
 
     def __init__(self, directory: Path, *, role: str, who: str) -> None:

@@ -178,7 +178,9 @@ def _value(arguments: object) -> object:
 
 
 def _output(reply: Json, finish_reason: str | None) -> Iterator[Json]:
-    """One message: a transcript does not keep several answers apart."""
+    """One message: a transcript does not keep several answers apart. It has to say why it ended; without a reason it
+    broke off.
+    """
     parts = [{"type": "reasoning", "content": reply["reasoning"]}] if text(reply.get("reasoning")) else []
     parts += [_text(reply["text"])] if text(reply.get("text")) else []
     parts += [_call(it.get("id"), it.get("name"), it.get("arguments")) for it in objects(reply.get("tool_calls"))]
