@@ -13,6 +13,7 @@ from proxy.providers.untrusted import Json, label, mapping, objects, text
 
 _REASONING = frozenset({"reasoning_content", "reasoning", "reasoning_details"})
 _MEDIA = frozenset({"audio", "images"})
+_SOURCES = frozenset({"citations", "search_results"})
 
 
 class ChatCodec:
@@ -54,18 +55,15 @@ class ChatCodec:
 
     def _read(self, body: Json, message_key: str) -> None:
         self._draft.identify(body)
-        choices = body.get("choices")
-        if isinstance(choices, list):
-            for choice in objects(choices):
-                self._read_choice(choice, message_key)
-        usage = body.get("usage")
-        if usage and isinstance(usage, dict):
+        for choice in objects(body.get("choices")):
+            self._read_choice(choice, message_key)
+        if usage := mapping(body.get("usage")):
             self._usage = usage
         if "x_groq" in body:
             self._vendor_usage = mapping(mapping(body["x_groq"]).get("usage")) or self._vendor_usage
         if "timings" in body:
             self._timings = mapping(body["timings"])
-        if body.get("citations") or body.get("search_results"):
+        if not _SOURCES.isdisjoint(body) and (body.get("citations") or body.get("search_results")):
             self._draft.has_citation = True
 
     def _best_usage(self) -> Usage:
@@ -74,10 +72,9 @@ class ChatCodec:
         return read_timings(self._timings)
 
     def _read_choice(self, choice: Json, message_key: str) -> None:
-        position = choice.get("index")
-        index = position if isinstance(position, int) else 0
-        message = choice.get(message_key)
-        if isinstance(message, dict):
+        position, message = choice.get("index"), choice.get(message_key)
+        index = position if type(position) is int else 0
+        if type(message) is dict:
             self._read_message(index, message)
         elif "text" in choice:
             self._draft.add_answer(text(choice["text"]))
@@ -94,7 +91,7 @@ class ChatCodec:
     def _read_message(self, choice: int, message: Json) -> None:
         draft = self._draft
         content = message.get("content")
-        if isinstance(content, str):
+        if type(content) is str:
             draft.add_answer(content)
             if len(message) == 1:  # the usual delta
                 draft.only_text = content
