@@ -17,14 +17,15 @@ from proxy.domain.fields import MOST_SETS, NO_FIELDS, Fields, Names, names_of
 _VERSIONS = ("1.1", "1.0")
 _SWITCHING_PROTOCOLS = 101
 _WITHOUT_BODY = (204, 304)
+_BLANKS = (" ", "\t")
+"""llhttp leaves them behind a value."""
 
 
 class ReplyParser:
     """Fed with what arrives; `status`, `reason` and `headers` hold once `has_head`. A parser reads one reply."""
 
     __slots__ = (
-        "_head_bytes", "_is_between_chunks", "_is_head", "_llhttp", "_names", "_pieces", "_quiet_bytes", "_reason",
-        "_values",
+        "_fields", "_head_bytes", "_is_between_chunks", "_is_head", "_llhttp", "_pieces", "_quiet_bytes", "_reason",
         "error", "has_head", "headers", "is_reusable", "is_whole", "on_body", "reason", "status",
     )  # fmt: skip
 
@@ -40,8 +41,8 @@ class ReplyParser:
         self.error: UpstreamError | None = None
         """What arrived is no valid reply. What came of the body before that is valid."""
         self._is_head = method == "HEAD"
-        self._names: list[bytes] = []
-        self._values: list[str] = []
+        self._fields: list[bytes] = []
+        """A name and its value in turn; providers send twenty, and nothing more is done for each than to keep it."""
         self._reason = b""
         self._head_bytes = 0
         self._is_between_chunks = False
@@ -129,8 +130,7 @@ class ReplyParser:
         if self._head_bytes > HEADER_LIMIT_BYTES:
             raise _Refused
         if not self.has_head:
-            self._names.append(name)
-            self._values.append(value.rstrip(b" \t").decode("utf-8", "surrogateescape"))
+            self._fields += (name, value)
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -141,7 +141,7 @@ class ReplyParser:
             raise _Refused
         if status < 200:
             return
-        fields = self.headers = Fields(_names_of_wire(tuple(self._names)), self._values)
+        fields = self.headers = Fields(_names_of_wire(tuple(self._fields[::2])), _values_of_wire(self._fields[1::2]))
         codings = fields.all("transfer-encoding")
         if codings and (len(codings) > 1 or codings[0].lower() != "chunked"):
             raise _Refused
@@ -163,13 +163,21 @@ class ReplyParser:
         if self.has_head:
             self.is_whole = True
         else:
-            self._names, self._values = [], []
+            self._fields.clear()
             self._reason = b""
 
 
 @lru_cache(maxsize=MOST_SETS)
 def _names_of_wire(names: tuple[bytes, ...]) -> Names:
     return names_of(tuple(name.decode("ascii") for name in names))
+
+
+def _values_of_wire(values: list[bytes]) -> list[str]:
+    """Decoded as one text: no value has a line end in it, and none can complete a character of the one before it."""
+    if not values:
+        return []
+    decoded = b"\n".join(values).decode("utf-8", "surrogateescape").split("\n")
+    return [value.rstrip(" \t") if value[-1:] in _BLANKS else value for value in decoded]
 
 
 class _Refused(Exception):
