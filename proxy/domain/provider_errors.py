@@ -212,17 +212,17 @@ def _type_of_status(http_status: int | None) -> ErrorType | None:
 
 def error_code(raw: str | None) -> str | None:
     """The code as it may leave: a known word in lower case, else `other`; None stays None."""
-    return _known(raw, ERROR_CODES)
+    return _known(raw, ERROR_CODES) if raw else None
 
 
 def finish_reason(raw: str | None) -> str | None:
     """The finish reason as it may leave: a known word in lower case, else `other`; None stays None."""
-    return _known(raw, FINISH_REASONS)
+    if raw in FINISH_REASONS:
+        return raw
+    return _known(raw, FINISH_REASONS) if raw else None
 
 
-def _known(raw: str | None, words: frozenset[str]) -> str | None:
-    if not raw or raw in words:
-        return raw or None
+def _known(raw: str, words: frozenset[str]) -> str:
     word = raw.lower()
     return word if word in words else OTHER
 
