@@ -1,5 +1,6 @@
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from proxy.domain.chat import ModelCall
 from proxy.domain.errors import ErrorType, FailedPhase, Status
 from proxy.domain.event_properties import TABLE
-from proxy.domain.events import _NAMESPACE, EventPolicy, closing, event_uuid, interrupted, opening
+from proxy.domain.events import _NAMESPACE, EventPolicy, closing, encoded, event_uuid, interrupted, opening
 from proxy.domain.exchange import Exchange, Fate
 from proxy.domain.identity import ParentSpan
 from proxy.domain.journal_rows import JournalEvent
@@ -138,6 +139,13 @@ def test_timestamps_are_the_calls_own_times() -> None:
     assert start["timestamp"] == "2026-05-28T20:26:40.000000+00:00"
     assert end["timestamp"] == "2026-05-28T20:26:41.840000+00:00"
     assert generation["timestamp"] == "2026-05-28T20:26:41.810000+00:00"
+
+
+@given(st.integers(min_value=-(10**15), max_value=10**16))
+def test_a_timestamp_is_exact_to_the_microsecond(at_us: int) -> None:
+    made = encoded("e", "u", distinct_id="d", at_us=at_us, said=b"")
+    told = datetime.fromisoformat(orjson.loads(made.body)["timestamp"])
+    assert told == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)
 
 
 def test_a_start_tells_who_is_to_answer() -> None:

@@ -1,6 +1,19 @@
 import pytest
 
-from proxy.domain.property_rows import Kind, Property, boolean, check_of, group, integer, many, number, one_of, text
+from proxy.domain.property_rows import (
+    ANY,
+    AllowList,
+    Kind,
+    Property,
+    boolean,
+    check_of,
+    group,
+    integer,
+    many,
+    number,
+    one_of,
+    text,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,3 +45,14 @@ def test_a_value_is_of_its_kind_and_within_bounds(row: Property, good: list[obje
 def test_rows_of_a_group_share_its_name_and_events() -> None:
     (row,) = group("size", ("one", "two"), integer("a", "a count"))
     assert (row.group, row.events) == ("size", ("one", "two"))
+
+
+def test_a_later_row_takes_the_place_of_an_earlier_one_of_its_name() -> None:
+    allowed = AllowList((text("a", "a text"), integer("a", "a count")))
+    assert (allowed.kept({"a": "x"}), allowed.kept({"a": 1})) == ({}, {"a": 1})
+
+
+def test_one_row_can_stand_for_all_names_that_begin_like_it() -> None:
+    row = Property(name=f"$feature/{ANY}", kind=Kind.VARIANT, meaning="a variant", limit=2)
+    given = {"$feature/a": "on", "$feature/b": False, "$feature/c": "too long", "$feature": True, "b": True}
+    assert AllowList((row,)).members(given) == b'"$feature/a":"on","$feature/b":false'
