@@ -2,12 +2,13 @@
 
 The reading knows the names that the dialects use, not their schemas: a field of an unexpected type is as good as
 absent, because the provider will say what is wrong with it. Only what the proxy itself relies on is refused here.
-Every reader is one pass over the parsed body, and none recurses: a body may be 64 MiB and 1,024 levels deep.
+Every reader is one pass over the parsed body, and none recurses: a body may be 64 MiB and 1,024 levels deep. Most of
+what could be said is not, so readers look first whether it is there.
 """
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
@@ -25,6 +26,10 @@ _NEEDS_MODEL = frozenset({"chat", "completions", "embeddings", "messages", "comp
 _IMAGE_TYPES = ("image_url", "input_image", "image", "computer_screenshot")
 _JSON_TYPES = ("json_object", "json_schema", "json")
 _METADATA_KEYS = ("prompt_version_id", "prompt_name", "trace_id")
+_MAX_TOKENS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_GEMINI_MAX_TOKENS = ("maxOutputTokens", "max_output_tokens")
+_FORMAT_SLOTS = frozenset({"response_format", "text", "output_format", "output_config"})
+_NOTHING: Mapping[str, Any] = {}
 _INPUT_SLOTS = ("messages", "input", "contents", "content", "requests", "prompt")
 
 
@@ -72,19 +77,20 @@ def parse(body: bytes) -> dict[str, Any]:
 
 def admit(parsed: Mapping[str, Any], endpoint: Endpoint) -> ModelCall:
     """Read the facts of one model call. Raises BadRequest where `model` is missing or cannot be a name."""
+    messages, config = messages_of(parsed), _generation_config(parsed)
     return ModelCall(
         requested_model=_model(parsed, endpoint),
-        stream=parsed.get("stream") is True,
-        asks_for_usage=_object(parsed.get("stream_options")).get("include_usage") is True,
-        temperature=_temperature(parsed),
-        max_tokens=_max_tokens(parsed),
+        stream="stream" in parsed and parsed["stream"] is True,
+        asks_for_usage="stream_options" in parsed and _object(parsed["stream_options"]).get("include_usage") is True,
+        temperature=_temperature(parsed, config),
+        max_tokens=_max_tokens(parsed, config),
         message_count=_message_count(parsed),
         tool_count=_tool_count(parsed),
-        image_count=sum(map(_is_image, _input_parts(parsed))),
-        wants_json=_wants_json(parsed),
+        image_count=_image_count(messages),
+        wants_json=_wants_json(parsed, config),
         metadata=_metadata(parsed),
         user=_user(parsed, endpoint.dialect),
-        instructions="" if endpoint.is_embedding else _instructions(parsed),
+        instructions="" if endpoint.is_embedding else _instructions(parsed, messages),
     )
 
 
@@ -114,7 +120,9 @@ def _array(value: object) -> list[Any]:
 
 
 def _generation_config(parsed: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _object(parsed.get("generationConfig") or parsed.get("generation_config"))
+    if "generationConfig" in parsed or "generation_config" in parsed:
+        return _object(parsed.get("generationConfig") or parsed.get("generation_config"))
+    return _NOTHING
 
 
 def _model(parsed: Mapping[str, Any], endpoint: Endpoint) -> str | None:
@@ -136,20 +144,20 @@ def _check_model(model: str) -> None:
         )
 
 
-def _temperature(parsed: Mapping[str, Any]) -> float | None:
-    for holder in (parsed, _generation_config(parsed)):
-        value = holder.get("temperature")
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
+def _temperature(parsed: Mapping[str, Any], config: Mapping[str, Any]) -> float | None:
+    for holder in (parsed, config):
+        if "temperature" in holder:
+            value = holder["temperature"]
+            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+                return float(value)
     return None
 
 
-def _max_tokens(parsed: Mapping[str, Any]) -> int | None:
-    config = _generation_config(parsed)
-    openai = (parsed.get("max_completion_tokens"), parsed.get("max_tokens"), parsed.get("max_output_tokens"))
-    for value in (*openai, config.get("maxOutputTokens"), config.get("max_output_tokens")):
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
+def _max_tokens(parsed: Mapping[str, Any], config: Mapping[str, Any]) -> int | None:
+    for holder, slots in ((parsed, _MAX_TOKENS), (config, _GEMINI_MAX_TOKENS)):
+        for slot in slots:
+            if slot in holder and isinstance(value := holder[slot], int) and not isinstance(value, bool):
+                return value
     return None
 
 
@@ -168,32 +176,37 @@ def _message_count(parsed: Mapping[str, Any]) -> int | None:
 
 
 def _tool_count(parsed: Mapping[str, Any]) -> int:
-    count = len(_array(parsed.get("functions")))
-    for tool in _array(parsed.get("tools")):
+    count = len(_array(parsed["functions"])) if "functions" in parsed else 0
+    for tool in _array(parsed["tools"]) if "tools" in parsed else ():
         declared = _object(tool).get("functionDeclarations") or _object(tool).get("function_declarations")
         count += len(declared) if isinstance(declared, list) else 1
     return count
 
 
-def messages_of(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def messages_of(parsed: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Messages or input items of any dialect, in order."""
+    messages: list[dict[str, Any]] = []
     for slot in ("messages", "input", "contents"):
-        for item in _array(parsed.get(slot)):
-            if isinstance(item, dict):
-                yield item
+        if slot in parsed and isinstance(items := parsed[slot], list):
+            messages += [item for item in items if isinstance(item, dict)]
+    return messages
 
 
-def _input_parts(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every content part of every message, and those one level down (a tool's result)."""
-    for message in messages_of(parsed):
+def _image_count(messages: Sequence[Mapping[str, Any]]) -> int:
+    count = 0
+    for message in messages:
         for slot in ("content", "parts", "output"):
-            held = message.get(slot)
-            if held is None or isinstance(held, str):  # the usual content
-                continue
-            for part in held if isinstance(held, list) else (held,):
-                if isinstance(part, dict):
-                    yield part
-                    yield from (inner for inner in _array(part.get("content")) if isinstance(inner, dict))
+            if slot in message and not isinstance(held := message[slot], str):  # which is the usual content
+                count += sum(map(_is_image, _parts(held)))
+    return count
+
+
+def _parts(held: object) -> Iterator[dict[str, Any]]:
+    """Every content part, and those one level down (a tool's result)."""
+    for part in held if isinstance(held, list) else (held,):
+        if isinstance(part, dict):
+            yield part
+            yield from (inner for inner in _array(part.get("content")) if isinstance(inner, dict))
 
 
 def _is_image(part: Mapping[str, Any]) -> bool:
@@ -204,20 +217,23 @@ def _is_image(part: Mapping[str, Any]) -> bool:
     return isinstance(mime, str) and mime.startswith("image/")
 
 
-def _wants_json(parsed: Mapping[str, Any]) -> bool:
+def _wants_json(parsed: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    if config and "application/json" in (config.get("responseMimeType"), config.get("response_mime_type")):
+        return True
+    if _FORMAT_SLOTS.isdisjoint(parsed):
+        return False
     formats = (
         parsed.get("response_format"),
         _object(parsed.get("text")).get("format"),
         parsed.get("output_format"),
         _object(parsed.get("output_config")).get("format"),
     )
-    if any(isinstance(wanted, dict) and wanted.get("type") in _JSON_TYPES for wanted in formats):
-        return True
-    config = _generation_config(parsed)
-    return "application/json" in (config.get("responseMimeType"), config.get("response_mime_type"))
+    return any(isinstance(wanted, dict) and wanted.get("type") in _JSON_TYPES for wanted in formats)
 
 
 def _metadata(parsed: Mapping[str, Any]) -> dict[str, str]:
+    if "metadata" not in parsed and "prompt" not in parsed:
+        return {}
     stored = _object(parsed.get("prompt"))
     given = {"prompt_name": stored.get("id"), "prompt_version_id": stored.get("version")}
     own = _object(parsed.get("metadata"))
@@ -230,32 +246,36 @@ def _metadata(parsed: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _user(parsed: Mapping[str, Any], dialect: Dialect) -> str | None:
-    given = [parsed.get("safety_identifier"), parsed.get("user")]
-    if dialect is Dialect.ANTHROPIC:
-        given.append(_object(parsed.get("metadata")).get("user_id"))
-    return next((value for value in given if isinstance(value, str) and value), None)
+    for slot in ("safety_identifier", "user"):
+        if slot in parsed and isinstance(value := parsed[slot], str) and value:
+            return value
+    if dialect is Dialect.ANTHROPIC and "metadata" in parsed:
+        value = _object(parsed["metadata"]).get("user_id")
+        return value if isinstance(value, str) and value else None
+    return None
 
 
-def _instructions(parsed: Mapping[str, Any]) -> str:
+def _instructions(parsed: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> str:
     texts: list[str] = []
     for slot in ("instructions", "system", "systemInstruction", "system_instruction"):
-        if (given := parsed.get(slot)) is not None:
-            texts.extend(texts_of(given))
-    for message in messages_of(parsed):
-        if message.get("role") in ("system", "developer"):
-            texts.extend(texts_of(message.get("content")))
-    texts.extend(_canonical(parsed[slot]) for slot in ("tools", "functions") if parsed.get(slot))
+        if slot in parsed:
+            texts += texts_of(parsed[slot])
+    for message in messages:
+        if "role" in message and message["role"] in ("system", "developer"):
+            texts += texts_of(message.get("content"))
+    texts += [_canonical(parsed[slot]) for slot in ("tools", "functions") if parsed.get(slot)]
     return "\n".join(texts)
 
 
-def texts_of(content: object) -> Iterator[str]:
+def texts_of(content: object) -> list[str]:
     """The text of a string, a part, or a list of parts."""
+    if isinstance(content, str):
+        return [content]
     if isinstance(content, dict):
         content = content.get("parts", [content])
-    for part in content if isinstance(content, list) else (content,):
-        text = part.get("text") if isinstance(part, dict) else part
-        if isinstance(text, str):
-            yield text
+    parts = content if isinstance(content, list) else [content]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    return [text for text in texts if isinstance(text, str)]
 
 
 def _canonical(value: object) -> str:

@@ -77,19 +77,22 @@ def read_conversation(parsed: Mapping[str, Any], api: str, secret: bytes) -> Con
     response_id = _id(parsed.get("previous_response_id")) if slot == "input" else None
     turns = [(item, side) for item in items if isinstance(item, dict) and (side := _side(item))]
     begin, end = _last_run(turns)
-    hashed = blake2b((response_id or "").encode(), digest_size=DIGEST_BYTES, key=key)
-    hashed.update(_words(turns[:begin]))
-    before_run = hashed.digest()
-    hashed.update(_words(turns[begin:]))
     is_open = end == len(turns)  # the app has begun the reply itself
-    has_user = response_id is not None or any(side is _USER for _, side in turns[:begin])
-    found = [] if is_open else [result for turn in turns[end:] for result in _results(*turn)]
+    has_user = response_id is not None or _USER in [side for _, side in turns[:begin]]
+    hashed = blake2b((response_id or "").encode(), digest_size=DIGEST_BYTES, key=key)
+    followed = None
+    if begin:
+        hashed.update(_words(turns[:begin]))
+    if has_user and not is_open:
+        followed = _followed(hashed.digest(), turns[begin:end], key)
+    hashed.update(_words(turns[begin:]))
+    found = [] if is_open else _results_of(turns[end:])
     return Conversation(
         asked=hashed.digest(),
-        followed=_followed(before_run, turns[begin:end], key) if has_user and not is_open else None,
+        followed=followed,
         response_id=response_id,
-        conversation_id=_conversation_id(parsed),
-        results=tuple(_judged(*result) for result in found[:MOST_CALLS]),
+        conversation_id=_conversation_id(parsed["conversation"]) if "conversation" in parsed else None,
+        results=tuple([_judged(*result) for result in found[:MOST_CALLS]]),
         earlier_call=None if found else _earlier_call(turns[:begin]),
     )
 
@@ -122,17 +125,17 @@ def _words(turns: Turns) -> bytes:
     """All that is compared of these turns."""
     words: list[str] = []
     for item, side in turns:
-        words.append(side)
+        words += (side,)
         if side is _TOOL:
             continue
         content = item.get("content")
         if isinstance(content, str):
-            words.append(content if len(content) <= 2 * _EDGE_CHARS else _edges(content))
+            words += (content if len(content) <= 2 * _EDGE_CHARS else _edges(content),)
         else:
-            words.extend(map(_edges, _texts(content)))
-            words.extend(map(_edges, _others(content)))
+            words += map(_edges, _texts(content))
+            words += map(_edges, _others(content))
         if side is _ASSISTANT:
-            words.extend(_tool_names(item))
+            words += _tool_names(item)
     return "".join(words).encode("utf-8", "replace")
 
 
@@ -147,14 +150,13 @@ def _followed(before: bytes, run: Turns, key: bytes) -> bytes | None:
 def _earlier_call(turns: Turns) -> str | None:
     """Only in what is not far back: the rest was looked for when it was new."""
     for turn in turns[: -_LOOKED_BACK - 1 : -1]:
-        for _, call_id, _ in _results(*turn):
+        for _, call_id, _ in _results_of([turn]):
             return call_id
     return None
 
 
 def _side(item: Item) -> str:
-    role = item.get("role")
-    if isinstance(role, str):
+    if "role" in item and isinstance(role := item["role"], str):
         return _SIDES.get(role, _NOBODY)
     kind = item.get("type")
     if not isinstance(kind, str):
@@ -194,29 +196,33 @@ def _strings(value: object) -> Iterator[str]:
 
 def _tool_names(item: Item) -> list[str]:
     """The names of the app's tools that an assistant's message or item calls."""
-    kind, calls, content = item.get("type"), item.get("tool_calls"), item.get("content")
     names: list[object] = []
-    if kind in CLIENT_TOOL_ITEMS:
+    if "type" in item and (kind := item["type"]) in CLIENT_TOOL_ITEMS:
         names.append(item.get("name") or str(kind).removesuffix("_call"))
-    if isinstance(calls, list):
+    if "tool_calls" in item and isinstance(calls := item["tool_calls"], list):
         bodies = [call.get("function") or call.get("custom") for call in calls if isinstance(call, dict)]
         names += [body.get("name") for body in bodies if isinstance(body, dict)]
-    if isinstance(content, list):
+    if "content" in item and isinstance(content := item["content"], list):
         names += [part.get("name") for part in content if isinstance(part, dict) and part.get("type") == "tool_use"]
-    return [name[:ID_LIMIT_CHARS] for name in names if isinstance(name, str) and name]
+    return [name[:ID_LIMIT_CHARS] for name in names if isinstance(name, str) and name] if names else []
 
 
-def _results(item: Item, side: str) -> Iterator[tuple[Item, str, object]]:
-    """(where its flags are, id of the call, content) of each result that the item carries."""
-    if side is _TOOL:
-        call_id = _id(item.get("tool_call_id")) or _id(item.get("call_id"))
-        if call_id is not None:
-            yield item, call_id, item.get("content") if "content" in item else item.get("output")
-        return
-    content = item.get("content")
-    for part in content if isinstance(content, list) else ():
-        if isinstance(part, dict) and (call_id := _id(part.get("tool_use_id"))) is not None:
-            yield part, call_id, part.get("content")
+def _results_of(turns: Turns) -> list[tuple[Item, str, object]]:
+    """(where its flags are, id of the call, content) of each result that these turns carry."""
+    results: list[tuple[Item, str, object]] = []
+    for item, side in turns:
+        content = item.get("content")
+        if side is _TOOL:
+            call_id = _id(item.get("tool_call_id")) or _id(item.get("call_id"))
+            if call_id is not None:
+                results.append((item, call_id, content if "content" in item else item.get("output")))
+        elif isinstance(content, list):
+            results += [
+                (part, call_id, part.get("content"))
+                for part in content
+                if isinstance(part, dict) and (call_id := _id(part.get("tool_use_id"))) is not None
+            ]
+    return results
 
 
 def _judged(item: Item, call_id: str, content: object) -> ToolResult:
@@ -227,6 +233,5 @@ def _id(value: object) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= ID_LIMIT_CHARS else None
 
 
-def _conversation_id(parsed: Mapping[str, Any]) -> str | None:
-    given = parsed.get("conversation")
+def _conversation_id(given: object) -> str | None:
     return _id(given.get("id") if isinstance(given, dict) else given)
