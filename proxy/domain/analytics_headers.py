@@ -107,12 +107,14 @@ class Sent:
 
     def matching(self, sources: tuple[str, ...], pattern: re.Pattern[str]) -> str | None:
         """The first clean value that has the form."""
-        if self.values.keys().isdisjoint(sources):
-            return None
-        for source, value in self.each(sources):
-            if pattern.fullmatch(value):
-                return value
-            self.warn(source, "malformed")
+        for source in sources:
+            for raw in self.values.get(source, ()):
+                value = self.clean(raw, source)
+                if value is None:
+                    continue
+                if pattern.fullmatch(value):
+                    return value
+                self.warn(source, "malformed")
         return None
 
     def each(self, sources: tuple[str, ...]) -> Iterator[tuple[str, str]]:

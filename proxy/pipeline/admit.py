@@ -8,7 +8,7 @@ from proxy.domain.errors import UnsupportedEncoding
 from proxy.domain.exchange import Exchange
 from proxy.domain.identity import Caller, VirtualKey, identify
 from proxy.domain.ids import request_id_of, trace_id_of
-from proxy.domain.request_facts import PromptHashing, RequestFacts, read_facts
+from proxy.domain.request_facts import RequestFacts, read_facts
 from proxy.pipeline.call import Body
 from proxy.pipeline.client_body import StreamedBody, WholeBody, read_whole
 from proxy.pipeline.services import RawRequest, Services, Snapshot
@@ -60,21 +60,11 @@ async def _whole_body(
     decoded = data
     if encoding != "identity":
         decoded = await asyncio.to_thread(services.decode_copy, data, encoding, snapshot.limits.body_bytes)
-    hashing = hashing_of(snapshot)
     if len(decoded) > LARGE_BODY_BYTES:
-        facts = await services.read_elsewhere(decoded, exchange.endpoint, hashing)
+        facts = await services.read_elsewhere(decoded, exchange.endpoint, snapshot.hashing)
     else:
-        facts = read_facts(decoded, exchange.endpoint, hashing)
+        facts = read_facts(decoded, exchange.endpoint, snapshot.hashing)
     return WholeBody(raw=data, decoded=decoded, facts=facts), facts
-
-
-def hashing_of(snapshot: Snapshot) -> PromptHashing:
-    """How this configuration hashes instructions."""
-    return PromptHashing(
-        mode=snapshot.identity.prompt_hash_mode,
-        secret=snapshot.secret,
-        ignores_numbers=snapshot.identity.prompt_hash_ignores_numbers,
-    )
 
 
 def _with_path_facts(call: chat.ModelCall, raw: RawRequest, exchange: Exchange) -> chat.ModelCall:

@@ -23,7 +23,7 @@ from proxy.domain.prompts import (
     values_for,
 )
 from proxy.domain.request_facts import edited_facts
-from proxy.pipeline.admit import LARGE_BODY_BYTES, hashing_of
+from proxy.pipeline.admit import LARGE_BODY_BYTES
 from proxy.pipeline.call import Body
 from proxy.pipeline.client_body import WholeBody
 from proxy.pipeline.rollouts import assign
@@ -140,11 +140,10 @@ async def _rewritten(
         edit = replace(edit, text=text, template=version.text, role=version.role, parameters=version.parameters)
     if edit.text is None and not edit.parameters and not drop:
         return body, changes
-    hashing = hashing_of(snapshot)
     if len(body.decoded) > LARGE_BODY_BYTES:
-        data, facts = await services.edit_elsewhere(body.decoded, exchange.endpoint, hashing, edit)
+        data, facts = await services.edit_elsewhere(body.decoded, exchange.endpoint, snapshot.hashing, edit)
     else:
-        data, facts = edited_facts(body.decoded, exchange.endpoint, hashing, edit)
+        data, facts = edited_facts(body.decoded, exchange.endpoint, snapshot.hashing, edit)
     if edit.text is not None:
         changes["prompt_hash"] = facts.prompt_hash
     return WholeBody(raw=data, decoded=data, facts=facts, is_edited=True), changes

@@ -54,6 +54,16 @@ class Snapshot:
     outcomes: OutcomePolicy = field(default_factory=OutcomePolicy)
     capture: CapturePolicy | None = None
     """None where no call's content is kept."""
+    hashing: PromptHashing = field(init=False, repr=False)
+    """How instructions are hashed, by `identity` and `secret`."""
+
+    def __post_init__(self) -> None:
+        hashing = PromptHashing(
+            mode=self.identity.prompt_hash_mode,
+            secret=self.secret,
+            ignores_numbers=self.identity.prompt_hash_ignores_numbers,
+        )
+        object.__setattr__(self, "hashing", hashing)
 
 
 @dataclass(slots=True, kw_only=True)
