@@ -82,11 +82,6 @@ class HardenedRequestHandler(RequestHandler):
         if self.flow is not None:
             self.flow.resume()
 
-    def resume_reading(self, resume_parser: bool = True) -> None:
-        """Go on, if reading was paused. aiohttp comes here with each body that is taken, and would parse on in vain."""
-        if self._reading_paused:
-            super().resume_reading(resume_parser)
-
     def begin_stream(self, flow: Flow) -> None:
         """A reply begins that may take long. aiohttp would keep the timer of an idle connection through all of it."""
         self.flow = flow

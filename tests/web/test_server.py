@@ -109,6 +109,20 @@ async def test_request_bodies_are_not_decompressed() -> None:
     assert reply.endswith(b"\x1f\x8bxyz")
 
 
+async def test_reading_goes_on_where_a_body_or_a_queue_had_paused_it() -> None:
+    async def slowly(request: web.BaseRequest) -> web.StreamResponse:
+        await asyncio.sleep(0)  # what has been sent meanwhile is more than aiohttp holds
+        return web.Response(text=f"<{len(await request.read())}>")
+
+    bodies = [b"x" * 1_000_000, b"small", b"y" * 1_000_000, *[b"one of many"] * 200]
+    heads = [b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) for body in bodies]
+    last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    async with listening(slowly) as port:
+        reply = await exchange(port, *(part for pair in zip(heads, bodies, strict=True) for part in pair), last)
+    assert reply.count(b"HTTP/1.1 200 OK") == len(bodies) + 1
+    assert reply.count(b"<11>") == 200
+
+
 async def test_a_header_block_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "HEADER_DEADLINE_S", 0.05)
     async with listening() as port:
