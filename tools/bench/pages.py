@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -103,16 +104,14 @@ def looking(base: str, pause_s: float | None) -> Iterator[None]:
                 if is_over.wait(pause_s):
                     return
 
-    if pause_s is None:
-        yield
-        return
-    reader = threading.Thread(target=look, args=[pause_s])
-    reader.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        reader.join()
+    with ThreadPoolExecutor(1) as thread:
+        reader = thread.submit(look, pause_s) if pause_s is not None else None
+        try:
+            yield
+        finally:
+            is_over.set()
+        if reader is not None:
+            reader.result()  # a page that failed is no page that was read
 
 
 def measure_pages(base: str, rounds: int) -> None:
