@@ -89,6 +89,11 @@ def rss_kib(pid: int | None) -> float:
     return _status_kib(pid, "VmRSS:")
 
 
+def own_kib(pid: int | None) -> float:
+    """Resident memory that is no file's, as `rss_kib`: without the pages of maps, which the kernel may take back."""
+    return _status_kib(pid, "RssAnon:")
+
+
 def peak_rss_kib(pid: int | None) -> float:
     """The most that has been resident since `forget_peak`, or ever."""
     return _status_kib(pid, "VmHWM:")

@@ -199,10 +199,10 @@ def _fresh(bench: Bench, row: Row) -> Figures:
 
 def _slow(bench: Bench, row: Row, fresh: Target | None) -> Figures:
     size = bench.size
-    before_kib = machine.rss_kib(fresh.pid if fresh else None)
+    before_kib = machine.own_kib(fresh.pid if fresh else None)
     load = held(bench.script("slow"), size.slow, ramp_s=size.slow_ramp_s, seconds=size.slow_seconds)
     window = bench.window(row, load, fresh)
-    kib_each = (window.rss_kib - before_kib) / size.slow
+    kib_each = (window.own_kib - before_kib) / size.slow
     return _of_held("slow", window, size.slow, size.slow_gap_us) | {"slow_kib": kib_each}
 
 

@@ -82,8 +82,8 @@ class Window:
     """From the sending of an event by the upstream to its coming."""
     cpu_s: float = nan
     """What the gateway used within the window."""
-    rss_kib: float = nan
-    """Of the gateway at the window's end."""
+    own_kib: float = nan
+    """Memory of the gateway at the window's end, without pages of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,8 @@ class Rig:
             before_s = machine.cpu_s(target.pid)
             _expect(output, "end")
             cpu_s = machine.cpu_s(target.pid) - before_s
-            rss_kib = machine.rss_kib(target.pid)
-            return Window(**json.loads(output.readline()), cpu_s=cpu_s, rss_kib=rss_kib)
+            own_kib = machine.own_kib(target.pid)
+            return Window(**json.loads(output.readline()), cpu_s=cpu_s, own_kib=own_kib)
 
     @contextmanager
     def lingering(self, load: Load, target: Target) -> Iterator[None]:
