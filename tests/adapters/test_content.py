@@ -3,6 +3,7 @@
 import base64
 import io
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,12 @@ def settings(directory: Path) -> KeepingSettings:
     return KeepingSettings(directory=directory, worker=0, policy=policy, max_bytes=1 << 20)
 
 
+def lasting(directory: Path) -> KeepingSettings:
+    """For a child process, which sweeps by the real time: what is kept here stays."""
+    shared = settings(directory)
+    return replace(shared, policy=replace(shared.policy, store_max_age_s=100 * 365 * 86_400))
+
+
 def captured(exchange_id: str = "c1", **changes: Any) -> Captured:
     values: dict[str, Any] = {
         "exchange_id": exchange_id,
@@ -91,7 +98,7 @@ def bytes_of(directory: Path) -> bytes:
 
 
 def test_what_a_worker_hands_over_can_be_opened(tmp_path: Path) -> None:
-    content = ContentHandover(settings(tmp_path))
+    content = ContentHandover(lasting(tmp_path))
     content.keep(captured())
     content.keep(captured("c2", request=None, reply=[]))
     content.close(30)
@@ -136,11 +143,11 @@ def test_a_child_that_dies_costs_what_was_on_its_way_and_is_told_once(
 def test_other_settings_are_taken_up(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    content = ContentHandover(settings(tmp_path / "a"))
+    content = ContentHandover(lasting(tmp_path / "a"))
     content.keep(captured("c1"))
     content.close(30)
-    content = ContentHandover(settings(tmp_path / "a"))
-    content.take_up(settings(tmp_path / "b"))
+    content = ContentHandover(lasting(tmp_path / "a"))
+    content.take_up(lasting(tmp_path / "b"))
     content.keep(captured("c2"))
     content.close(30)
     assert (kept(tmp_path / "a"), kept(tmp_path / "b")) == (["c1"], ["c2"])

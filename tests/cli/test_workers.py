@@ -235,6 +235,9 @@ async def test_whichever_worker_answers_a_scrape_tells_the_calls_of_all_also_of_
     async with supervised(tmp_path, **upstream_environment("http://127.0.0.1:1")) as made:
         for _ in range(20):
             assert (await told(made.port, "/v1/models")).status == 502
+        async with asyncio.timeout(PATIENCE_S):  # each worker adds up calls that come together before it tells
+            while await seen(made.port, b"promptlane_calls_total") != {20.0}:
+                pass
         for _ in range(2):
             assert await seen(made.port, b"promptlane_calls_total") == {20.0}
             assert await seen(made.port, b"promptlane_workers") == {2.0}
