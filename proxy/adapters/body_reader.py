@@ -13,8 +13,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import BadRequest
+from proxy.domain.fingerprints import PromptHashing
 from proxy.domain.prompt_edit import NoPlaceError, PromptEdit
-from proxy.domain.request_facts import PromptHashing, RequestFacts, all_edited_facts, read_all_facts
+from proxy.domain.request_facts import RequestFacts, all_edited_facts, read_all_facts
 
 
 class Question(NamedTuple):

@@ -15,8 +15,9 @@ from proxy.adapters.body_reader import Outcome, Question, Refusal, framed, outco
 from proxy.adapters.children import environment, python_module
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import BadRequest
+from proxy.domain.fingerprints import PromptHashing
 from proxy.domain.prompt_edit import NoPlaceError, PromptEdit
-from proxy.domain.request_facts import PromptHashing, RequestFacts
+from proxy.domain.request_facts import RequestFacts
 
 PATIENCE_S = 10.0
 """For one body. The largest takes a second."""

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
-from proxy.domain.chat import ModelCall
 from proxy.domain.fields import MOST_SETS, Fields, Names
 from proxy.domain.privacy import is_safe_text, looks_like_secret
+from proxy.domain.provenance import Provenance
 
 VALUE_LIMIT_CHARS = 1_000
 MAX_WARNINGS = 20
@@ -79,17 +79,17 @@ def _has_prefix(names: Names, prefixes: tuple[str, ...]) -> bool:
 class Sent:
     """What the client sent, by source, and the warnings about it. Header sources are lower-case names."""
 
-    def __init__(self, headers: Fields, call: ModelCall) -> None:
+    def __init__(self, headers: Fields, provenance: Provenance) -> None:
         self._names, values = headers.names, headers.values
         first, repeated = _sources(headers.names)
         self.values: dict[str, list[str]] = {name: [values[position]] for name, position in first}
         for name, position in repeated:
             self.values[name].append(values[position])
         self.warnings: dict[str, None] = {}
-        for key, value in call.metadata.items():
+        for key, value in provenance.metadata.items():
             self.values[f"metadata.{key}"] = [value]
-        if call.user is not None:
-            self.values["body.user"] = [call.user]
+        if provenance.user is not None:
+            self.values["body.user"] = [provenance.user]
 
     def warn(self, source: str, reason: Reason) -> None:
         """Note that a value was dropped; said once, however often it happened."""

@@ -9,12 +9,12 @@ what could be said is not, so readers look first whether it is there.
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from proxy.domain.endpoints import Dialect, Endpoint
+from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import BadRequest
 from proxy.domain.privacy import is_safe_text
 from proxy.domain.values import value_class
@@ -25,7 +25,6 @@ _NEEDS_MODEL = frozenset({"chat", "completions", "embeddings", "messages", "comp
 """Elsewhere the provider has a default, the path names the model, or a stored prompt does (Responses)."""
 _IMAGE_TYPES = ("image_url", "input_image", "image", "computer_screenshot")
 _JSON_TYPES = ("json_object", "json_schema", "json")
-_METADATA_KEYS = ("prompt_version_id", "prompt_name", "trace_id")
 _MAX_TOKENS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _GEMINI_MAX_TOKENS = ("maxOutputTokens", "max_output_tokens")
 _FORMAT_SLOTS = frozenset({"response_format", "text", "output_format", "output_config"})
@@ -35,7 +34,11 @@ _INPUT_SLOTS = ("messages", "input", "contents", "content", "requests", "prompt"
 
 @value_class
 class ModelCall:
-    """What one request body says, without its content. `requested_model` is at most 200 safe characters."""
+    """What one request body says, without its content. `requested_model` is at most 200 safe characters.
+
+    The first three decide where the call goes. The others are for those who are told of it, and are None until
+    `described` has read them.
+    """
 
     requested_model: str | None = None
     stream: bool = False
@@ -48,13 +51,6 @@ class ModelCall:
     image_count: int | None = None
     wants_json: bool = False
     """A JSON object or schema was asked for (`response_format`, `text.format`, …)."""
-    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Scalar entries of the body's `metadata` (and OpenAI's `prompt.id`, `prompt.version` as
-    `prompt_name`, `prompt_version_id`), read for the keys the headers contract names only; unchecked."""
-    user: str | None = field(default=None, repr=False)
-    """`safety_identifier`, else `user`, else Anthropic's `metadata.user_id`; unchecked: `identity` bounds it."""
-    instructions: str = field(default="", repr=False)
-    """System and developer text and tool schemas, for the prompt hash alone; never emitted."""
 
 
 def parse_json(body: bytes) -> object:
@@ -76,21 +72,27 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def admit(parsed: Mapping[str, Any], endpoint: Endpoint) -> ModelCall:
-    """Read the facts of one model call. Raises BadRequest where `model` is missing or cannot be a name."""
-    messages, config = messages_of(parsed), _generation_config(parsed)
+    """Read what decides where a call goes. Raises BadRequest where `model` is missing or cannot be a name."""
     return ModelCall(
         requested_model=_model(parsed, endpoint),
         stream="stream" in parsed and parsed["stream"] is True,
         asks_for_usage="stream_options" in parsed and _object(parsed["stream_options"]).get("include_usage") is True,
+    )
+
+
+def described(call: ModelCall, parsed: Mapping[str, Any]) -> ModelCall:
+    """The admitted call with all else that is told of it. Never raises."""
+    config = _generation_config(parsed)
+    return ModelCall(
+        requested_model=call.requested_model,
+        stream=call.stream,
+        asks_for_usage=call.asks_for_usage,
         temperature=_temperature(parsed, config),
         max_tokens=_max_tokens(parsed, config),
         message_count=_message_count(parsed),
         tool_count=_tool_count(parsed),
-        image_count=_image_count(messages),
+        image_count=_image_count(messages_of(parsed)),
         wants_json=_wants_json(parsed, config),
-        metadata=_metadata(parsed),
-        user=_user(parsed, endpoint.dialect),
-        instructions="" if endpoint.is_embedding else _instructions(parsed, messages),
     )
 
 
@@ -231,42 +233,6 @@ def _wants_json(parsed: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
     return any(isinstance(wanted, dict) and wanted.get("type") in _JSON_TYPES for wanted in formats)
 
 
-def _metadata(parsed: Mapping[str, Any]) -> dict[str, str]:
-    if "metadata" not in parsed and "prompt" not in parsed:
-        return {}
-    stored = _object(parsed.get("prompt"))
-    given = {"prompt_name": stored.get("id"), "prompt_version_id": stored.get("version")}
-    own = _object(parsed.get("metadata"))
-    given.update({key: own[key] for key in _METADATA_KEYS if own.get(key) is not None})
-    return {
-        key: str(value)
-        for key, value in given.items()
-        if isinstance(value, str | int) and not isinstance(value, bool) and value != ""
-    }
-
-
-def _user(parsed: Mapping[str, Any], dialect: Dialect) -> str | None:
-    for slot in ("safety_identifier", "user"):
-        if slot in parsed and isinstance(value := parsed[slot], str) and value:
-            return value
-    if dialect is Dialect.ANTHROPIC and "metadata" in parsed:
-        value = _object(parsed["metadata"]).get("user_id")
-        return value if isinstance(value, str) and value else None
-    return None
-
-
-def _instructions(parsed: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> str:
-    texts: list[str] = []
-    for slot in ("instructions", "system", "systemInstruction", "system_instruction"):
-        if slot in parsed:
-            texts += texts_of(parsed[slot])
-    for message in messages:
-        if "role" in message and message["role"] in ("system", "developer"):
-            texts += texts_of(message.get("content"))
-    texts += [_canonical(parsed[slot]) for slot in ("tools", "functions") if parsed.get(slot)]
-    return "\n".join(texts)
-
-
 def texts_of(content: object) -> list[str]:
     """The text of a string, a part, or a list of parts."""
     if isinstance(content, str):
@@ -276,10 +242,3 @@ def texts_of(content: object) -> list[str]:
     parts = content if isinstance(content, list) else [content]
     texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
     return [text for text in texts if isinstance(text, str)]
-
-
-def _canonical(value: object) -> str:
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-    except orjson.JSONEncodeError:  # deeper than any schema a provider takes
-        return ""

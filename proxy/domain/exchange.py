@@ -5,8 +5,9 @@ sealed by `pipeline.settle`. Times ending in `_ns` are monotonic nanoseconds; `r
 microseconds since 1970 UTC.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from proxy.domain.capture import Tap
 from proxy.domain.chat import ModelCall
@@ -87,6 +88,9 @@ class Exchange:
     admitted_ns: int | None = None
     caller: Caller | None = None
     call: ModelCall | None = None
+    """Stated anew when all of it has been read."""
+    parsed: Mapping[str, Any] | None = field(default=None, repr=False)
+    """The body, held until the rest of it has been read: by then the request is on its way."""
     thread: Thread | None = None
     """What of it belongs to a conversation; None where nothing does."""
     decisions: tuple[Decision, ...] = ()

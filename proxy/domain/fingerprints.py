@@ -8,11 +8,24 @@ hash, and an edit that changes nothing but a date does not.
 
 import hashlib
 import re
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Literal
 
 from proxy.domain.privacy import mac, purpose_key
 
 PromptHashMode = Literal["hmac-sha256", "sha256"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptHashing:
+    """How instructions are hashed."""
+
+    mode: PromptHashMode
+    secret: bytes = field(repr=False)
+    ignores_numbers: bool = False
+    """Where templates fill in counts and amounts too."""
+
 
 INFERRED = "inferred"
 """What is said of a version that `inferred_version` made."""
@@ -92,33 +105,28 @@ def _without_generated(word: re.Match[str]) -> str:
     return _VOLATILE if is_generated else word[0]
 
 
-_prompt_hashes: dict[bytes, str] = {}
+_prompt_hashes: dict[tuple[bytes, PromptHashMode, bool], str] = {}
 """Finished hashes by keyed digest of the text, oldest first; holds no text. A race costs one repeated computation."""
 
 
-def prompt_hash(instructions: str, mode: PromptHashMode, secret: bytes, *, ignores_numbers: bool = False) -> str | None:
+def prompt_hash(instructions: str, hashing: PromptHashing) -> str | None:
     """`hmac-sha256:` or `sha256:` and the hex digest of the normalised instructions; None where there are none."""
     if not instructions or instructions.isspace():
         return None
-    raw = _digest(instructions, mode, secret)
-    key = raw + bytes([ignores_numbers])
-    found = _prompt_hashes.get(key)
+    key = purpose_key(hashing.secret, "prompt hash")
+    looked_up = blake2b(instructions.encode(), digest_size=16, key=key).digest(), hashing.mode, hashing.ignores_numbers
+    found = _prompt_hashes.get(looked_up)
     if found is None:
-        digest = raw
+        text = instructions
         if len(instructions) <= _NORMALISED_LIMIT_CHARS:
-            digest = _digest(normalise_instructions(instructions, ignores_numbers=ignores_numbers), mode, secret)
-        found = f"{mode}:{digest.hex()}"
+            text = normalise_instructions(instructions, ignores_numbers=hashing.ignores_numbers)
+        data = text.encode()
+        digest = mac(key, data) if hashing.mode == "hmac-sha256" else hashlib.sha256(data).digest()
+        found = f"{hashing.mode}:{digest.hex()}"
         if len(_prompt_hashes) >= _REMEMBERED_PROMPTS:
             _prompt_hashes.pop(next(iter(_prompt_hashes)), None)
-        _prompt_hashes[key] = found
+        _prompt_hashes[looked_up] = found
     return found
-
-
-def _digest(text: str, mode: PromptHashMode, secret: bytes) -> bytes:
-    data = text.encode()
-    if mode == "sha256":
-        return hashlib.sha256(data).digest()
-    return mac(purpose_key(secret, "prompt hash"), data)
 
 
 def inferred_version(hash_text: str) -> str:

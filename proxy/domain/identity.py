@@ -13,7 +13,6 @@ from typing import Literal
 import orjson
 
 from proxy.domain.analytics_headers import Reason, Sent
-from proxy.domain.chat import ModelCall
 from proxy.domain.double_capture import REASON, SOURCE, is_wrapped_by_posthog
 from proxy.domain.event_properties import MAX_FLAGS, OWN_PROPERTY_LIMIT_CHARS
 from proxy.domain.fields import Fields
@@ -26,6 +25,7 @@ from proxy.domain.privacy import (
     looks_like_secret,
     purpose_key,
 )
+from proxy.domain.provenance import Provenance
 from proxy.domain.trace_source import TraceSource
 from proxy.domain.values import value_class
 
@@ -166,23 +166,22 @@ class Caller:
 
 def identify(
     headers: Fields,
-    call: ModelCall,
+    provenance: Provenance,
     key: VirtualKey | None,
     policy: IdentityPolicy,
     *,
     new_trace_id: str,
     new_request_id: str,
-    prompt_hash: str | None,
 ) -> Caller:
-    """Read who calls and for what. `prompt_hash` is the computed one; a header overrides it. Never raises."""
-    sent = Sent(headers, call)
+    """Read who calls and for what. Of the prompt's hash, a header overrides the computed one. Never raises."""
+    sent = Sent(headers, provenance)
     if policy.warns_of_wrappers and is_wrapped_by_posthog(headers):
         sent.warn(SOURCE, REASON)
     parent_span = _parent_span(sent)
     trace_source, trace_id = _trace(sent, parent_span) or (TraceSource.NEW, new_trace_id)
     distinct_id, is_hashed = _distinct_id(sent, policy)
     version_source, version = next(sent.each(_PROMPT_VERSION), ("", None))
-    prompt_hash = sent.matching(("x-prompt-hash",), _PROMPT_HASH) or prompt_hash
+    prompt_hash = sent.matching(("x-prompt-hash",), _PROMPT_HASH) or provenance.prompt_hash
     kind = _kind_of(version_source)
     if version is None and policy.infers_version and prompt_hash is not None:
         version, kind = inferred_version(prompt_hash), INFERRED

@@ -30,24 +30,31 @@ class VersionPolicy:
 NO_DEMAND = VersionPolicy()
 
 
-def with_version(caller: Caller, endpoint: Endpoint, policy: VersionPolicy, demand: Demand | None = None) -> Caller:
-    """The caller with the version that its events say. `demand` is the route's own. Raises PromptVersionRequired."""
-    is_named = caller.prompt_version_id is not None and caller.prompt_version_source != INFERRED
-    if is_named or endpoint.name not in PROMPTED:
-        return caller
-    demand = demand or policy.demand
-    if demand == "enforce":
+def demand_version(caller: Caller, endpoint: Endpoint) -> None:
+    """Raise PromptVersionRequired where nobody has named one and the call carries a prompt."""
+    if not _is_named(caller) and endpoint.name in PROMPTED:
         raise PromptVersionRequired(
             "Calls to this model must say which prompt version they run: send its id in the X-Prompt-Version header, "
             "or in the body's `metadata.prompt_version_id`.",
             code="prompt_version_required",
         )
+
+
+def with_version(caller: Caller, endpoint: Endpoint, policy: VersionPolicy, demand: Demand | None = None) -> Caller:
+    """The caller with the version that its events say. `demand` is the route's own."""
+    if _is_named(caller) or endpoint.name not in PROMPTED:
+        return caller
+    demand = demand or policy.demand
     warnings = (*caller.warnings, WARNING) if demand == "warn" else caller.warnings
     if not policy.infers or caller.prompt_hash is None or caller.prompt_version_id is not None:
-        return caller if demand == "observe" else replace(caller, warnings=warnings)
+        return replace(caller, warnings=warnings) if demand == "warn" else caller
     return replace(
         caller,
         prompt_version_id=inferred_version(caller.prompt_hash),
         prompt_version_source=INFERRED,
         warnings=warnings,
     )
+
+
+def _is_named(caller: Caller) -> bool:
+    return caller.prompt_version_id is not None and caller.prompt_version_source != INFERRED

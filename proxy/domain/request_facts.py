@@ -1,30 +1,20 @@
-"""Everything that is read out of a whole request body, in one go, so that a large one can be read elsewhere."""
+"""What a whole request body says: what must be known to send it on, or all of it, where that is read elsewhere."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from proxy.domain import chat
-from proxy.domain.conversation import Conversation, read_conversation
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import BadRequest
-from proxy.domain.fingerprints import PromptHashMode, prompt_hash
+from proxy.domain.fingerprints import PromptHashing, prompt_hash
 from proxy.domain.json_members import Member, duplicate_keys, top_level_members
 from proxy.domain.prompt_edit import PromptEdit, edited
 from proxy.domain.prompts import VARIABLES
+from proxy.domain.provenance import Provenance, instructions_of, read_provenance
 from proxy.domain.values import value_class
 
 _OPTIONS = ("stream_options", VARIABLES, "prompt")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptHashing:
-    """How instructions are hashed."""
-
-    mode: PromptHashMode
-    secret: bytes = field(repr=False)
-    ignores_numbers: bool = False
-    """Where templates fill in counts and amounts too."""
 
 
 @value_class
@@ -33,23 +23,19 @@ class RequestFacts:
     and a reference to one, where the client sent them."""
 
     call: chat.ModelCall
-    prompt_hash: str | None
     options: Mapping[str, Any] = field(repr=False)
-    conversation: Conversation | None = None
+    provenance: Provenance | None = None
+    """None where it has still to be read."""
     members: tuple[Member, ...] | None = None
     """Where its members stand, for edits; None where nobody has looked."""
 
 
-def read_facts(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> RequestFacts:
-    """Read a JSON body. Raises BadRequest."""
-    parsed = chat.parse(body)
+def read_facts(parsed: Mapping[str, Any], body: bytes, endpoint: Endpoint) -> RequestFacts:
+    """What the request needs to go on, of a body and its JSON. Raises BadRequest."""
     if "model" in parsed:
         _refuse_second_model(body)
-    call = chat.admit(parsed, endpoint)
     return RequestFacts(
-        call=call,
-        prompt_hash=_hashed(call.instructions, hashing),
-        conversation=read_conversation(parsed, endpoint.api, hashing.secret),
+        call=chat.admit(parsed, endpoint),
         options={name: parsed[name] for name in _OPTIONS if name in parsed and _is_option(name, parsed[name])},
     )
 
@@ -57,10 +43,6 @@ def read_facts(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> Reque
 def _is_option(name: str, value: object) -> bool:
     """A `prompt` that is an object is a reference to one; else it is content."""
     return name != "prompt" or isinstance(value, dict)
-
-
-def _hashed(instructions: str, hashing: PromptHashing) -> str | None:
-    return prompt_hash(instructions, hashing.mode, hashing.secret, ignores_numbers=hashing.ignores_numbers)
 
 
 def edited_facts(
@@ -74,32 +56,39 @@ def edited_facts(
         changed = edited(body, endpoint.name, edit)
     except ValueError:
         raise _too_many_members() from None
-    facts = read_facts(changed, endpoint, hashing)
+    parsed = chat.parse(changed)
+    facts, provenance = read_facts(parsed, changed, endpoint), read_provenance(parsed, endpoint, hashing)
     if edit.text is not None and edit.template is not None and edit.text != edit.template:
-        as_written = facts.call.instructions.replace(edit.text, edit.template, 1)
-        facts = replace(facts, prompt_hash=_hashed(as_written, hashing))
-    return changed, facts
+        as_written = instructions_of(parsed, endpoint).replace(edit.text, edit.template, 1)
+        provenance = replace(provenance, prompt_hash=prompt_hash(as_written, hashing))
+    return changed, replace(facts, call=chat.described(facts.call, parsed), provenance=provenance)
 
 
 def read_all_facts(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> RequestFacts:
-    """As `read_facts`, with all that another look at the body could be needed for, and without content."""
-    return _all_of(body, read_facts(body, endpoint, hashing))
+    """All that another look at the body could be needed for, and no content. Raises BadRequest."""
+    parsed = chat.parse(body)
+    facts = read_facts(parsed, body, endpoint)
+    return replace(
+        facts,
+        call=chat.described(facts.call, parsed),
+        provenance=read_provenance(parsed, endpoint, hashing),
+        members=_members(body),
+    )
 
 
 def all_edited_facts(
     body: bytes, endpoint: Endpoint, hashing: PromptHashing, edit: PromptEdit
 ) -> tuple[bytes, RequestFacts]:
-    """As `edited_facts`, in the same way."""
+    """As `edited_facts`, with the same."""
     changed, facts = edited_facts(body, endpoint, hashing, edit)
-    return changed, _all_of(changed, facts)
+    return changed, replace(facts, members=_members(changed))
 
 
-def _all_of(body: bytes, facts: RequestFacts) -> RequestFacts:
+def _members(body: bytes) -> tuple[Member, ...]:
     try:
-        members = tuple(top_level_members(body))
+        return tuple(top_level_members(body))
     except ValueError:
         raise _too_many_members() from None
-    return replace(facts, call=replace(facts.call, instructions=""), members=members)
 
 
 def _refuse_second_model(body: bytes) -> None:

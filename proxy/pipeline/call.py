@@ -1,4 +1,4 @@
-"""What every attempt of one request starts from."""
+"""What every stage of one request starts from."""
 
 from proxy.domain.credentials import Credentials
 from proxy.domain.exchange import Exchange
@@ -11,10 +11,9 @@ Body = WholeBody | StreamedBody
 
 @value_class
 class Call:
-    """One admitted request."""
+    """One request whose credentials are good."""
 
     raw: RawRequest
-    body: Body
     credentials: Credentials
     exchange: Exchange
     snapshot: Snapshot

@@ -1,21 +1,25 @@
 """Content for keeping: held back while the call runs, handed over when it has ended. References alone, no work."""
 
 from proxy.domain.call_properties import latency_ns
-from proxy.domain.capture import Captured, CapturePolicy, Tap, tap_of
+from proxy.domain.capture import Captured, Tap, tap_of
 from proxy.domain.errors import Status
 from proxy.domain.exchange import Exchange
-from proxy.pipeline.services import RawRequest, Services
+from proxy.pipeline.acquaint import acquaint
+from proxy.pipeline.call import Call
+from proxy.pipeline.services import Services
 
 REQUEST_LIMIT_BYTES = 8 << 20
 """A longer request is left out: it would have to pass through a pipe."""
 
 
-def tap_for(exchange: Exchange, raw: RawRequest, policy: CapturePolicy) -> Tap | None:
+def tap_for(call: Call) -> Tap | None:
     """What is to be held of this call; None where nothing is, as for all that is no model call."""
-    caller, call = exchange.caller, exchange.call
-    if caller is None or call is None or not exchange.endpoint.is_model_call:
+    policy, exchange = call.snapshot.capture, call.exchange
+    if policy is None or exchange.call is None or not exchange.endpoint.is_model_call:
         return None
-    return tap_of(policy, raw.headers, model=call.requested_model, key_alias=caller.key_alias, trace_id=caller.trace_id)
+    caller = acquaint(call)  # whole traces are kept or left
+    model = exchange.call.requested_model
+    return tap_of(policy, call.raw.headers, model=model, key_alias=caller.key_alias, trace_id=caller.trace_id)
 
 
 def hand_over(exchange: Exchange, services: Services) -> None:

@@ -7,9 +7,12 @@ from proxy.domain.endpoints import Endpoint, find_endpoint
 from proxy.domain.errors import Forbidden, Unauthenticated
 from proxy.domain.exchange import Exchange
 from proxy.domain.limits import narrowed_retries
-from proxy.domain.prompt_versions import with_version
+from proxy.domain.prompt_versions import demand_version
+from proxy.domain.rollout import Decision, Rollout
 from proxy.domain.routing import Plan, plan
+from proxy.pipeline.acquaint import acquaint
 from proxy.pipeline.admit import admit
+from proxy.pipeline.begin import introduce
 from proxy.pipeline.call import Call
 from proxy.pipeline.capture import tap_for
 from proxy.pipeline.client_body import WholeBody
@@ -17,7 +20,7 @@ from proxy.pipeline.prompts import roll_out
 from proxy.pipeline.relay import relay
 from proxy.pipeline.rollouts import assign
 from proxy.pipeline.services import Deliver, RawRequest, Services, Snapshot
-from proxy.pipeline.settle import begin, settle
+from proxy.pipeline.settle import settle
 
 _SPENDING_NOTHING = frozenset({"GET", "HEAD", "DELETE"})
 
@@ -34,25 +37,22 @@ async def handle(raw: RawRequest, services: Services, deliver: Deliver) -> None:
         received_ns=raw.received_ns,
         endpoint=endpoint_of(raw),
     )
-    body = error = None
+    call = body = route = error = None
     try:
         credentials = authenticate(raw.headers, raw.target.raw_query, snapshot.keyring)
         _refuse_keyless(exchange.endpoint, credentials, snapshot)
-        body = await admit(raw, exchange, credentials.key, snapshot, services)
-        body = await roll_out(body, exchange, snapshot, services)
-        route = _route(raw, exchange, credentials, snapshot, services)
-        if exchange.caller is not None:
-            exchange.caller = with_version(exchange.caller, exchange.endpoint, snapshot.versions, route.demand)
-        if snapshot.capture is not None:
-            exchange.tap = tap_for(exchange, raw, snapshot.capture)
+        call = Call(raw=raw, credentials=credentials, exchange=exchange, snapshot=snapshot, services=services)
+        body = await admit(call)
+        body = await roll_out(body, call)
+        route = _route(call)
+        _demand(route, call)
         exchange.checks, exchange.judges = route.checks, route.judges
-        begin(exchange, snapshot, services, route.targets[0])
-        call = Call(
-            raw=raw, body=body, credentials=credentials, exchange=exchange, snapshot=snapshot, services=services
-        )
-        await relay(route, call, deliver)
+        exchange.tap = tap_for(call)
+        await relay(route, body, call, deliver)  # and introduces the caller while the provider works
     except BaseException as failure:
         error = failure
+        if call is not None:
+            introduce(call, route)
         raise
     finally:
         settle(exchange, error, body if isinstance(body, WholeBody) else None, snapshot, services)
@@ -75,22 +75,28 @@ def _no_proxy_key() -> Unauthenticated:
     )
 
 
-def _route(
-    raw: RawRequest, exchange: Exchange, credentials: Credentials, snapshot: Snapshot, services: Services
-) -> Plan:
+def _route(call: Call) -> Plan:
     """Choose the targets. Raises UnknownModel, Forbidden, and Unauthenticated where a target needs a proxy key."""
+    raw, exchange, key = call.raw, call.exchange, call.credentials.key
     endpoint, model = exchange.endpoint, exchange.call.requested_model if exchange.call else None
-    dialect = endpoint.host or endpoint.dialect
-    chosen = plan(
-        snapshot.routing,
-        exchange.asked_model,
-        dialect,
-        draw=lambda: int.from_bytes(services.random_bytes(4)) / 2**32,
-        decide=lambda rollout: assign(rollout, exchange, services),
-    )
-    if credentials.key is None and chosen.needs_key:
+
+    def draw() -> float:
+        return int.from_bytes(call.services.random_bytes(4)) / 2**32
+
+    def decide(rollout: Rollout) -> Decision:
+        acquaint(call)
+        return assign(rollout, exchange, call.services)
+
+    chosen = plan(call.snapshot.routing, exchange.asked_model, endpoint.host or endpoint.dialect, draw, decide)
+    if key is None and chosen.needs_key:
         raise _no_proxy_key()
-    if credentials.key is not None and raw.method not in _SPENDING_NOTHING and not may_use(credentials.key, model):
+    if key is not None and raw.method not in _SPENDING_NOTHING and not may_use(key, model):
         raise Forbidden("The proxy key may not use this model; its `allow` list says which.", code="model_not_allowed")
     retries = narrowed_retries(chosen.retries, raw.headers)
     return chosen if retries is chosen.retries else replace(chosen, retries=retries)
+
+
+def _demand(route: Plan, call: Call) -> None:
+    """Raise PromptVersionRequired where a version must be named and is not."""
+    if (route.demand or call.snapshot.versions.demand) == "enforce":
+        demand_version(acquaint(call), call.exchange.endpoint)

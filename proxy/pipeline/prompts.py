@@ -23,47 +23,49 @@ from proxy.domain.prompts import (
     values_for,
 )
 from proxy.domain.request_facts import edited_facts
+from proxy.pipeline.acquaint import acquaint
 from proxy.pipeline.admit import LARGE_BODY_BYTES
-from proxy.pipeline.call import Body
+from proxy.pipeline.call import Body, Call
 from proxy.pipeline.client_body import WholeBody
 from proxy.pipeline.rollouts import assign
-from proxy.pipeline.services import Services, Snapshot
+from proxy.pipeline.services import Services
 
 Source = Literal["rollout", "header", "body"]
 _NO_PLACE, _UNKNOWN_VERSION = "prompt:no_place", "prompt_version:unknown"
 """Warnings, as events name them."""
 
 
-async def roll_out(body: Body, exchange: Exchange, snapshot: Snapshot, services: Services) -> Body:
+async def roll_out(body: Body, call: Call) -> Body:
     """The body as the version has it, or the same; fills `exchange.assignment`.
 
     Raises UnknownModel for a model that is no prompt, and BadRequest where a variable is missing.
     """
-    caller, call = exchange.caller, exchange.call
-    if not snapshot.prompts or caller is None or call is None:
+    exchange, prompts = call.exchange, call.snapshot.prompts
+    if not prompts or exchange.call is None:
         return body
-    prompt = snapshot.prompts.asked_for(call.requested_model, caller.prompt_name)
+    caller, model_call = acquaint(call), exchange.call
+    prompt = prompts.asked_for(model_call.requested_model, caller.prompt_name)
     if prompt is None:
         return body
     if prompt.mode != "label" and not (isinstance(body, WholeBody) and takes_instructions(exchange.endpoint.name)):
         return _unchanged(body, prompt, exchange, _NO_PLACE)
-    chosen = _choose(prompt, exchange, services)
+    chosen = _choose(prompt, exchange, call.services)
     if chosen is None:
         return _unchanged(body, prompt, exchange, _UNKNOWN_VERSION)
     version, source = chosen
     exchange.caller = replace(
         caller, prompt_name=prompt.name, prompt_version_id=version.id, prompt_version_source=source
     )  # from here on a refusal is the version's, too
-    assignment = Assignment(prompt=prompt.name, version=version, model=_model(prompt, version, call))
+    assignment = Assignment(prompt=prompt.name, version=version, model=_model(prompt, version, model_call))
     if isinstance(body, WholeBody):
         try:
-            body, changes = await _rewritten(body, prompt, version, exchange, snapshot, services)
+            body, changes = await _rewritten(body, prompt, version, call)
         except NoPlaceError:
             exchange.caller, exchange.decisions = caller, ()  # whatever was decided did not run
             return _unchanged(body, prompt, exchange, _NO_PLACE)
         exchange.caller = replace(exchange.caller, **changes)
         # which model the caller named, and whether it streams, no version changes
-        exchange.call = replace(body.facts.call, requested_model=call.requested_model, stream=call.stream)
+        exchange.call = replace(body.facts.call, requested_model=model_call.requested_model, stream=model_call.stream)
     exchange.assignment = assignment
     return body
 
@@ -119,17 +121,13 @@ def _model(prompt: ManagedPrompt, version: PromptVersion, call: ModelCall) -> st
 
 
 async def _rewritten(
-    body: WholeBody,
-    prompt: ManagedPrompt,
-    version: PromptVersion,
-    exchange: Exchange,
-    snapshot: Snapshot,
-    services: Services,
+    body: WholeBody, prompt: ManagedPrompt, version: PromptVersion, call: Call
 ) -> tuple[WholeBody, dict[str, Any]]:
     """The body after the edit, and what its caller says otherwise then.
 
     Raises NoPlaceError, and BadRequest where a variable is missing.
     """
+    exchange, snapshot, services = call.exchange, call.snapshot, call.services
     assert exchange.caller is not None
     drop, sent = _own_members(prompt, exchange, body.facts.options)
     values = values_for(prompt, sent)
@@ -145,7 +143,7 @@ async def _rewritten(
     else:
         data, facts = edited_facts(body.decoded, exchange.endpoint, snapshot.hashing, edit)
     if edit.text is not None:
-        changes["prompt_hash"] = facts.prompt_hash
+        changes["prompt_hash"] = facts.provenance.prompt_hash if facts.provenance else None
     return WholeBody(raw=data, decoded=data, facts=facts, is_edited=True), changes
 
 

@@ -11,7 +11,8 @@ from proxy.domain.exchange import Attempt
 from proxy.domain.provider_errors import errors_of_provider
 from proxy.domain.retry import may_retry, retry_pause_s
 from proxy.domain.routing import Plan, Target
-from proxy.pipeline.call import Call
+from proxy.pipeline.begin import introduce
+from proxy.pipeline.call import Body, Call
 from proxy.pipeline.client_body import StreamedBody, nobody_waits
 from proxy.pipeline.patience import Patience
 from proxy.pipeline.ports import UpstreamReply, UpstreamRequest
@@ -26,10 +27,10 @@ REFUSAL_LIMIT_BYTES = 65_536
 """How much of a 400 or 422 is read to learn whether it refuses the injected `stream_options`."""
 
 
-async def relay(plan: Plan, call: Call, deliver: Deliver) -> None:
+async def relay(plan: Plan, body: Body, call: Call, deliver: Deliver) -> None:
     """Deliver the reply of the first willing target. Raises UpstreamError when the last one could not be reached."""
     try:
-        pump = await _first_willing(plan, call)
+        pump = await _first_willing(plan, body, call)
         try:
             reply = await reply_of(pump, call)
             call.exchange.committed_ns = call.services.clock.monotonic_ns()
@@ -39,24 +40,24 @@ async def relay(plan: Plan, call: Call, deliver: Deliver) -> None:
         finally:
             _leave(pump, call)
     except UpstreamError:
-        if (fault := _fault_of_client(call)) is not None:
+        if (fault := _fault_of_client(body)) is not None:
             raise fault from None
         raise
 
 
-def _fault_of_client(call: Call) -> RequestError | None:
+def _fault_of_client(body: Body) -> RequestError | None:
     """What was wrong with a body that was passed on as it came; the HTTP client tells it as a broken connection."""
-    return call.body.error if isinstance(call.body, StreamedBody) else None
+    return body.error if isinstance(body, StreamedBody) else None
 
 
-async def _first_willing(plan: Plan, call: Call) -> Pump:
+async def _first_willing(plan: Plan, body: Body, call: Call) -> Pump:
     """Try each candidate once; whoever gets the pump leaves it."""
-    candidates = _candidates(plan, call)
+    candidates = _candidates(plan, body)
     while True:
         target = candidates.pop(0)
         with_usage = wants_injection(call, target)
         try:
-            pump = await _try(target, call, with_usage=with_usage)
+            pump = await _try(target, plan, body, call, with_usage=with_usage)
         except UpstreamError as error:
             if not candidates or not may_retry(plan.retries, error=error):
                 raise
@@ -91,35 +92,39 @@ async def _still_worth_asking(candidates: list[Target], retry_after: str | None,
     return candidates
 
 
-def _candidates(plan: Plan, call: Call) -> list[Target]:
+def _candidates(plan: Plan, body: Body) -> list[Target]:
     """The drawn target as often as retries allow, then each fallback once; a streamed body can be sent only once."""
     first, *fallbacks = plan.targets
-    if isinstance(call.body, StreamedBody):
+    if isinstance(body, StreamedBody):
         return [first]
     return [first] * (1 + plan.retries.max) + fallbacks
 
 
-async def _try(target: Target, call: Call, *, with_usage: bool) -> Pump:
-    """Send one attempt and wait until its reply has begun. Raises UpstreamError."""
+async def _try(target: Target, plan: Plan, body: Body, call: Call, *, with_usage: bool) -> Pump:
+    """Send one attempt, get to know the caller meanwhile, and wait until the reply has begun. Raises UpstreamError."""
     exchange, now_ns = call.exchange, call.services.clock.monotonic_ns
     attempt = Attempt(ordinal=len(exchange.attempts), target=target, started_ns=now_ns())
     exchange.add(attempt)
+
+    def sent() -> None:
+        attempt.reached_provider = True
+        introduce(call, plan)
 
     def begun() -> None:
         attempt.first_byte_ns = now_ns()
         patience.begin()
 
-    request = build_request(call, attempt, with_usage=with_usage, on_begun=begun)
+    request = build_request(body, target, call, with_usage=with_usage, on_sent=sent, on_begun=begun)
     patience = Patience(request.timeouts)
     attempt.sent_ns = now_ns()
     try:
-        if isinstance(call.body, StreamedBody):
-            reply = await _send_streamed(request, call.body, patience, call)
+        if isinstance(body, StreamedBody):
+            reply = await _send_streamed(request, body, patience, call)
         else:
             with patience:
                 reply = await call.services.upstream.send(request)
     except BaseException as error:
-        if isinstance(error, UpstreamError) and _fault_of_client(call) is None:
+        if isinstance(error, UpstreamError) and _fault_of_client(body) is None:
             attempt.error_type = error.error_type
         patience.close()
         _seal(attempt, call)

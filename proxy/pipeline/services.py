@@ -9,6 +9,7 @@ from proxy.domain.endpoints import Endpoint
 from proxy.domain.events import EventPolicy
 from proxy.domain.exchange import Exchange
 from proxy.domain.fields import Fields
+from proxy.domain.fingerprints import PromptHashing
 from proxy.domain.identity import IdentityPolicy
 from proxy.domain.limits import Limits
 from proxy.domain.overrides import NO_OVERRIDES, Overrides
@@ -18,7 +19,7 @@ from proxy.domain.price_book import PriceBook
 from proxy.domain.prompt_edit import PromptEdit
 from proxy.domain.prompt_versions import NO_DEMAND, VersionPolicy
 from proxy.domain.prompts import NO_PROMPTS, PromptBook
-from proxy.domain.request_facts import PromptHashing, RequestFacts
+from proxy.domain.request_facts import RequestFacts
 from proxy.domain.routing import RoutingTable
 from proxy.domain.values import value_class
 from proxy.pipeline.ports import (

@@ -19,13 +19,12 @@ from proxy.domain.exchange import Attempt, Exchange
 from proxy.domain.fate import fate_of
 from proxy.domain.meter import Reading, StreamEnd
 from proxy.domain.pricing import NOTHING_COUNTED, Cost, CostStatus, is_counted
-from proxy.domain.routing import Target
 from proxy.domain.usage import UsageSource
+from proxy.pipeline.begin import begin
 from proxy.pipeline.capture import hand_over
 from proxy.pipeline.checks import check_answer
 from proxy.pipeline.client_body import WholeBody
 from proxy.pipeline.drift import watch_drift
-from proxy.pipeline.rollouts import expose
 from proxy.pipeline.services import Services, Snapshot
 from proxy.pipeline.stitch import remember
 
@@ -33,23 +32,6 @@ log = logging.getLogger(__name__)
 
 _DAY_US = 86_400_000_000
 _FIRST_DAY = date(1970, 1, 1)
-
-
-def begin(exchange: Exchange, snapshot: Snapshot, services: Services, planned: Target | None = None) -> None:
-    """Note the call as running; from here on it is owed exactly one end. Never raises. `planned` is asked first."""
-    if exchange.is_started or exchange.caller is None or not exchange.endpoint.is_model_call:
-        return
-    exchange.is_started = True
-
-    def write() -> None:
-        try:
-            services.journal.open(events.opening(exchange, snapshot.events, planned))
-        except Exception:
-            log.exception("the start of a call could not be written", extra={"exchange_id": exchange.exchange_id})
-        if exchange.decisions:
-            expose(exchange, services)
-
-    services.later(write)
 
 
 def settle(

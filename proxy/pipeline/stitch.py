@@ -11,7 +11,7 @@ from functools import partial
 from proxy.domain import agent_steps
 from proxy.domain.conversation import Conversation, said
 from proxy.domain.exchange import Exchange
-from proxy.domain.identity import Caller, VirtualKey, joined
+from proxy.domain.identity import Caller, joined
 from proxy.domain.meter import Reading
 from proxy.domain.stitching import (
     NOBODYS,
@@ -27,25 +27,20 @@ from proxy.domain.stitching import (
 )
 from proxy.domain.tool_calls import ToolCall, is_drawn
 from proxy.domain.trace_source import TraceSource
+from proxy.pipeline.call import Call
 from proxy.pipeline.ports import SharedMemory
-from proxy.pipeline.services import RawRequest, Services, Snapshot
+from proxy.pipeline.services import Services, Snapshot
 
 log = logging.getLogger(__name__)
 
 
-def stitch(
-    conversation: Conversation,
-    exchange: Exchange,
-    raw: RawRequest,
-    key: VirtualKey | None,
-    snapshot: Snapshot,
-    services: Services,
-) -> None:
+def stitch(conversation: Conversation, call: Call) -> None:
     """Find the trace that the call goes on with, and the steps that its request ends. Never raises."""
+    exchange, raw, snapshot, services = call.exchange, call.raw, call.snapshot, call.services
     try:
         caller = exchange.caller
         assert caller is not None
-        tenant = tenant_of(raw.headers, raw.target.raw_query, key)
+        tenant = tenant_of(raw.headers, raw.target.raw_query, call.credentials.key)
         keys = Keys(tenant, "" if caller.is_anonymous else caller.distinct_id, snapshot.secret)
         thread = exchange.thread = Thread(keys=keys, conversation=conversation)
         if conversation.results:

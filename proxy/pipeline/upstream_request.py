@@ -6,12 +6,11 @@ import orjson
 
 from proxy.domain.endpoints import Dialect, with_gemini_model
 from proxy.domain.errors import BadRequest
-from proxy.domain.exchange import Attempt
 from proxy.domain.headers import upstream_headers, without_key_query
 from proxy.domain.json_members import Edit, changed_members, spliced
 from proxy.domain.limits import narrowed_timeouts
 from proxy.domain.routing import Provider, Target
-from proxy.pipeline.call import Call
+from proxy.pipeline.call import Body, Call
 from proxy.pipeline.client_body import StreamedBody, WholeBody
 from proxy.pipeline.ports import UpstreamRequest
 from proxy.providers.include_usage import injection
@@ -32,17 +31,20 @@ def wants_injection(call: Call, target: Target) -> bool:
     )
 
 
-def build_request(call: Call, attempt: Attempt, *, with_usage: bool, on_begun: Callable[[], None]) -> UpstreamRequest:
+def build_request(
+    whole: Body,
+    target: Target,
+    call: Call,
+    *,
+    with_usage: bool,
+    on_sent: Callable[[], None],
+    on_begun: Callable[[], None],
+) -> UpstreamRequest:
     """Apply the named edits (model alias, usage injection, credentials) and nothing else."""
-    raw, target = call.raw, attempt.target
-
-    def reached() -> None:
-        attempt.reached_provider = True
-
-    new_name = _new_name(call, target)
-    body, is_edited = _body(call, new_name, with_usage=with_usage)
-    if (tap := call.exchange.tap) is not None and isinstance(call.body, WholeBody):
-        tap.request = body if is_edited and isinstance(body, bytes) else call.body.decoded
+    raw, new_name = call.raw, _new_name(call, target)
+    body, is_edited = _body(whole, call, new_name, with_usage=with_usage)
+    if (tap := call.exchange.tap) is not None and isinstance(whole, WholeBody):
+        tap.request = body if is_edited and isinstance(body, bytes) else whole.decoded
     headers = upstream_headers(
         raw.headers,
         provider=target.provider,
@@ -58,14 +60,15 @@ def build_request(call: Call, attempt: Attempt, *, with_usage: bool, on_begun: C
         headers=headers,
         body=body,
         timeouts=narrowed_timeouts(target.provider.timeouts, raw.headers),
-        on_sent=reached,
+        on_sent=on_sent,
         on_begun=on_begun,
     )
 
 
-def _body(call: Call, new_name: str | None, *, with_usage: bool) -> tuple[bytes | AsyncIterator[bytes] | None, bool]:
+def _body(
+    body: Body, call: Call, new_name: str | None, *, with_usage: bool
+) -> tuple[bytes | AsyncIterator[bytes] | None, bool]:
     """The body, and whether it differs from what the client sent."""
-    body = call.body
     if isinstance(body, StreamedBody):
         if new_name is not None:
             raise BadRequest(

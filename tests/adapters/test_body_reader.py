@@ -2,8 +2,9 @@ from io import BytesIO
 
 from proxy.adapters.body_reader import Question, answer, framed, outcome_of, read_frame
 from proxy.domain.endpoints import Dialect, classify
+from proxy.domain.fingerprints import PromptHashing
 from proxy.domain.prompt_edit import NoPlaceError, PromptEdit
-from proxy.domain.request_facts import PromptHashing, read_all_facts
+from proxy.domain.request_facts import read_all_facts
 
 CHAT = classify("POST", "/v1/chat/completions", Dialect.OPENAI)
 HASHING = PromptHashing(mode="sha256", secret=b"0123456789abcdef")

@@ -14,8 +14,9 @@ from proxy.adapters.body_reader import Outcome, Question
 from proxy.adapters.large_bodies import LargeBodies
 from proxy.domain.endpoints import Dialect, classify
 from proxy.domain.errors import BadRequest
+from proxy.domain.fingerprints import PromptHashing
 from proxy.domain.prompt_edit import NoPlaceError, PromptEdit, edited
-from proxy.domain.request_facts import PromptHashing, read_all_facts
+from proxy.domain.request_facts import read_all_facts
 
 CHAT = classify("POST", "/v1/chat/completions", Dialect.OPENAI)
 HASHING = PromptHashing(mode="hmac-sha256", secret=b"0123456789abcdef")

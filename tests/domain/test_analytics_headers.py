@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from proxy.domain.analytics_headers import MAX_WARNINGS, Sent, is_analytics_header, reason_to_refuse
-from proxy.domain.chat import ModelCall
 from proxy.domain.fields import NO_FIELDS, fields_of
+from proxy.domain.provenance import Provenance
 
 CONTRACT = Path(__file__).parents[3] / "shared" / "contracts" / "headers.md"
 PROVIDERS_OWN = {
@@ -66,13 +66,13 @@ def test_why_a_value_is_refused(value: str, reason: str | None) -> None:
 
 def test_the_first_good_value_wins_and_bad_ones_are_named_once() -> None:
     headers = [("X-Task-Id", "a\x01"), ("x-task-id", "b\x01"), ("X-TASK-ID", "  "), ("x-task-id", " c ")]
-    sent = Sent(fields_of(headers), ModelCall())
+    sent = Sent(fields_of(headers), Provenance())
     assert sent.first(("x-missing", "x-task-id")) == "c"
     assert list(sent.warnings) == ["x-task-id:control_characters"]
 
 
 def test_body_fields_are_sources_too() -> None:
-    sent = Sent(NO_FIELDS, ModelCall(metadata={"prompt_name": "p"}, user="u"))
+    sent = Sent(NO_FIELDS, Provenance(metadata={"prompt_name": "p"}, user="u"))
     assert list(sent.each(("x-prompt-name", "metadata.prompt_name", "body.user"))) == [
         ("metadata.prompt_name", "p"),
         ("body.user", "u"),
@@ -80,7 +80,7 @@ def test_body_fields_are_sources_too() -> None:
 
 
 def test_warnings_are_bounded() -> None:
-    sent = Sent(NO_FIELDS, ModelCall())
+    sent = Sent(NO_FIELDS, Provenance())
     for number in range(100):
         sent.warn(f"x-{number}", "malformed")
     assert len(sent.warnings) == MAX_WARNINGS

@@ -285,15 +285,10 @@ def poisoned() -> Exchange:
     provider = replace(OPENAI.provider, api_key="CANARY-key", base_url="https://CANARY-user:CANARY-pass@host/CANARY")
     tried = attempt(reading=reading, cost=cost, error_code="CANARY-code", target=replace(OPENAI, provider=provider))
     failed = replace(tried, ordinal=1, error_type=ErrorType.PROVIDER_BAD_REQUEST)
-    call = ModelCall(
-        requested_model="gpt-4.1-mini",
-        stream=True,
-        metadata={"prompt_name": "CANARY-metadata"},
-        user="CANARY-user",
-        instructions="CANARY-instructions",
-    )
+    call = ModelCall(requested_model="gpt-4.1-mini", stream=True)
+    parsed = {"user": "CANARY-user", "instructions": "CANARY-instructions", "metadata": {"prompt_name": "CANARY"}}
     fate = Fate(status=Status.ERROR, error_type=ErrorType.PROVIDER_STREAM_ERROR, error_code="CANARY-fate")
-    return finished(tried, failed, call=call, fate=fate)
+    return finished(tried, failed, call=call, parsed=parsed, fate=fate)
 
 
 @pytest.mark.parametrize("endpoint", [None, EMBEDDINGS])

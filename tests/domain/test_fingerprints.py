@@ -4,18 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.domain.fingerprints import inferred_version, normalise_instructions, prompt_hash
+from proxy.domain.fingerprints import PromptHashing, inferred_version, normalise_instructions, prompt_hash
 from tests.domain.prompt_corpus import MOMENTS, PROMPTS, WITH_NUMBERS, Prompt
 
 SECRET = b"a secret of thirty-two bytes, say"
 
 
 def plain(text: str, *, ignores_numbers: bool = False) -> str | None:
-    return prompt_hash(text, "sha256", SECRET, ignores_numbers=ignores_numbers)
+    return prompt_hash(text, PromptHashing(mode="sha256", secret=SECRET, ignores_numbers=ignores_numbers))
 
 
 def keyed(text: str, secret: bytes = SECRET) -> str:
-    found = prompt_hash(text, "hmac-sha256", secret)
+    found = prompt_hash(text, PromptHashing(mode="hmac-sha256", secret=secret))
     assert found is not None
     return found
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.domain.chat import ModelCall
 from proxy.domain.double_capture import WARNING
 from proxy.domain.fields import fields_of
 from proxy.domain.identity import ILLEGAL_IDS, Caller, IdentityPolicy, ParentSpan, VirtualKey, identify
 from proxy.domain.privacy import hash_identity
+from proxy.domain.provenance import Provenance
 
 SECRET = b"s" * 32
 POLICY = IdentityPolicy(secret=SECRET, allowed_properties=frozenset({"plan", "feature", "ticket_id_hash"}))
@@ -19,19 +19,18 @@ POLICY = IdentityPolicy(secret=SECRET, allowed_properties=frozenset({"plan", "fe
 
 def read(
     *headers: tuple[str, str],
-    call: ModelCall | None = None,
+    body: Provenance | None = None,
     key: VirtualKey | None = None,
     policy: IdentityPolicy = POLICY,
     prompt_hash: str | None = None,
 ) -> Caller:
     return identify(
         fields_of(headers),
-        call or ModelCall(),
+        replace(body or Provenance(), prompt_hash=prompt_hash),
         key,
         policy,
         new_trace_id="new-trace",
         new_request_id="new-request",
-        prompt_hash=prompt_hash,
     )
 
 
@@ -57,7 +56,7 @@ def read_sources(sources: list[str], values: list[str]) -> Caller:
     pairs = dict(zip(sources, values, strict=True))
     metadata = {name.removeprefix("metadata."): value for name, value in pairs.items() if name.startswith("metadata.")}
     headers = [(name, value) for name, value in pairs.items() if name != "user" and not name.startswith("metadata.")]
-    return read(*headers, call=ModelCall(metadata=metadata, user=pairs.get("user")))
+    return read(*headers, body=Provenance(metadata=metadata, user=pairs.get("user")))
 
 
 @pytest.mark.parametrize(("field", "sources"), ROWS)
@@ -89,7 +88,7 @@ def test_values_are_trimmed_and_empty_ones_are_not_values() -> None:
 
 def test_where_the_prompt_version_came_from_is_told() -> None:
     assert read(("X-Prompt-Version-Id", "v")).prompt_version_source == "header"
-    assert read(call=ModelCall(metadata={"prompt_version_id": "v"})).prompt_version_source == "body"
+    assert read(body=Provenance(metadata={"prompt_version_id": "v"})).prompt_version_source == "body"
 
 
 # --- trace and request ids ---
@@ -136,7 +135,7 @@ def test_a_given_id_passes_as_it_is() -> None:
 @pytest.mark.parametrize("given_id", ["ada@example.com", "sk-proj-abcdEFGH1234567890"])
 @pytest.mark.parametrize("source", ["header", "body"])
 def test_an_email_or_a_key_is_hashed(given_id: str, source: str) -> None:
-    found = read(("X-PostHog-Distinct-Id", given_id)) if source == "header" else read(call=ModelCall(user=given_id))
+    found = read(("X-PostHog-Distinct-Id", given_id)) if source == "header" else read(body=Provenance(user=given_id))
     assert given_id not in repr(found)
     assert len(found.distinct_id) == 64
     assert (found.is_anonymous, found.distinct_id_hashed) == (False, True)
@@ -160,7 +159,7 @@ def test_mode_none_takes_no_id() -> None:
 
 @pytest.mark.parametrize("illegal", sorted(ILLEGAL_IDS))
 def test_posthogs_illegal_ids_are_refused_in_any_case(illegal: str) -> None:
-    found = read(("X-PostHog-Distinct-Id", f" {illegal.upper()} "), call=ModelCall(user="real"))
+    found = read(("X-PostHog-Distinct-Id", f" {illegal.upper()} "), body=Provenance(user="real"))
     assert (found.distinct_id, found.warnings) == ("real", ("x-posthog-distinct-id:illegal_id",))
 
 
@@ -345,7 +344,7 @@ TEXT = st.text(st.characters(codec=None) | st.sampled_from(string.punctuation), 
 def test_nothing_that_a_client_sends_raises_or_repeats_what_was_refused(
     headers: list[tuple[str, str]], user: str, value: str
 ) -> None:
-    found = read(*headers, call=ModelCall(user=user, metadata={"trace_id": value}))
+    found = read(*headers, body=Provenance(user=user, metadata={"trace_id": value}))
     for warning in found.warnings:
         source, _, reason = warning.partition(":")
         assert source.replace("-", "").replace(".", "").replace("_", "").isalnum()

@@ -4,7 +4,7 @@ from proxy.domain.endpoints import Dialect, classify
 from proxy.domain.errors import PromptVersionRequired
 from proxy.domain.fingerprints import inferred_version
 from proxy.domain.identity import Caller
-from proxy.domain.prompt_versions import WARNING, Demand, VersionPolicy, with_version
+from proxy.domain.prompt_versions import WARNING, Demand, VersionPolicy, demand_version, with_version
 
 CHAT = classify("POST", "/v1/chat/completions", Dialect.OPENAI)
 EMBEDDINGS = classify("POST", "/v1/embeddings", Dialect.OPENAI)
@@ -23,6 +23,7 @@ def test_a_call_that_names_no_version_gets_one_of_its_prompts_hash() -> None:
 
 @pytest.mark.parametrize("demand", ["observe", "warn", "enforce"])
 def test_a_named_version_meets_every_demand(demand: Demand) -> None:
+    demand_version(NAMED, CHAT)
     assert with_version(NAMED, CHAT, VersionPolicy(demand=demand)) is NAMED
 
 
@@ -43,10 +44,9 @@ def test_a_warning_comes_with_the_inferred_version() -> None:
     assert (found.prompt_version_id, found.warnings) == (inferred_version(HASH), (WARNING,))
 
 
-@pytest.mark.parametrize(("policy", "route"), [("enforce", None), ("observe", "enforce"), ("warn", "enforce")])
-def test_what_is_enforced_refuses_and_says_what_to_send(policy: Demand, route: Demand | None) -> None:
+def test_what_is_demanded_refuses_and_says_what_to_send() -> None:
     with pytest.raises(PromptVersionRequired, match="X-Prompt-Version") as refusal:
-        with_version(CALLER, CHAT, VersionPolicy(demand=policy), route)
+        demand_version(CALLER, CHAT)
     assert (refusal.value.http_status, refusal.value.code) == (400, "prompt_version_required")
 
 
@@ -55,12 +55,13 @@ def test_a_version_that_was_inferred_before_meets_no_demand() -> None:
     assert with_version(inferred, CHAT, VersionPolicy()) is inferred
     assert with_version(inferred, CHAT, VersionPolicy(demand="warn")).warnings == (WARNING,)
     with pytest.raises(PromptVersionRequired):
-        with_version(inferred, CHAT, VersionPolicy(demand="enforce"))
+        demand_version(inferred, CHAT)
 
 
 def test_the_routes_own_demand_wins() -> None:
-    assert with_version(CALLER, CHAT, VersionPolicy(demand="enforce"), "observe").warnings == ()
+    assert with_version(CALLER, CHAT, VersionPolicy(demand="warn"), "observe").warnings == ()
 
 
 def test_what_carries_no_prompt_needs_no_version() -> None:
-    assert with_version(CALLER, EMBEDDINGS, VersionPolicy(demand="enforce")) is CALLER
+    demand_version(CALLER, EMBEDDINGS)
+    assert with_version(CALLER, EMBEDDINGS, VersionPolicy(demand="warn")) is CALLER

@@ -1,11 +1,16 @@
+from dataclasses import replace
+
 import orjson
 import pytest
 
+from proxy.domain.chat import ModelCall, described, parse
 from proxy.domain.endpoints import Dialect, classify
 from proxy.domain.errors import BadRequest
+from proxy.domain.fingerprints import PromptHashing
 from proxy.domain.json_members import MEMBERS_LIMIT, top_level_members
 from proxy.domain.prompt_edit import PromptEdit
-from proxy.domain.request_facts import PromptHashing, all_edited_facts, edited_facts, read_all_facts, read_facts
+from proxy.domain.provenance import read_provenance
+from proxy.domain.request_facts import RequestFacts, all_edited_facts, edited_facts, read_all_facts, read_facts
 
 CHAT = classify("POST", "/v1/chat/completions", Dialect.OPENAI)
 HASHING = PromptHashing(mode="hmac-sha256", secret=b"0123456789abcdef")
@@ -17,23 +22,28 @@ BODY = orjson.dumps(
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}],
     }
 )
+PARSED = parse(BODY)
 
 
-def test_a_body_says_who_is_asked_and_under_which_instructions() -> None:
-    facts = read_facts(BODY, CHAT, HASHING)
-    assert (facts.call.requested_model, facts.call.stream, facts.call.message_count) == ("m", True, 2)
+def hash_of(facts: RequestFacts) -> str | None:
+    assert facts.provenance is not None
+    return facts.provenance.prompt_hash
+
+
+def test_a_body_says_who_is_asked() -> None:
+    facts = read_facts(PARSED, BODY, CHAT)
+    assert facts.call == ModelCall(requested_model="m", stream=True)
     assert facts.options == {"stream_options": {"x": 1}}
-    assert facts.prompt_hash is not None
-    assert facts.prompt_hash.startswith("hmac-sha256:")
-    assert facts.members is None
+    assert (facts.provenance, facts.members) == (None, None)
 
 
-def test_all_facts_are_the_same_with_the_places_and_without_the_text() -> None:
-    some, everything = read_facts(BODY, CHAT, HASHING), read_all_facts(BODY, CHAT, HASHING)
+def test_all_facts_are_the_same_and_all_that_can_be_read() -> None:
+    some, everything = read_facts(PARSED, BODY, CHAT), read_all_facts(BODY, CHAT, HASHING)
     assert everything.members == tuple(top_level_members(BODY))
-    assert everything.call.instructions == ""
-    assert (everything.prompt_hash, everything.options) == (some.prompt_hash, some.options)
-    assert everything.conversation == some.conversation is not None
+    assert everything.call == described(some.call, PARSED)
+    assert everything.call.message_count == 2
+    assert everything.options == some.options
+    assert everything.provenance == read_provenance(PARSED, CHAT, HASHING)
     assert "brief" not in repr(everything)
 
 
@@ -43,7 +53,7 @@ def edit(text: str) -> PromptEdit:
 
 def test_an_edited_body_says_what_it_says_then() -> None:
     body, facts = edited_facts(BODY, CHAT, HASHING, PromptEdit(mode="replace", text="Be kind.", template="Be kind."))
-    assert facts == read_facts(body, CHAT, HASHING)
+    assert replace(facts, members=tuple(top_level_members(body))) == read_all_facts(body, CHAT, HASHING)
     assert facts.call.message_count == 2
     same, everything = all_edited_facts(BODY, CHAT, HASHING, PromptEdit(mode="replace", text="Be kind."))
     assert (same, everything) == (body, read_all_facts(body, CHAT, HASHING))
@@ -52,13 +62,13 @@ def test_an_edited_body_says_what_it_says_then() -> None:
 def test_what_variables_bring_is_not_hashed_and_all_else_is() -> None:
     _, ada = edited_facts(BODY, CHAT, HASHING, edit("Help Ada."))
     _, alan = edited_facts(BODY, CHAT, HASHING, edit("Help Alan."))
-    assert ada.prompt_hash == alan.prompt_hash
+    assert hash_of(ada) == hash_of(alan)
     others = [
         edited_facts(BODY.replace(b"brief", b"long"), CHAT, HASHING, edit("Help Ada."))[1],
         edited_facts(BODY, CHAT, HASHING, PromptEdit(mode="prepend", text="Help Ada.", template="Aid {{who}}."))[1],
-        read_facts(BODY, CHAT, HASHING),
+        read_all_facts(BODY, CHAT, HASHING),
     ]
-    assert len({ada.prompt_hash, *(facts.prompt_hash for facts in others)}) == 4
+    assert len({hash_of(ada), *map(hash_of, others)}) == 4
 
 
 def test_a_body_of_too_many_members_is_not_edited() -> None:

@@ -13,6 +13,7 @@ from proxy.domain.estimate import Estimate, TextToCount
 from proxy.domain.events import EventPolicy
 from proxy.domain.exchange import Exchange
 from proxy.domain.fields import Fields, fields_of
+from proxy.domain.fingerprints import PromptHashing
 from proxy.domain.identity import IdentityPolicy, VirtualKey
 from proxy.domain.ids import new_exchange_id
 from proxy.domain.journal_rows import Closing, Opening, Outcome
@@ -21,7 +22,7 @@ from proxy.domain.paths import parse_target
 from proxy.domain.price_book import PriceBook
 from proxy.domain.prompt_edit import PromptEdit
 from proxy.domain.rates import Price, RateCard, Rates
-from proxy.domain.request_facts import PromptHashing, RequestFacts, all_edited_facts, read_all_facts
+from proxy.domain.request_facts import RequestFacts, all_edited_facts, read_all_facts
 from proxy.domain.routing import Provider, Route, RoutingTable, Timeouts
 from proxy.pipeline.handle import handle
 from proxy.pipeline.ports import UpstreamRequest

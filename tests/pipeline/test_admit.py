@@ -3,8 +3,9 @@ import pytest
 
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import TooLarge, UnsupportedEncoding
+from proxy.domain.fingerprints import PromptHashing
 from proxy.domain.limits import Limits
-from proxy.domain.request_facts import PromptHashing, RequestFacts
+from proxy.domain.request_facts import RequestFacts
 from tests.pipeline.fakes import CHAT, DONE, call, plain, request, snapshot, streamed, world
 
 GZIP = [("Content-Encoding", "gzip")]

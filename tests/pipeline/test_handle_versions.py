@@ -33,8 +33,9 @@ async def test_a_missing_version_is_warned_of_on_events_and_in_the_reply() -> No
     assert answer.headers["x-llm-warning"] == "prompt_version:missing"
 
 
-async def test_a_missing_version_is_refused_before_any_provider_is_asked() -> None:
-    made = world(configured=snapshot(route("enforce")))
+@pytest.mark.parametrize("of_all", ["observe", "warn"])
+async def test_a_missing_version_is_refused_before_any_provider_is_asked(of_all: Demand) -> None:
+    made = world(configured=replace(snapshot(route("enforce")), versions=VersionPolicy(demand=of_all)))
     with pytest.raises(PromptVersionRequired):
         await call(made, request(PROMPTED))
     end = made.journal.end()

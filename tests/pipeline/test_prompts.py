@@ -10,8 +10,9 @@ import pytest
 
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import BadRequest, Forbidden, RequestError, UnknownModel
+from proxy.domain.fingerprints import PromptHashing
 from proxy.domain.prompts import ManagedPrompt, Mode, PromptBook, PromptVersion
-from proxy.domain.request_facts import PromptHashing, read_facts
+from proxy.domain.request_facts import read_all_facts
 from proxy.domain.rollout import Rollout, Split
 from proxy.domain.routing import Route, Target
 from proxy.pipeline.admit import LARGE_BODY_BYTES
@@ -76,9 +77,11 @@ async def test_what_is_told_of_the_call_is_what_ran() -> None:
     body = {"model": "m", "messages": [{"role": "system", "content": "x"}, USER], "temperature": 1}
     raw = asked(body, NAMED, ("X-Prompt-Hash", "of-what-did-not-run"))
     await call(made, raw)
-    facts = read_facts(made.upstream.bodies[0], endpoint_of(raw), PromptHashing(mode="hmac-sha256", secret=SECRET))
+    hashing = PromptHashing(mode="hmac-sha256", secret=SECRET)
+    provenance = read_all_facts(made.upstream.bodies[0], endpoint_of(raw), hashing).provenance
+    assert provenance is not None
     end = made.journal.end()
-    assert end["prompt_hash"] == facts.prompt_hash
+    assert end["prompt_hash"] == provenance.prompt_hash
     assert (end["temperature"], end["message_count"]) == (0.2, 2)
 
 

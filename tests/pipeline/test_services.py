@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from proxy.domain.request_facts import PromptHashing
+from proxy.domain.fingerprints import PromptHashing
 from tests.pipeline.fakes import SECRET, snapshot
 
 

@@ -7,14 +7,17 @@ from pathlib import Path
 import orjson
 
 from proxy.adapters.shared_memory import open_shared_memory
+from proxy.domain.credentials import NO_CREDENTIALS
 from proxy.domain.endpoints import Dialect, classify
 from proxy.domain.errors import Status
 from proxy.domain.exchange import Attempt, Exchange, Fate
-from proxy.domain.identity import IdentityPolicy, identify
-from proxy.domain.request_facts import PromptHashing, read_facts
+from proxy.domain.fingerprints import PromptHashing
+from proxy.domain.request_facts import read_all_facts
 from proxy.domain.routing import Target
+from proxy.pipeline.acquaint import acquaint
+from proxy.pipeline.call import Call
 from proxy.pipeline.ports import SharedMemory
-from proxy.pipeline.stitch import remember, stitch
+from proxy.pipeline.stitch import remember
 from proxy.providers.codecs import decoder_for
 from tests.harness.conversations import Json, Sent, Tally, play
 from tests.pipeline.fakes import OPENAI, SECRET, FakeSharedMemory, request, snapshot, world
@@ -39,19 +42,17 @@ class Proxy:
         headers += [("x-stainless-retry-count", str(sent.retries))] if sent.retries else []
         raw = request(sent.body, target=sent.path, headers=headers)
         endpoint = classify("POST", sent.path, Dialect.OPENAI)
-        facts = read_facts(orjson.dumps(sent.body), endpoint, HASHING)
         exchange = Exchange(exchange_id=raw.exchange_id, received_unix_us=0, received_ns=0, endpoint=endpoint)
+        facts = read_all_facts(orjson.dumps(sent.body), endpoint, HASHING)
         exchange.call = facts.call
-        exchange.caller = identify(
-            raw.headers, facts.call, None, IdentityPolicy(secret=SECRET),
-            new_trace_id=raw.exchange_id, new_request_id="r", prompt_hash=None,
-        )  # fmt: skip
-        assert facts.conversation is not None
-        stitch(facts.conversation, exchange, raw, None, self._snapshot, self._services)
+        call = Call(
+            raw=raw, credentials=NO_CREDENTIALS, exchange=exchange, snapshot=self._snapshot, services=self._services
+        )
+        caller = acquaint(call, facts.provenance)
         exchange.add(_attempt(endpoint.api, reply))
         exchange.fate = Fate(status=Status.SUCCESS if reply else Status.ERROR)
         remember(exchange, self._services)
-        return exchange.caller.trace_id, exchange.caller.trace_source
+        return caller.trace_id, caller.trace_source
 
 
 def _attempt(api: str, reply: Json | None) -> Attempt:

@@ -174,8 +174,7 @@ def test_no_content_and_nobodys_identity_is_told() -> None:
         tool_names=(CANARY,),
     )
     made = finished(attempt(reading=reading, error_code=CANARY))
-    assert made.call is not None
-    made.call = replace(made.call, instructions=CANARY, user=CANARY, metadata={"x": CANARY})
+    made.parsed = {"instructions": CANARY, "user": CANARY, "metadata": {"x": CANARY}}
     who = {"distinct_id": CANARY, "request_id": CANARY, "session_id": CANARY, "groups": {CANARY: CANARY}}
     made.caller = caller(**who, properties={"plan": CANARY}, flags=((CANARY, CANARY),), task_id=CANARY)
     made.fate = Fate(status=Status.ERROR, error_type=ErrorType.OTHER, error_code=CANARY)
