@@ -5,19 +5,19 @@ so that no token is charged twice. What each of them costs is `tariffs`' to say,
 `price_book`'s.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from proxy.domain.rates import Price
-from proxy.domain.tariffs import Gap, Schedule, Tariff, tariff_of
+from proxy.domain.rates import Price, Rates
+from proxy.domain.tariffs import Charge, Gap, Schedule, Tariff, tariff_of
 from proxy.domain.usage import Usage
 from proxy.domain.values import value_class
 
 ZERO = Decimal(0)
-_ONE = Decimal(1)
 
 
 class CostStatus(StrEnum):
@@ -29,17 +29,25 @@ class CostStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+Step: TypeAlias = tuple[str, str, int | Decimal, Decimal]
+"""The fields of a `CostPart`: a call's cost has some, and is rarely asked for them."""
+
+
 class CostPart(NamedTuple):
-    """One step of the sum: `quantity × unit_price_usd = amount_usd`.
+    """One step of the sum.
 
     `rate` is the key of the rate in pricing.yaml; its end says what one of the quantity is (a token, a second, …).
     """
 
     name: str
     rate: str
-    quantity: Decimal
+    quantity: int | Decimal
     unit_price_usd: Decimal
-    amount_usd: Decimal
+
+    @property
+    def amount_usd(self) -> Decimal:
+        """Quantity times price, exactly."""
+        return self.quantity * self.unit_price_usd
 
 
 @value_class
@@ -52,11 +60,16 @@ class Cost:
 
     status: CostStatus
     total_usd: Decimal | None = None
-    parts: tuple[CostPart, ...] = ()
+    steps: tuple[Step, ...] = ()
     gaps: tuple[Gap, ...] = ()
     source: str = ""
     pricing_version: str | None = None
     reason: str = ""
+
+    @property
+    def parts(self) -> tuple[CostPart, ...]:
+        """The sum, step by step."""
+        return tuple([CostPart(*step) for step in self.steps])
 
 
 NOTHING_COUNTED = Cost(status=CostStatus.UNKNOWN, reason="no usage")
@@ -67,8 +80,7 @@ def reported_cost(usage: Usage) -> Cost | None:
     stated = usage.provider_cost_usd
     if stated is None or not stated.is_finite() or stated < 0:
         return None
-    part = CostPart("provider", "", _ONE, stated, stated)
-    return Cost(status=CostStatus.PRICED, total_usd=stated, parts=(part,), source="provider")
+    return Cost(status=CostStatus.PRICED, total_usd=stated, steps=(("provider", "", 1, stated),), source="provider")
 
 
 def cost_of(usage: Usage, price: Price, pricing_version: str) -> Cost:
@@ -80,30 +92,69 @@ def charged(usage: Usage, tariff: Tariff, pricing_version: str) -> Cost:
     """The cost of one reply under the tariff that is its own. Never raises for counts from the wire."""
     if tariff.is_free:
         return Cost(status=CostStatus.PRICED, total_usd=ZERO, source="table", pricing_version=pricing_version)
-    writes = _cache_writes(usage)
-    if reason := _impossible(usage, writes):
-        return Cost(status=CostStatus.UNKNOWN, reason=reason)
+    writes = _NO_WRITES
+    if not _is_plain(usage):
+        writes = _cache_writes(usage)
+        if reason := _impossible(usage, writes):
+            return Cost(status=CostStatus.UNKNOWN, reason=reason)
     schedule = tariff.standard
     if tariff.longer and usage.input_tokens is not None:
         schedule = next((longer for above, longer in tariff.longer if usage.input_tokens > above), schedule)
-    bill = _Bill(schedule)
-    bill.charge_input(usage, writes)
-    bill.charge_output(usage)
-    bill.charge_each(usage)
-    reason = ", ".join([gap.reason for gap in bill.gaps]) if bill.gaps else ""
-    if not bill.parts:
+    steps: list[Step] = []
+    gaps = [*schedule.gaps]
+    _charge_input(usage, writes, schedule, steps, gaps)
+    _charge_output(usage, schedule, steps, gaps)
+    if usage.output_images or usage.web_search_calls or schedule.rates.usd_per_call is not None:
+        _charge_each(usage, schedule.rates, steps, gaps)
+    if gaps or not steps:
+        return _partial(usage, steps, gaps, pricing_version)
+    return Cost(
+        status=CostStatus.PRICED,
+        total_usd=_sum_usd(steps),
+        steps=tuple(steps),
+        source="table",
+        pricing_version=pricing_version,
+    )
+
+
+def _partial(usage: Usage, steps: list[Step], gaps: list[Gap], pricing_version: str) -> Cost:
+    """Where something could not be charged, or there was nothing to charge."""
+    reason = ", ".join([gap.reason for gap in gaps])
+    if not steps:
         if not is_counted(usage):
             return NOTHING_COUNTED
-        if bill.gaps:
-            return Cost(status=CostStatus.UNPRICED, gaps=tuple(bill.gaps), reason=reason)
+        if gaps:
+            return Cost(status=CostStatus.UNPRICED, gaps=tuple(gaps), reason=reason)
     return Cost(
-        status=CostStatus.PARTIAL if bill.gaps else CostStatus.PRICED,
-        total_usd=bill.total_usd,
-        parts=tuple(bill.parts),
-        gaps=tuple(bill.gaps),
+        status=CostStatus.PARTIAL if gaps else CostStatus.PRICED,
+        total_usd=_sum_usd(steps),
+        steps=tuple(steps),
+        gaps=tuple(gaps),
         source="table",
         pricing_version=pricing_version,
         reason=reason,
+    )
+
+
+def _sum_usd(steps: Sequence[Step]) -> Decimal:
+    total_usd = ZERO
+    for _, _, quantity, unit_price_usd in steps:
+        total_usd += quantity * unit_price_usd
+    return total_usd
+
+
+def _is_plain(usage: Usage) -> bool:
+    """Nothing but tokens of text was counted, in numbers that can all be true: so it nearly always is."""
+    if (
+        usage.cache_creation_input_tokens or usage.cache_creation_5m_tokens or usage.cache_creation_1h_tokens
+        or usage.cache_creation_12h_tokens or usage.audio_input_tokens or usage.image_input_tokens
+        or usage.audio_output_tokens or usage.image_output_tokens or usage.output_images or usage.web_search_calls
+        or usage.audio_seconds is not None or usage.input_tokens is None or usage.output_tokens is None
+    ):  # fmt: skip
+        return False
+    return (
+        0 <= (usage.cached_input_tokens or 0) <= usage.input_tokens
+        and 0 <= (usage.reasoning_tokens or 0) <= usage.output_tokens
     )
 
 
@@ -129,92 +180,76 @@ def _cache_writes(usage: Usage) -> _CacheWrites:
     return _CacheWrites(for_5m + for_1h + for_12h, for_5m, for_1h, for_12h)
 
 
-class _Bill:
-    """A sum in the making."""
+def _charge_input(usage: Usage, writes: _CacheWrites, schedule: Schedule, steps: list[Step], gaps: list[Gap]) -> None:
+    """All that went in, by tokens, or by seconds where only those were counted."""
+    rates, charges = schedule.rates, schedule.charges
+    if usage.input_tokens is None:
+        if usage.audio_seconds is not None and rates.audio_input_usd_per_s is not None:
+            steps.append(("audio_input", "audio_input_usd_per_s", usage.audio_seconds, rates.audio_input_usd_per_s))
+        elif rates.input_usd_per_mtok:
+            gaps.append(Gap("input tokens unknown"))
+        return
+    audio, image = usage.audio_input_tokens or 0, usage.image_input_tokens or 0
+    cached = usage.cached_input_tokens or 0
+    plain = usage.input_tokens - writes.total - audio - image - cached
+    if plain < 0:
+        # Some of the audio or image tokens came from the cache, and nobody says how many: charge them in full.
+        cached, plain = cached + plain, 0
+        gaps.append(Gap("cached audio or image tokens"))
+    _tokens("input", plain, charges, steps, gaps)
+    if cached:
+        _tokens("cached_input", cached, charges, steps, gaps)
+    if writes.total:
+        _tokens("cache_write_5m", writes.for_5m, charges, steps, gaps)
+        _tokens("cache_write_1h", writes.for_1h, charges, steps, gaps)
+        _tokens("cache_write_12h", writes.for_12h, charges, steps, gaps)
+    if audio or image:
+        _tokens("audio_input", audio, charges, steps, gaps)
+        _tokens("image_input", image, charges, steps, gaps)
 
-    __slots__ = ("_charges", "_rates", "gaps", "parts", "total_usd")
 
-    def __init__(self, schedule: Schedule) -> None:
-        self.total_usd = ZERO
-        self.parts: list[CostPart] = []
-        self.gaps = [*schedule.gaps]
-        self._rates = schedule.rates
-        self._charges = schedule.charges
+def _charge_output(usage: Usage, schedule: Schedule, steps: list[Step], gaps: list[Gap]) -> None:
+    """All that came out, by tokens."""
+    charges = schedule.charges
+    if usage.output_tokens is None:
+        if schedule.rates.output_usd_per_mtok:
+            gaps.append(Gap("output tokens unknown"))
+        return
+    reasoning = usage.reasoning_tokens or 0
+    audio, image = usage.audio_output_tokens or 0, usage.image_output_tokens or 0
+    _tokens("output", usage.output_tokens - reasoning - audio - image, charges, steps, gaps)
+    if reasoning:
+        _tokens("reasoning", reasoning, charges, steps, gaps)
+    if audio or image:
+        _tokens("audio_output", audio, charges, steps, gaps)
+        _tokens("image_output", image, charges, steps, gaps)
 
-    def charge_input(self, usage: Usage, writes: _CacheWrites) -> None:
-        """All that went in, by tokens, or by seconds where only those were counted."""
-        if usage.input_tokens is None:
-            if usage.audio_seconds is not None and self._rates.audio_input_usd_per_s is not None:
-                self._add(
-                    "audio_input", "audio_input_usd_per_s", usage.audio_seconds, self._rates.audio_input_usd_per_s
-                )
-            elif self._rates.input_usd_per_mtok:
-                self.gaps.append(Gap("input tokens unknown"))
-            return
-        audio, image = usage.audio_input_tokens or 0, usage.image_input_tokens or 0
-        cached = usage.cached_input_tokens or 0
-        plain = usage.input_tokens - writes.total - audio - image - cached
-        if plain < 0:
-            # Some of the audio or image tokens came from the cache, and nobody says how many: charge them in full.
-            cached, plain = cached + plain, 0
-            self.gaps.append(Gap("cached audio or image tokens"))
-        self._tokens("input", plain)
-        if cached:
-            self._tokens("cached_input", cached)
-        if writes.total:
-            self._tokens("cache_write_5m", writes.for_5m)
-            self._tokens("cache_write_1h", writes.for_1h)
-            self._tokens("cache_write_12h", writes.for_12h)
-        if audio or image:
-            self._tokens("audio_input", audio)
-            self._tokens("image_input", image)
 
-    def charge_output(self, usage: Usage) -> None:
-        """All that came out, by tokens."""
-        if usage.output_tokens is None:
-            if self._rates.output_usd_per_mtok:
-                self.gaps.append(Gap("output tokens unknown"))
-            return
-        reasoning = usage.reasoning_tokens or 0
-        audio, image = usage.audio_output_tokens or 0, usage.image_output_tokens or 0
-        self._tokens("output", usage.output_tokens - reasoning - audio - image)
-        if reasoning:
-            self._tokens("reasoning", reasoning)
-        if audio or image:
-            self._tokens("audio_output", audio)
-            self._tokens("image_output", image)
-
-    def charge_each(self, usage: Usage) -> None:
-        """Images, searches, and the call itself."""
-        if usage.output_images and (usage.output_tokens is None or self._rates.usd_per_image is not None):
-            self._each("image", "usd_per_image", usage.output_images)
-        if usage.web_search_calls:
-            self._each("web_search", "web_search_usd_per_call", usage.web_search_calls)
-        if self._rates.usd_per_call is not None:
-            self._each("call", "usd_per_call", 1)
-
-    def _tokens(self, line: str, count: int) -> None:
-        if count == 0:
-            return
-        rate, usd_per_token, gap = self._charges[line]
-        if usd_per_token is not None:
-            self._add(line, rate, count, usd_per_token)
-        if gap is not None:
-            self.gaps.append(gap)
-
-    def _each(self, name: str, key: str, count: int) -> None:
-        """Charge what has a rate for each one of it."""
-        rate: Decimal | None = getattr(self._rates, key)
+def _charge_each(usage: Usage, rates: Rates, steps: list[Step], gaps: list[Gap]) -> None:
+    """Images, searches, and the call itself, which have a rate for each one of them."""
+    counted = []
+    if usage.output_images and (usage.output_tokens is None or rates.usd_per_image is not None):
+        counted.append(("image", "usd_per_image", usage.output_images))
+    if usage.web_search_calls:
+        counted.append(("web_search", "web_search_usd_per_call", usage.web_search_calls))
+    if rates.usd_per_call is not None:
+        counted.append(("call", "usd_per_call", 1))
+    for name, key, count in counted:
+        rate: Decimal | None = getattr(rates, key)
         if rate is None:
-            self.gaps.append(Gap(f"no rate for {name}", key))
+            gaps.append(Gap(f"no rate for {name}", key))
         else:
-            self._add(name, key, count, rate)
+            steps.append((name, key, count, rate))
 
-    def _add(self, name: str, rate: str, count: int | Decimal, unit_price_usd: Decimal) -> None:
-        quantity = Decimal(count)
-        amount_usd = quantity * unit_price_usd
-        self.parts.append(CostPart(name, rate, quantity, unit_price_usd, amount_usd))
-        self.total_usd += amount_usd
+
+def _tokens(line: str, count: int, charges: Mapping[str, Charge], steps: list[Step], gaps: list[Gap]) -> None:
+    if count == 0:
+        return
+    rate, usd_per_token, gap = charges[line]
+    if usd_per_token is not None:
+        steps.append((line, rate, count, usd_per_token))
+    if gap is not None:
+        gaps.append(gap)
 
 
 _COUNTED = ("_tokens", "_calls", "_images")

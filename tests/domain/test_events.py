@@ -1,6 +1,7 @@
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -279,9 +280,8 @@ def poisoned() -> Exchange:
         total_usd=PRICED.total_usd,
         source="CANARY-source",
         reason="CANARY-reason",
-        parts=(CostPart(name="CANARY", rate="CANARY", quantity=PRICED.total_usd, unit_price_usd=PRICED.total_usd,
-                        amount_usd=PRICED.total_usd),) if PRICED.total_usd else (),
-    )  # fmt: skip
+        steps=(CostPart(name="CANARY", rate="CANARY", quantity=3, unit_price_usd=Decimal(7)),),
+    )
     provider = replace(OPENAI.provider, api_key="CANARY-key", base_url="https://CANARY-user:CANARY-pass@host/CANARY")
     tried = attempt(reading=reading, cost=cost, error_code="CANARY-code", target=replace(OPENAI, provider=provider))
     failed = replace(tried, ordinal=1, error_type=ErrorType.PROVIDER_BAD_REQUEST)
