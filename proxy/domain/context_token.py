@@ -8,20 +8,25 @@ before it.
 import binascii
 import hmac
 from base64 import urlsafe_b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
 import orjson
 
 from proxy.domain.call_properties import of_attempt
 from proxy.domain.exchange import Exchange
-from proxy.domain.flag_properties import of_flags
+from proxy.domain.flag_properties import Asserted, of_flags
+from proxy.domain.identity import Caller
 from proxy.domain.privacy import mac, purpose_key
+from proxy.domain.rollout import Decision
 
 LIMIT_BYTES = 1_024
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _KEPT = {"exchange_id", "distinct_id", "received_unix_us", "key_alias", "$process_person_profile"}
-_LEFT_OUT = {"$active_feature_flags"}
-"""The `$feature/…` say it."""
+_OF_CALLER = (
+    "prompt_name", "prompt_version_id", "prompt_hash", "environment", "key_alias", "request_id", "task_id", "task_type",
+)  # fmt: skip
+"""What is said of the caller under its own name."""
+_of_caller = attrgetter(*_OF_CALLER)
 Claims = Mapping[str, object]
 """Texts, numbers, booleans, and `$groups` as a map of texts."""
 
@@ -38,29 +43,41 @@ def claims_of(exchange: Exchange) -> Claims:
     """What the token says of a call, under the names of event properties; cost is text."""
     caller, attempt = exchange.caller, exchange.final_attempt
     assert caller is not None
-    cost_usd = attempt.cost.total_usd if attempt and attempt.cost else None
-    claims = {
+    claims: dict[str, object] = {
         "exchange_id": exchange.exchange_id,
         "distinct_id": caller.distinct_id,
         "received_unix_us": exchange.received_unix_us,
         "trace_id": caller.trace_id,
-        "estimated_cost_usd": None if cost_usd is None else str(cost_usd),
         **of_attempt(exchange, attempt),
-        "prompt_name": caller.prompt_name,
-        "prompt_version_id": caller.prompt_version_id,
-        "prompt_version_source": caller.prompt_version_source if caller.prompt_version_id else None,
-        "prompt_hash": caller.prompt_hash,
-        **of_flags(exchange.decisions, caller.flags),
-        "environment": caller.environment,
-        "key_alias": caller.key_alias,
-        "request_id": caller.request_id,
-        "task_id": caller.task_id,
-        "task_type": caller.task_type,
-        "$session_id": caller.session_id,
-        "$groups": dict(caller.groups) or None,
-        "$process_person_profile": False if caller.is_anonymous else None,
     }
-    return {name: value for name, value in claims.items() if value is not None and name not in _LEFT_OUT}
+    if claims["model"] is None:
+        del claims["model"]
+    if attempt is not None and attempt.cost is not None and attempt.cost.total_usd is not None:
+        claims["estimated_cost_usd"] = str(attempt.cost.total_usd)
+    _add_caller(claims, caller)
+    if exchange.decisions or caller.flags:
+        claims |= _of_flags(exchange.decisions, caller.flags)
+    return claims
+
+
+def _add_caller(claims: dict[str, object], caller: Caller) -> None:
+    for name, value in zip(_OF_CALLER, _of_caller(caller), strict=True):
+        if value is not None:
+            claims[name] = value
+    if caller.prompt_version_id is not None:
+        claims["prompt_version_source"] = caller.prompt_version_source
+    if caller.session_id is not None:
+        claims["$session_id"] = caller.session_id
+    if caller.groups:
+        claims["$groups"] = dict(caller.groups)
+    if caller.is_anonymous:
+        claims["$process_person_profile"] = False
+
+
+def _of_flags(decisions: Sequence[Decision], asserted: Asserted) -> Claims:
+    """Without the list of those that are on, since the `$feature/…` say it."""
+    said = of_flags(decisions, asserted).items()
+    return {name: value for name, value in said if value is not None and name != "$active_feature_flags"}
 
 
 def sign(claims: Claims, secret: bytes) -> str:
@@ -97,7 +114,7 @@ def _key(secret: bytes) -> bytes:
 
 def _encode(data: bytes) -> bytes:
     """Base64url without padding."""
-    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE, b"=")
+    return binascii.b2a_base64(data, newline=False).rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_")
 
 
 def _decode(text: str) -> bytes:
