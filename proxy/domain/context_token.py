@@ -61,9 +61,8 @@ def claims_of(exchange: Exchange) -> Claims:
 
 
 def _add_caller(claims: dict[str, object], caller: Caller) -> None:
-    for name, value in zip(_OF_CALLER, _of_caller(caller), strict=True):
-        if value is not None:
-            claims[name] = value
+    said = zip(_OF_CALLER, _of_caller(caller), strict=True)
+    claims |= {name: value for name, value in said if value is not None}
     if caller.prompt_version_id is not None:
         claims["prompt_version_source"] = caller.prompt_version_source
     if caller.session_id is not None:

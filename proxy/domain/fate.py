@@ -1,5 +1,7 @@
 """How a call ended, told from what happened: exactly one answer, from closed lists."""
 
+from functools import lru_cache
+
 from proxy.domain.errors import (
     ErrorType,
     FailedPhase,
@@ -11,6 +13,8 @@ from proxy.domain.errors import (
 from proxy.domain.exchange import Attempt, Exchange, Fate
 from proxy.domain.meter import StreamEnd
 from proxy.domain.provider_errors import errors_of_provider, is_content_filter, status_of
+
+_COMPLETE = StreamEnd.COMPLETE
 
 
 def fate_of(exchange: Exchange, error: BaseException | None, *, is_cutting: bool) -> Fate:
@@ -71,6 +75,10 @@ def _fate_of_proxy_error(error: ProxyError, exchange: Exchange) -> Fate:
 
 def _fate_of_reply(attempt: Attempt) -> Fate:
     reading, http_status = attempt.reading, attempt.http_status or 0
+    is_whole = reading is None or reading.stream_end is _COMPLETE or reading.stream_end is StreamEnd.PENDING
+    is_filtered = reading is not None and is_content_filter(reading.finish_reason)
+    if http_status < 300 and is_whole and not is_filtered:
+        return _success(http_status)
     raw_code = reading.error_code if reading else None
     if http_status >= 300:
         error_type, code = errors_of_provider(http_status, raw_code)
@@ -81,16 +89,14 @@ def _fate_of_reply(attempt: Attempt) -> Fate:
             failed_phase=FailedPhase.FIRST_BYTE,
             http_status=http_status,
         )
-    if reading is not None and is_content_filter(reading.finish_reason):
+    if is_filtered:
         return Fate(
             status=Status.BLOCKED,
             error_type=ErrorType.CONTENT_FILTER,
             failed_phase=FailedPhase.STREAM,
             http_status=http_status,
         )
-    if reading is None or reading.stream_end in (StreamEnd.COMPLETE, StreamEnd.PENDING):
-        return Fate(status=Status.SUCCESS, http_status=http_status)
-    if reading.stream_end is StreamEnd.TRUNCATED:
+    if reading is not None and reading.stream_end is StreamEnd.TRUNCATED:
         return Fate(
             status=Status.ERROR,
             error_type=ErrorType.TRUNCATED,
@@ -105,6 +111,11 @@ def _fate_of_reply(attempt: Attempt) -> Fate:
         failed_phase=FailedPhase.STREAM,
         http_status=http_status,
     )
+
+
+@lru_cache(maxsize=16)
+def _success(http_status: int) -> Fate:
+    return Fate(status=Status.SUCCESS, http_status=http_status)
 
 
 def _phase(exchange: Exchange) -> FailedPhase:

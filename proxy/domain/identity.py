@@ -134,13 +134,13 @@ class Caller:
     """Everything that headers, key and body say about a call, after validation."""
 
     distinct_id: str
+    trace_id: str
+    request_id: str
     is_anonymous: bool = False
     """No id was given: `distinct_id` is that of the trace alone and no person profile is made."""
     distinct_id_hashed: bool = False
-    trace_id: str
     trace_source: TraceSource = TraceSource.NEW
     parent_span: ParentSpan | None = None
-    request_id: str
     session_id: str | None = None
     environment: str = "production"
     key_alias: str | None = None

@@ -33,11 +33,11 @@ class Closing:
 
     exchange_id: str
     trace_id: str
-    request_id: str = ""
-    """The client's own name for it; "" where it gave none."""
     ended_unix_us: int
     events: tuple[JournalEvent, ...]
     record: bytes = field(repr=False)
+    request_id: str = ""
+    """The client's own name for it; "" where it gave none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,7 @@ class Cost:
         return tuple([CostPart(*step) for step in self.steps])
 
 
+_PRICED = CostStatus.PRICED
 NOTHING_COUNTED = Cost(status=CostStatus.UNKNOWN, reason="no usage")
 
 
@@ -109,11 +110,7 @@ def charged(usage: Usage, tariff: Tariff, pricing_version: str) -> Cost:
     if gaps or not steps:
         return _partial(usage, steps, gaps, pricing_version)
     return Cost(
-        status=CostStatus.PRICED,
-        total_usd=_sum_usd(steps),
-        steps=tuple(steps),
-        source="table",
-        pricing_version=pricing_version,
+        status=_PRICED, total_usd=_sum_usd(steps), steps=tuple(steps), source="table", pricing_version=pricing_version
     )
 
 

@@ -11,7 +11,11 @@ from typing import TypeVar, dataclass_transform
 T = TypeVar("T")
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def value_class(made: type[T]) -> type[T]:
-    """A dataclass that is compared and hashed by its fields, which are given by name."""
-    return dataclass(slots=True, kw_only=True, unsafe_hash=True)(made)
+    """A dataclass that is compared and hashed by its fields, which are given by name.
+
+    They could be given by their order, too, so that Python finds a default by its place: where only names are allowed
+    it looks each of them up, which makes a class of twenty fields half as dear again.
+    """
+    return dataclass(slots=True, unsafe_hash=True)(made)

@@ -30,6 +30,9 @@ from proxy.pipeline.stitch import remember
 
 log = logging.getLogger(__name__)
 
+_ERROR = StreamEnd.ERROR
+_UNTOLD = (UsageSource.NONE, UsageSource.PARTIAL)
+_GUESSED = (UsageSource.ESTIMATED, UsageSource.MIXED, UsageSource.PARTIAL)
 _DAY_US = 86_400_000_000
 _FIRST_DAY = date(1970, 1, 1)
 
@@ -69,7 +72,7 @@ def price(attempt: Attempt, exchange: Exchange, snapshot: Snapshot) -> None:
         return
     reading, target = attempt.reading, attempt.target
     model = reading.model or target.model or exchange.asked_model
-    if model is None or (reading.stream_end is StreamEnd.ERROR and _counted_nothing(reading)):
+    if model is None or (reading.stream_end is _ERROR and _counted_nothing(reading)):
         attempt.cost = NOTHING_COUNTED
         return
     attempt.cost = snapshot.prices.price(
@@ -100,7 +103,7 @@ def _estimate_job(exchange: Exchange, body: WholeBody | None) -> TextToCount | N
         return None
     reading = attempt.reading
     is_reply = attempt.http_status is not None and attempt.http_status < 300
-    if not is_reply or reading.usage_source not in (UsageSource.NONE, UsageSource.PARTIAL):
+    if not is_reply or reading.usage_source not in _UNTOLD:
         return None
     if reading.output_chars == 0 and reading.finish_reason is None:
         return None
@@ -168,7 +171,7 @@ def _mark_estimated_cost(attempt: Attempt, exchange: Exchange) -> None:
     cost, reading = attempt.cost, attempt.reading
     if cost is None or reading is None or cost.total_usd is None or cost.source == "provider":
         return
-    if reading.usage_source not in (UsageSource.ESTIMATED, UsageSource.MIXED, UsageSource.PARTIAL):
+    if reading.usage_source not in _GUESSED:
         return
     is_meant = exchange.fate is not None and (exchange.fate.is_whole or exchange.fate.status is Status.CANCELLED)
     attempt.cost = replace(cost, status=CostStatus.PARTIAL) if is_meant else Cost(status=CostStatus.UNKNOWN)

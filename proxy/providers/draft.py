@@ -1,4 +1,5 @@
-"""What has been learned so far of one reply: the codecs write here, the decoder turns it into a `Reading`.
+"""What has been learned so far of one reply: the codecs write here, the decoder turns it into a `Reading`, of which it
+has all the fields.
 
 Memory is bounded whatever a provider sends: text, names and the number of things told apart have limits;
 base64 of audio and images is never kept.
@@ -6,16 +7,18 @@ base64 of audio and images is never kept.
 
 from io import SEEK_END, StringIO
 
-from proxy.domain.meter import ANSWER_HEAD_LIMIT_CHARS, OUTPUT_TEXT_LIMIT_CHARS
-from proxy.domain.tool_calls import MOST_CALLS, ToolCallDraft
-from proxy.domain.usage import Usage
-from proxy.providers.untrusted import Json, label, mapping
+from proxy.domain.meter import ANSWER_HEAD_LIMIT_CHARS, OUTPUT_TEXT_LIMIT_CHARS, StreamEnd
+from proxy.domain.tool_calls import MOST_CALLS, ToolCall, ToolCallDraft
+from proxy.domain.usage import Usage, UsageSource
+from proxy.providers.untrusted import LABEL_LIMIT_CHARS, Json, mapping
 
 TOOL_NAMES_LIMIT = 100
 TRACKED_LIMIT = 1000
 """How many choices and tool calls of one reply are told apart."""
 _CODE_LIMIT_CHARS = 100
 _UNKNOWN_USAGE = Usage()
+_NONE, _TRUNCATED = UsageSource.NONE, StreamEnd.TRUNCATED
+"""To ask the class of an enumeration for a member takes ten times as long."""
 
 
 class Draft:
@@ -23,24 +26,27 @@ class Draft:
     document, whose parts have no times of their own."""
 
     __slots__ = (
-        "_answer", "_other_chars", "_text", "answer_head", "at_ns", "choice_count", "error_code", "finish_reason",
-        "first_token_ns", "has_citation", "has_error", "has_media", "has_refusal", "incomplete_reason", "is_pending",
-        "is_terminal", "malformed_events", "model", "only_text", "output_chars", "response_id", "saw_done",
-        "service_tier", "text_key", "tool_call_count", "tool_calls", "tool_names", "usage",
+        "_answer", "_calls", "_names", "_other_chars", "_text", "answer_head", "at_ns", "choice_count", "error_code",
+        "finish_reason", "first_token_ns", "has_citation", "has_error", "has_media", "has_refusal", "incomplete_reason",
+        "is_pending", "is_terminal", "malformed_events", "model", "only_text", "output_chars", "response_id",
+        "saw_done", "service_tier", "stream_end", "text_key", "tool_call_count", "usage", "usage_source",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.at_ns: int | None = None
         self.first_token_ns: int | None = None
         self.usage = _UNKNOWN_USAGE
+        self.usage_source = _NONE
+        self.stream_end = _TRUNCATED
+        """Like the source of the usage, told at the end."""
         self.service_tier: str | None = None
         self.finish_reason: str | None = None
         self.incomplete_reason: str | None = None
         self.model: str | None = None
         self.response_id: str | None = None
         self.tool_call_count = 0
-        self.tool_names: dict[str, None] = {}
-        self.tool_calls: list[ToolCallDraft] = []
+        self._names: dict[str, None] = {}
+        self._calls: list[ToolCallDraft] = []
         self.answer_head = ""
         self.output_chars = 0
         self._text = StringIO()
@@ -65,6 +71,16 @@ class Draft:
         """How the member begins on the wire in which such a text stands, up to its quote."""
 
     @property
+    def tool_names(self) -> tuple[str, ...]:
+        """Those of the client's tools that were called, each once."""
+        return tuple(self._names)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """As far as they have come."""
+        return tuple([call.finished() for call in self._calls]) if self._calls else ()
+
+    @property
     def output_text(self) -> str:
         """The text kept so far."""
         return self._text.getvalue()
@@ -81,12 +97,13 @@ class Draft:
 
     def identify(self, body: Json, id_key: str = "id") -> None:
         """Note model, id and tier; the last non-empty word wins."""
-        if name := label(body.get("model")):
-            self.model = name
-        if reply_id := label(body.get(id_key)):
-            self.response_id = reply_id
-        if tier := label(body.get("service_tier")):
-            self.service_tier = tier
+        model, reply_id, tier = body.get("model"), body.get(id_key), body.get("service_tier")
+        if type(model) is str and model:
+            self.model = model[:LABEL_LIMIT_CHARS]
+        if type(reply_id) is str and reply_id:
+            self.response_id = reply_id[:LABEL_LIMIT_CHARS]
+        if type(tier) is str and tier:
+            self.service_tier = tier[:LABEL_LIMIT_CHARS]
 
     def mark_output(self) -> None:
         """The bytes now being read hold output."""
@@ -136,8 +153,8 @@ class Draft:
         self.tool_call_count += 1
         self.mark_output()
         call = ToolCallDraft(call_id)
-        if len(self.tool_calls) < MOST_CALLS:
-            self.tool_calls.append(call)
+        if len(self._calls) < MOST_CALLS:
+            self._calls.append(call)
         if name:
             self.name_tool(name, call)
         return call
@@ -146,8 +163,8 @@ class Draft:
         """The name of a tool that was called."""
         call.name = name
         self.add_text(name)
-        if len(self.tool_names) < TOOL_NAMES_LIMIT:
-            self.tool_names[name] = None
+        if len(self._names) < TOOL_NAMES_LIMIT:
+            self._names[name] = None
 
     def fail(self, body: Json) -> None:
         """The reply says that it failed. Of the error only its code is kept; its message may quote content."""

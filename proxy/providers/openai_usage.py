@@ -5,40 +5,34 @@ out of the completion count but not out of the total (xAI, and Gemini's compatib
 A detail that contradicts its total is unknown: nothing here is ever negative.
 """
 
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import TypeAlias
 
 from proxy.domain.usage import Usage
-from proxy.providers.untrusted import Json, amount, count, counts, mapping
+from proxy.providers.untrusted import MAX_COUNT, Json, amount, count, mapping
 
 _TICKS_PER_USD = 10_000_000_000
 _COSTS = frozenset({"cost", "cost_in_usd_ticks", "estimated_cost"})
-Counts: TypeAlias = Mapping[str, int | None]
 
 
 def read_usage(usage: Json, service_tier: str | None = None) -> Usage:
     """The counts of one usage object; unknown where they are missing or impossible."""
-    told = counts(usage)
-    input_tokens = told["prompt_tokens"] if "prompt_tokens" in told else told.get("input_tokens")
-    output_tokens, untold = _output(told, input_tokens)
-    input_details = _details(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
-    output_details = _details(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
-    inputs, outputs = _parts(input_details, input_tokens), _parts(output_details, output_tokens)
-    cached, written = (None, None) if input_tokens is None else _cache(told, inputs, input_tokens)
-    ttls = mapping(input_details["cache_write_tokens_details"]) if "cache_write_tokens_details" in input_details else {}
-    reasoning = None if output_tokens is None else outputs.get("reasoning_tokens", 0)
+    input_tokens = _told(usage, "prompt_tokens", "input_tokens")
+    output_tokens, untold = _output(usage, input_tokens)
+    inputs = _details(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
+    outputs = _details(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
+    cached, written = (None, None) if input_tokens is None else _cache(usage, inputs, input_tokens)
+    reasoning = _named(outputs, "reasoning_tokens", output_tokens)
     return Usage(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         cached_input_tokens=cached,
         cache_creation_input_tokens=written,
-        cache_creation_12h_tokens=_parts(ttls, written).get("ttl_12h_tokens") if ttls else None,
+        cache_creation_12h_tokens=_written_for_12h(inputs, written),
         reasoning_tokens=max(reasoning or 0, untold) if untold else reasoning,
-        audio_input_tokens=inputs.get("audio_tokens"),
-        audio_output_tokens=outputs.get("audio_tokens"),
-        image_input_tokens=inputs.get("image_tokens"),
-        image_output_tokens=outputs.get("image_tokens"),
+        audio_input_tokens=_part(inputs.get("audio_tokens"), input_tokens),
+        audio_output_tokens=_part(outputs.get("audio_tokens"), output_tokens),
+        image_input_tokens=_part(inputs.get("image_tokens"), input_tokens),
+        image_output_tokens=_part(outputs.get("image_tokens"), output_tokens),
         audio_seconds=amount(usage["seconds"]) if "seconds" in usage and usage.get("type") == "duration" else None,
         service_tier=service_tier,
         provider_cost_usd=None if _COSTS.isdisjoint(usage) else provider_cost(usage),
@@ -74,44 +68,58 @@ def provider_cost(usage: Json) -> Decimal | None:
     return amount(usage.get("estimated_cost")) if own is None else own  # DeepInfra
 
 
-def _output(told: Counts, input_tokens: int | None) -> tuple[int | None, int]:
+def _told(usage: Json, name: str, other_name: str) -> int | None:
+    """A count under the first of two names that has one."""
+    value = usage.get(name)
+    if value is None or type(value) is dict:
+        value = usage.get(other_name)
+    return value if type(value) is int and 0 <= value <= MAX_COUNT else count(value)
+
+
+def _output(usage: Json, input_tokens: int | None) -> tuple[int | None, int]:
     """All billed output, and how much of it the completion count leaves out."""
-    stated = told["completion_tokens"] if "completion_tokens" in told else told.get("output_tokens")
-    total = told.get("total_tokens")
+    stated, total = _told(usage, "completion_tokens", "output_tokens"), count(usage.get("total_tokens"))
     if total is None or input_tokens is None or total < input_tokens + (stated or 0):
         return stated, 0
     output = total - input_tokens
     return output, 0 if stated is None else output - stated
 
 
-def _cache(told: Counts, inputs: Counts, input_tokens: int) -> tuple[int | None, int | None]:
+def _cache(usage: Json, inputs: Json, input_tokens: int) -> tuple[int | None, int | None]:
     """Cached reads and cache writes, both part of the input. What is not named is 0, what is impossible unknown."""
-    if "cached_tokens" in inputs:
-        cached = inputs["cached_tokens"]
+    if inputs.get("cached_tokens") is not None:
+        cached = _part(inputs["cached_tokens"], input_tokens)
+    elif usage.get("prompt_cache_hit_tokens") is not None:
+        cached = _named(usage, "prompt_cache_hit_tokens", input_tokens)
     else:
-        beside = "prompt_cache_hit_tokens" if "prompt_cache_hit_tokens" in told else "cached_tokens"
-        cached = _part(told.get(beside, 0), input_tokens)
-    return cached, _part(inputs.get("cache_write_tokens", 0), input_tokens - (cached or 0))
+        cached = _named(usage, "cached_tokens", input_tokens)
+    return cached, _named(inputs, "cache_write_tokens", input_tokens - (cached or 0))
+
+
+def _written_for_12h(inputs: Json, written: int | None) -> int | None:
+    if "cache_write_tokens_details" not in inputs:
+        return None
+    return _part(mapping(inputs["cache_write_tokens_details"]).get("ttl_12h_tokens"), written)
 
 
 def _details(usage: Json, *keys: str) -> Json:
     for key in keys:
-        if key in usage and isinstance(found := usage[key], dict):
+        if key in usage and type(found := usage[key]) is dict:
             return found
     return {}
 
 
-def _parts(details: Json, whole: int | None) -> Counts:
-    """The counts that are parts of a whole; none where that is unknown."""
-    if whole is None:
-        return {}
-    return {
-        name: value if type(value) is int and 0 <= value <= whole else _part(count(value), whole)
-        for name, value in details.items()
-        if value is not None
-    }
+def _named(details: Json, name: str, whole: int | None) -> int | None:
+    """The count of a part that is 0 where nobody names it."""
+    told = details.get(name)
+    return _part(0 if told is None else told, whole)
 
 
-def _part(part: int | None, whole: int) -> int | None:
-    """Unknown if it is more than its whole."""
+def _part(told: object, whole: int | None) -> int | None:
+    """The count of a part; unknown where that of its whole is, or it is more."""
+    if whole is None or told is None:
+        return None
+    if type(told) is int and 0 <= told <= whole:
+        return told
+    part = count(told)
     return part if part is not None and part <= whole else None

@@ -43,15 +43,6 @@ def count(value: object) -> int | None:
     return value if 0 <= value <= MAX_COUNT else None
 
 
-def counts(body: Json) -> dict[str, int | None]:
-    """Those members of an object that have a value and are no objects themselves, as token counts."""
-    return {
-        name: value if type(value) is int and 0 <= value <= MAX_COUNT else count(value)
-        for name, value in body.items()
-        if value is not None and type(value) is not dict
-    }
-
-
 def amount(value: object) -> Decimal | None:
     """A sum of money or a length of time, as written on the wire; None for what cannot be one."""
     if type(value) is not int and type(value) is not float:

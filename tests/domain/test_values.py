@@ -19,9 +19,10 @@ def test_values_are_compared_and_hashed_by_their_fields() -> None:
     assert repr(Point(x=1)) == "Point(x=1, y=0)"
 
 
-def test_fields_are_given_by_name_and_there_are_no_others() -> None:
+def test_fields_are_given_by_name_or_in_order_and_there_are_no_others() -> None:
+    assert Point(1) == Point(x=1)
     with pytest.raises(TypeError):
-        Point(1)  # type: ignore[call-arg]
+        Point(1, 2, (), 4)  # type: ignore[call-arg]
     with pytest.raises(AttributeError):
         Point(x=1).z = 1  # type: ignore[attr-defined]
 

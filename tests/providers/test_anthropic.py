@@ -114,5 +114,5 @@ def test_a_call_has_its_id_and_a_digest_of_its_input_streamed_or_whole() -> None
     MessagesCodec(whole).on_document(
         {"content": [{"type": "tool_use", "id": "toolu_1", "name": "find", "input": {"x": "y"}}]}
     )
-    assert [call.finished() for call in streamed.tool_calls] == [call.finished() for call in whole.tool_calls]
+    assert streamed.tool_calls == whole.tool_calls
     assert [(call.id, call.name) for call in streamed.tool_calls] == [("toolu_1", "find")]

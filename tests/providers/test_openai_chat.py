@@ -82,8 +82,8 @@ def test_top_level_usage_wins_wherever_it_stands() -> None:
 
 def test_a_call_has_its_id_and_a_digest_of_its_arguments_however_they_came() -> None:
     pieces = drafted(tool(0, "a", "", "call_1"), tool(0, None, '{"x":'), tool(1, "b", "{}"), tool(0, None, "1}"))
-    first, second = (call.finished() for call in pieces.tool_calls)
-    (whole,) = (call.finished() for call in drafted(tool(0, "a", '{"x": 1}', "call_9")).tool_calls)
+    first, second = pieces.tool_calls
+    (whole,) = drafted(tool(0, "a", '{"x": 1}', "call_9")).tool_calls
     assert [(call.id, call.name) for call in (first, second)] == [("call_1", "a"), ("", "b")]
     assert first.arguments == whole.arguments != second.arguments
 

@@ -84,5 +84,5 @@ def test_a_call_has_its_id_and_a_digest_of_its_arguments_streamed_or_whole() -> 
     streamed = drafted(item_added(0, {**item, "arguments": ""}), delta, closes("completed", output=[item]))
     whole = Draft()
     ResponsesCodec(whole).on_document(response("completed", output=[item]))
-    assert [call.finished() for call in streamed.tool_calls] == [call.finished() for call in whole.tool_calls]
+    assert streamed.tool_calls == whole.tool_calls
     assert [(call.id, call.name) for call in streamed.tool_calls] == [("call_1", "find")]
