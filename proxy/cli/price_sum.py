@@ -214,7 +214,7 @@ def _step(part: CostPart) -> Mapping[str, str]:
     return {
         "name": part.name,
         "rate": part.rate,
-        "quantity": _digits(Decimal(part.quantity)),
+        "quantity": _digits(part.quantity),
         "unit_price_usd": _digits(part.unit_price_usd),
         "amount_usd": _digits(part.amount_usd),
     }

@@ -30,7 +30,7 @@ class CostStatus(StrEnum):
 
 
 Step: TypeAlias = tuple[str, str, int | Decimal, Decimal]
-"""The fields of a `CostPart`: a call's cost has some, and is rarely asked for them."""
+"""What a `CostPart` is made of: every call's cost has some, and is rarely asked for them."""
 
 
 class CostPart(NamedTuple):
@@ -41,7 +41,7 @@ class CostPart(NamedTuple):
 
     name: str
     rate: str
-    quantity: int | Decimal
+    quantity: Decimal
     unit_price_usd: Decimal
 
     @property
@@ -69,7 +69,7 @@ class Cost:
     @property
     def parts(self) -> tuple[CostPart, ...]:
         """The sum, step by step."""
-        return tuple([CostPart(*step) for step in self.steps])
+        return tuple([CostPart(name, rate, Decimal(count), usd) for name, rate, count, usd in self.steps])
 
 
 _PRICED = CostStatus.PRICED

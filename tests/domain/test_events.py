@@ -17,7 +17,7 @@ from proxy.domain.exchange import Exchange, Fate
 from proxy.domain.identity import ParentSpan
 from proxy.domain.journal_rows import JournalEvent
 from proxy.domain.meter import StreamEnd
-from proxy.domain.pricing import Cost, CostPart, CostStatus
+from proxy.domain.pricing import Cost, CostStatus
 from proxy.domain.routing import Target
 from proxy.domain.usage import Usage
 from tests.harness.exchanges import (
@@ -280,7 +280,7 @@ def poisoned() -> Exchange:
         total_usd=PRICED.total_usd,
         source="CANARY-source",
         reason="CANARY-reason",
-        steps=(CostPart(name="CANARY", rate="CANARY", quantity=3, unit_price_usd=Decimal(7)),),
+        steps=(("CANARY", "CANARY", 3, Decimal(7)),),
     )
     provider = replace(OPENAI.provider, api_key="CANARY-key", base_url="https://CANARY-user:CANARY-pass@host/CANARY")
     tried = attempt(reading=reading, cost=cost, error_code="CANARY-code", target=replace(OPENAI, provider=provider))
