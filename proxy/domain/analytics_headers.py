@@ -65,22 +65,17 @@ def _sources(names: Names) -> tuple[_Places, _Places]:
     said = [
         (name, position)
         for position, name in enumerate(names.lower)
-        if name.startswith(("x-", "helicone-", "cf-aig-", "traceparent"))
+        if is_analytics_header(name) or name == "x-stainless-retry-count"
     ]
     first = tuple(place for place in said if names.at[place[0]] == place[1])
     return first, tuple(place for place in said if place not in first)
-
-
-@lru_cache(maxsize=MOST_SETS)
-def _has_prefix(names: Names, prefixes: tuple[str, ...]) -> bool:
-    return any(name.startswith(prefixes) for name in names.lower)
 
 
 class Sent:
     """What the client sent, by source, and the warnings about it. Header sources are lower-case names."""
 
     def __init__(self, headers: Fields, provenance: Provenance) -> None:
-        self._names, values = headers.names, headers.values
+        values = headers.values
         first, repeated = _sources(headers.names)
         self.values: dict[str, list[str]] = {name: [values[position]] for name, position in first}
         for name, position in repeated:
@@ -96,23 +91,14 @@ class Sent:
         if len(self.warnings) < MAX_WARNINGS:
             self.warnings[f"{source}:{reason}"] = None
 
-    def first(self, sources: tuple[str, ...]) -> str | None:
-        """The first clean value."""
-        for source in sources:
-            for raw in self.values.get(source, ()):
-                value = self.clean(raw, source)
-                if value is not None:
-                    return value
-        return None
-
-    def matching(self, sources: tuple[str, ...], pattern: re.Pattern[str]) -> str | None:
-        """The first clean value that has the form."""
+    def first(self, sources: tuple[str, ...], form: re.Pattern[str] | None = None) -> str | None:
+        """The first clean value, and of that form, where one is asked for."""
         for source in sources:
             for raw in self.values.get(source, ()):
                 value = self.clean(raw, source)
                 if value is None:
                     continue
-                if pattern.fullmatch(value):
+                if form is None or form.fullmatch(value):
                     return value
                 self.warn(source, "malformed")
         return None
@@ -135,10 +121,6 @@ class Sent:
             self.warn(source, reason)
             return None
         return value
-
-    def has_prefix(self, prefixes: tuple[str, ...]) -> bool:
-        """True where any header begins with one of these."""
-        return _has_prefix(self._names, prefixes)
 
     def prefixed(self, prefix: str, *, but: str = "") -> Iterator[tuple[str, str, str]]:
         """(source, rest of the name, raw value) for headers whose names begin so; the source is the prefix alone."""

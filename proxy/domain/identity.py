@@ -5,17 +5,17 @@ Nothing here can fail a call: what is not good is dropped and named in the warni
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
 from proxy.domain.analytics_headers import Reason, Sent
 from proxy.domain.double_capture import REASON, SOURCE, is_wrapped_by_posthog
 from proxy.domain.event_properties import MAX_FLAGS, OWN_PROPERTY_LIMIT_CHARS
-from proxy.domain.fields import Fields
+from proxy.domain.fields import MOST_SETS, Fields
 from proxy.domain.fingerprints import INFERRED, PromptHashMode, inferred_version
 from proxy.domain.outcome_properties import RESERVED_NAMES
 from proxy.domain.privacy import (
@@ -46,8 +46,6 @@ ILLEGAL_IDS = frozenset(
 )  # fmt: skip
 """PostHog refuses these as distinct ids, in any case: they would merge strangers into one person."""
 
-_SESSION = ("x-posthog-session-id", "helicone-session-id")
-_PROMPT_NAME = ("x-prompt-name", "helicone-prompt-id", "metadata.prompt_name")
 _PROMPT_VERSION = ("x-prompt-version", "x-prompt-version-id", "metadata.prompt_version_id")
 _USER = ("x-posthog-distinct-id", "helicone-user-id", "x-litellm-end-user-id", "body.user")
 _TRACE, _TRACE_PARENT = ("x-trace-id", "x-posthog-trace-id"), ("traceparent",)
@@ -56,20 +54,8 @@ _RETRIES = ("x-retry-count", "x-stainless-retry-count")
 _NUMBERS_READ_ELSEWHERE = ("x-llm-timeout-ms", "x-llm-first-token-timeout-ms", "x-llm-max-retries")
 _JSON_PROPERTIES = ("x-posthog-properties", "x-portkey-metadata", "cf-aig-metadata")
 _PROPERTY_PREFIXES = ("x-llm-property-", "x-posthog-property-", "helicone-property-")
-_PROPERTY_SOURCES = (*_JSON_PROPERTIES, *_PROPERTY_PREFIXES)
 _FLAG, _FLAG_VARIANT = "x-posthog-flag", "x-posthog-flag-variant"
-_FLAG_PREFIXES = ("x-feature-flag", _FLAG)
 _GROUPS = "x-posthog-groups"
-_PLAIN = {
-    "x-task-type": "task_type",
-    "x-task-id": "task_id",
-    "x-agent-config": "agent_config_id",
-    "x-agent-step": "agent_step_name",
-    "x-retrieval-config": "retrieval_config_id",
-    "x-document-type": "document_type",
-    "x-dataset-example": "dataset_example_id",
-}
-"""Headers that are taken as they are, and where in the `Caller` they stand."""
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:@/+=-]{1,200}")
@@ -164,6 +150,11 @@ class Caller:
     """`source:reason` for each analytics value that was dropped, and for a PostHog wrapper; each once, at most 20."""
 
 
+_Told = dict[str, Any]
+_Reading = Callable[[Sent, IdentityPolicy], _Told]
+"""Of one part of the contract: the fields of a `Caller` of which something good was sent."""
+
+
 def identify(
     headers: Fields,
     provenance: Provenance,
@@ -177,48 +168,19 @@ def identify(
     sent = Sent(headers, provenance)
     if policy.warns_of_wrappers and is_wrapped_by_posthog(headers):
         sent.warn(SOURCE, REASON)
-    parent_span = _parent_span(sent)
-    trace_source, trace_id = _trace(sent, parent_span) or (TraceSource.NEW, new_trace_id)
-    distinct_id, is_hashed = _distinct_id(sent, policy)
-    version_source, version = next(sent.each(_PROMPT_VERSION), ("", None))
-    prompt_hash = sent.matching(("x-prompt-hash",), _PROMPT_HASH) or provenance.prompt_hash
-    kind = _kind_of(version_source)
-    if version is None and policy.infers_version and prompt_hash is not None:
-        version, kind = inferred_version(prompt_hash), INFERRED
-    retries = sent.matching(_RETRIES, _SMALL_NUMBER)
-    for name in _NUMBERS_READ_ELSEWHERE:
-        if name in sent.values:
-            sent.matching((name,), _NUMBER)
-    return Caller(
-        distinct_id=distinct_id or id_of_trace(trace_id, policy.secret),
-        is_anonymous=distinct_id is None,
-        distinct_id_hashed=is_hashed,
-        trace_id=trace_id,
-        trace_source=trace_source,
-        parent_span=parent_span,
-        request_id=sent.matching(("x-request-id",), _REQUEST_ID) or new_request_id,
-        session_id=sent.first(_SESSION),
-        environment=_environment(sent, key, policy),
-        key_alias=key.alias if key else None,
-        prompt_name=sent.first(_PROMPT_NAME),
-        prompt_version_id=version,
-        prompt_version_source=kind,
-        prompt_hash=prompt_hash,
-        flags=_flags(sent),
-        groups=_groups(sent),
-        **{_PLAIN[source]: sent.first((source,)) for source in sent.values if source in _PLAIN},
-        retry_count=int(retries) if retries else None,
-        properties=_properties(sent, policy.allowed_properties),
-        warnings=tuple(sent.warnings),  # last: every reading above may add one
-    )
-
-
-def _parent_span(sent: Sent) -> ParentSpan | None:
-    value = sent.matching(_TRACE_PARENT, _TRACEPARENT)
-    if value is None:
-        return None
-    _, trace_id, span_id, flags = value.split("-")[:4]
-    return ParentSpan(trace_id, span_id, is_sampled=bool(int(flags, 16) & 1))
+    told: dict[str, Any] = {
+        "trace_id": new_trace_id,
+        "request_id": new_request_id,
+        "environment": (key.environment if key else None) or policy.environment,
+        "prompt_hash": provenance.prompt_hash,
+    }
+    for read in _readings(tuple(sent.values)):
+        told |= read(sent, policy)
+    if policy.infers_version and "prompt_version_id" not in told and told["prompt_hash"] is not None:
+        told |= {"prompt_version_id": inferred_version(told["prompt_hash"]), "prompt_version_source": INFERRED}
+    if "distinct_id" not in told:
+        told |= {"distinct_id": id_of_trace(told["trace_id"], policy.secret), "is_anonymous": True}
+    return Caller(**told, key_alias=key.alias if key else None, warnings=tuple(sent.warnings))
 
 
 def joined(caller: Caller, trace_id: str, source: TraceSource, secret: bytes) -> Caller:
@@ -227,35 +189,45 @@ def joined(caller: Caller, trace_id: str, source: TraceSource, secret: bytes) ->
     return replace(caller, trace_id=trace_id, trace_source=source, distinct_id=distinct_id)
 
 
-def _trace(sent: Sent, parent_span: ParentSpan | None) -> tuple[TraceSource, str] | None:
-    """The trace that the caller names, and where."""
+def _trace(sent: Sent, _: IdentityPolicy) -> _Told:
+    """The caller's own span, and the trace that it names, and where."""
+    told: _Told = {}
+    if (value := sent.first(_TRACE_PARENT, _TRACEPARENT)) is not None:
+        trace_id, span_id, flags = value.split("-")[1:4]
+        span = ParentSpan(trace_id, span_id, is_sampled=bool(int(flags, 16) & 1))
+        told = {"parent_span": span, "trace_source": TraceSource.TRACEPARENT, "trace_id": trace_id}
     if (said := sent.first(_TRACE)) is not None:
-        return TraceSource.HEADER, said
-    if parent_span is not None:
-        return TraceSource.TRACEPARENT, parent_span.trace_id
-    for source, value in sent.each(_TRACE_ELSEWHERE):
-        return (TraceSource.BODY if source.startswith("metadata.") else TraceSource.HEADER), value
-    return None
+        return {**told, "trace_source": TraceSource.HEADER, "trace_id": said}
+    if not told and (elsewhere := next(sent.each(_TRACE_ELSEWHERE), None)) is not None:
+        source, said = elsewhere
+        is_header = not source.startswith("metadata.")
+        return {"trace_source": TraceSource.HEADER if is_header else TraceSource.BODY, "trace_id": said}
+    return told
 
 
-def _kind_of(source: str) -> str:
-    if not source:
-        return "missing"
-    return "body" if source.startswith("metadata.") else "header"
+def _version(sent: Sent, _: IdentityPolicy) -> _Told:
+    for source, version in sent.each(_PROMPT_VERSION):
+        kind = "body" if source.startswith("metadata.") else "header"
+        return {"prompt_version_id": version, "prompt_version_source": kind}
+    return {}
 
 
-def _environment(sent: Sent, key: VirtualKey | None, policy: IdentityPolicy) -> str:
-    if policy.allow_environment_header:
-        asked = sent.first(("x-environment",))
-        if asked is not None:
-            return asked
-    return (key.environment if key else None) or policy.environment
+def _numbers(sent: Sent, _: IdentityPolicy) -> _Told:
+    retries = sent.first(_RETRIES, _SMALL_NUMBER)
+    for name in _NUMBERS_READ_ELSEWHERE:
+        sent.first((name,), _NUMBER)
+    return {"retry_count": int(retries)} if retries else {}
 
 
-def _distinct_id(sent: Sent, policy: IdentityPolicy) -> tuple[str | None, bool]:
-    """The id as it may leave, and whether it was hashed; (None, False) where none was given or taken."""
+def _environment(sent: Sent, policy: IdentityPolicy) -> _Told:
+    asked = sent.first(("x-environment",)) if policy.allow_environment_header else None
+    return {} if asked is None else {"environment": asked}
+
+
+def _person(sent: Sent, policy: IdentityPolicy) -> _Told:
+    """The id as it may leave, and whether it was hashed; nothing where none was given or taken."""
     if policy.mode == "none":
-        return None, False
+        return {}
     for source in _USER:
         for raw in sent.values.get(source, ()):
             given = raw.strip()
@@ -263,9 +235,9 @@ def _distinct_id(sent: Sent, policy: IdentityPolicy) -> tuple[str | None, bool]:
                 continue
             taken = person_of(given, policy)
             if isinstance(taken, Person):
-                return taken.distinct_id, taken.is_hashed
+                return {"distinct_id": taken.distinct_id, "distinct_id_hashed": taken.is_hashed}
             sent.warn(source, taken)
-    return None, False
+    return {}
 
 
 def person_of(given: str, policy: IdentityPolicy) -> Person | Reason:
@@ -293,9 +265,7 @@ def id_of_trace(trace_id: str, secret: bytes) -> str:
     return f"anon_{hash_identity(trace_id, purpose_key(secret, 'anonymous id'))[:32]}"
 
 
-def _flags(sent: Sent) -> tuple[tuple[str, str], ...]:
-    if not sent.has_prefix(_FLAG_PREFIXES):
-        return ()
+def _flags(sent: Sent, _: IdentityPolicy) -> _Told:
     flags: dict[str, str] = {}
     for source, flag, variant in _flags_sent(sent):
         if not _FLAG_KEY.fullmatch(flag) or not variant.strip():
@@ -304,7 +274,7 @@ def _flags(sent: Sent) -> tuple[tuple[str, str], ...]:
             sent.warn(source, "too_many")
         elif (value := sent.clean(variant, source, limit_chars=OWN_PROPERTY_LIMIT_CHARS)) is not None:
             flags.setdefault(flag, value)
-    return tuple(flags.items())
+    return {"flags": tuple(flags.items())}
 
 
 def _flags_sent(sent: Sent) -> Iterator[tuple[str, str, str]]:
@@ -320,20 +290,18 @@ def _flags_sent(sent: Sent) -> Iterator[tuple[str, str, str]]:
     yield from sent.prefixed("x-posthog-flag-", but=_FLAG_VARIANT)
 
 
-def _groups(sent: Sent) -> dict[str, str]:
+def _groups(sent: Sent, _: IdentityPolicy) -> _Told:
     groups: dict[str, str] = {}
-    if _GROUPS not in sent.values:
-        return groups
     for source, value in sent.each((_GROUPS,)):
         for pair in filter(None, map(str.strip, value.split(","))):
-            kind, _, name = (part.strip() for part in pair.partition("="))
+            kind, name = (part.strip() for part in pair.partition("=")[::2])
             if not _GROUP_TYPE.fullmatch(kind) or not name or len(name) > OWN_PROPERTY_LIMIT_CHARS:
                 sent.warn(source, "malformed")
             elif len(groups) >= MAX_GROUPS:
                 sent.warn(source, "too_many")
             else:
                 groups.setdefault(kind, name)
-    return groups
+    return {"groups": groups}
 
 
 @lru_cache(maxsize=8)
@@ -342,10 +310,9 @@ def _by_header_name(allowed: frozenset[str]) -> dict[str, str]:
     return {name.lower().replace("-", "_"): name for name in sorted(allowed)}
 
 
-def _properties(sent: Sent, allowed: frozenset[str]) -> dict[str, Scalar]:
+def _properties(sent: Sent, policy: IdentityPolicy) -> _Told:
     properties: dict[str, Scalar] = {}
-    if not sent.has_prefix(_PROPERTY_SOURCES):
-        return properties
+    allowed = policy.allowed_properties
     for source, name, value in _properties_sent(sent, allowed):
         if name.startswith("$") or name in RESERVED_NAMES:
             sent.warn(source, "reserved")
@@ -355,7 +322,7 @@ def _properties(sent: Sent, allowed: frozenset[str]) -> dict[str, Scalar]:
             sent.warn(source, "too_many")
         elif (kept := _scalar(sent, source, value)) is not None:
             properties.setdefault(name, kept)
-    return properties
+    return {"properties": properties}
 
 
 def _properties_sent(sent: Sent, allowed: frozenset[str]) -> Iterator[tuple[str, str, object]]:
@@ -391,3 +358,43 @@ def _scalar(sent: Sent, source: str, value: object) -> Scalar | None:
     if value is not None:
         sent.warn(source, "not_scalar")
     return None
+
+
+def _text(field_name: str, *sources: str, form: re.Pattern[str] | None = None) -> tuple[tuple[str, ...], _Reading]:
+    """A row whose value is taken as it is."""
+
+    def read(sent: Sent, _: IdentityPolicy) -> _Told:
+        value = sent.first(sources, form)
+        return {} if value is None else {field_name: value}
+
+    return sources, read
+
+
+_ROWS: tuple[tuple[tuple[str, ...], _Reading], ...] = (
+    ((*_TRACE, *_TRACE_PARENT, *_TRACE_ELSEWHERE), _trace),
+    (_USER, _person),
+    (_PROMPT_VERSION, _version),
+    _text("prompt_hash", "x-prompt-hash", form=_PROMPT_HASH),
+    ((*_RETRIES, *_NUMBERS_READ_ELSEWHERE), _numbers),
+    _text("request_id", "x-request-id", form=_REQUEST_ID),
+    _text("session_id", "x-posthog-session-id", "helicone-session-id"),
+    (("x-environment",), _environment),
+    _text("prompt_name", "x-prompt-name", "helicone-prompt-id", "metadata.prompt_name"),
+    (("x-feature-flag", _FLAG), _flags),
+    ((_GROUPS,), _groups),
+    _text("task_type", "x-task-type"),
+    _text("task_id", "x-task-id"),
+    _text("agent_config_id", "x-agent-config"),
+    _text("agent_step_name", "x-agent-step"),
+    _text("retrieval_config_id", "x-retrieval-config"),
+    _text("document_type", "x-document-type"),
+    _text("dataset_example_id", "x-dataset-example"),
+    ((*_JSON_PROPERTIES, *_PROPERTY_PREFIXES), _properties),
+)
+"""The contract: in which sources, by how their names begin, something may be said, and what is read of it."""
+
+
+@lru_cache(maxsize=MOST_SETS)
+def _readings(sources: tuple[str, ...]) -> tuple[_Reading, ...]:
+    """For the sources in which a call says something: three or four rows of twenty, and always by the same names."""
+    return tuple(read for begins, read in _ROWS if any(source.startswith(begins) for source in sources))
