@@ -10,6 +10,7 @@ Digests are keyed and short; what was said is not kept.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -103,11 +104,20 @@ def said(asked: bytes, answer_head: str, tool_names: Iterable[str], secret: byte
 
 
 def _said(asked: bytes, answer_head: str, tool_names: Iterable[str], key: bytes) -> bytes | None:
-    words = "".join(answer_head[:HEAD_CHARS].split())[:_COMPARED_CHARS]
+    spaced = answer_head[:HEAD_CHARS].replace(" ", "")  # most white space is that: to split at each takes longer
+    words = "".join(spaced.split())[:_COMPARED_CHARS]
     names = ",".join(dict.fromkeys(tool_names))
     if not words and not names:
         return None
-    return blake2b(f"{words}\0{names}".encode("utf-8", "replace") + asked, digest_size=DIGEST_BYTES, key=key).digest()
+    hashed = _begun(key).copy()
+    hashed.update(f"{words}\0{names}".encode("utf-8", "replace") + asked)
+    return hashed.digest()
+
+
+@lru_cache(maxsize=16)
+def _begun(key: bytes) -> blake2b:
+    """A hash that has seen its key, and nothing of a conversation."""
+    return blake2b(digest_size=DIGEST_BYTES, key=key)
 
 
 def _last_run(turns: Turns) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from proxy.domain.identity import VirtualKey
 from proxy.domain.paths import query_name
 from proxy.domain.privacy import purpose_key
 from proxy.domain.tool_calls import ToolCall, is_drawn
+from proxy.domain.values import value_class
 
 KEY_BYTES = 16
 MOST_FOLLOWERS = 3
@@ -44,7 +45,7 @@ _VERSION = 1
 _MOST_STEPS = 65_535
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Trail:
     """A trace, and how far it had come: rounds of tool calls so far, and in how many ways it went on from here."""
 
@@ -76,6 +77,17 @@ def trail_of(value: bytes | None) -> Trail | None:
         return None
     _, step, followers, last = _TRAIL.unpack_from(value)
     return Trail(value[_TRAIL.size :].decode("utf-8", "replace"), step, followers, last)
+
+
+def claimed(known: bytes | None, packed: bytes | None) -> bytes:
+    """What a key leads to once this trail has had it: to its trace, unless another one has had the key, too."""
+    if packed is None or (known is not None and not _is_same_trace(known, packed)):
+        return NOBODYS
+    return packed
+
+
+def _is_same_trace(packed: bytes, other: bytes) -> bool:
+    return packed[:1] == other[:1] and packed[_TRAIL.size :] == other[_TRAIL.size :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

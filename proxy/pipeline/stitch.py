@@ -20,6 +20,7 @@ from proxy.domain.stitching import (
     Thread,
     Trail,
     asked_of,
+    claimed,
     packed_request,
     repeats_before,
     tenant_of,
@@ -66,7 +67,7 @@ def remember(exchange: Exchange, services: Services) -> None:
             _remember_reply(exchange, thread, caller, reading, services)
         if exchange.fate is None or not exchange.fate.is_completed:
             request = thread.keys.trace_of_request(thread.conversation.asked, _model(exchange))
-            _claim(request, Trail(caller.trace_id, thread.step), services.shared)
+            _claim(request, Trail(caller.trace_id, thread.step).packed(), services.shared)
     except Exception:
         log.exception("a reply could not be remembered", extra={"exchange_id": exchange.exchange_id})
 
@@ -116,13 +117,14 @@ def _ways(thread: Thread, exchange: Exchange) -> Iterator[tuple[TraceSource, byt
 def _remember_reply(exchange: Exchange, thread: Thread, caller: Caller, reading: Reading, services: Services) -> None:
     keys, conversation, shared = thread.keys, thread.conversation, services.shared
     trail = Trail(caller.trace_id, thread.step + bool(reading.tool_call_count))
+    packed = trail.packed()
     if exchange.endpoint.api == "responses":
         for stored in (reading.response_id, conversation.conversation_id):
-            if stored is not None and (packed := trail.packed()) is not None:
+            if stored is not None and packed is not None:
                 shared.remember(keys.response(stored), packed)
     digest = said(conversation.asked, reading.answer_head, reading.tool_names, keys.secret)
     if digest is not None:
-        _claim(keys.conversation(digest), trail, shared)
+        _claim(keys.conversation(digest), packed, shared)
     if reading.tool_calls:
         _remember_calls(exchange, thread, trail, reading.tool_calls, digest, services)
 
@@ -135,14 +137,14 @@ def _remember_calls(
     digest: bytes | None,
     services: Services,
 ) -> None:
-    keys, shared = thread.keys, services.shared
+    keys, shared, packed = thread.keys, services.shared, trail.packed()
     now_unix_ms = services.clock.unix_us() // 1_000
     for ordinal, call in enumerate(calls):
         if not call.id:
             continue
         retries = int.from_bytes(shared.revise(keys.same_call(trail.trace_id, call), _one_more) or b"")
         if is_drawn(call.id):
-            _claim(keys.tool_call(call.id), trail, shared)
+            _claim(keys.tool_call(call.id), packed, shared)
         asked = Asked(
             at_unix_ms=now_unix_ms,
             step=trail.step,
@@ -159,15 +161,8 @@ def _one_more(known: bytes | None) -> bytes:
     return min(int.from_bytes(known or b"") + 1, 255).to_bytes(1)
 
 
-def _claim(key: bytes, trail: Trail, shared: SharedMemory) -> None:
-    """The key leads to the trace, unless it has led to another one: then to none from now on."""
-
-    def claimed(known: bytes | None) -> bytes:
-        before = trail_of(known)
-        is_free = known is None or (before is not None and before.trace_id == trail.trace_id)
-        return (trail.packed() if is_free else None) or NOBODYS
-
-    shared.revise(key, claimed)
+def _claim(key: bytes, packed: bytes | None, shared: SharedMemory) -> None:
+    shared.revise(key, lambda known: claimed(known, packed))
 
 
 def _follow_up(exchange: Exchange, thread: Thread, snapshot: Snapshot, services: Services) -> None:

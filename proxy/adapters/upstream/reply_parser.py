@@ -17,16 +17,14 @@ from proxy.domain.fields import MOST_SETS, NO_FIELDS, Fields, Names, names_of
 _VERSIONS = ("1.1", "1.0")
 _SWITCHING_PROTOCOLS = 101
 _WITHOUT_BODY = (204, 304)
-_BLANKS = (" ", "\t")
-"""llhttp leaves them behind a value."""
 
 
 class ReplyParser:
     """Fed with what arrives; `status`, `reason` and `headers` hold once `has_head`. A parser reads one reply."""
 
     __slots__ = (
-        "_fields", "_head_bytes", "_is_between_chunks", "_is_head", "_llhttp", "_pieces", "_quiet_bytes", "_reason",
-        "error", "has_head", "headers", "is_reusable", "is_whole", "on_body", "reason", "status",
+        "_is_between_chunks", "_is_head", "_llhttp", "_names", "_pieces", "_quiet_bytes", "_reason", "_trailer_bytes",
+        "_values", "error", "has_head", "headers", "is_reusable", "is_whole", "on_body", "reason", "status",
     )  # fmt: skip
 
     def __init__(self, method: str) -> None:
@@ -41,10 +39,11 @@ class ReplyParser:
         self.error: UpstreamError | None = None
         """What arrived is no valid reply. What came of the body before that is valid."""
         self._is_head = method == "HEAD"
-        self._fields: list[bytes] = []
-        """A name and its value in turn; providers send twenty, and nothing more is done for each than to keep it."""
+        self._names: list[bytes] = []
+        self._values: list[bytes] = []
+        """For each name; providers send twenty, and nothing more is done for each than to keep it."""
         self._reason = b""
-        self._head_bytes = 0
+        self._trailer_bytes = 0
         self._is_between_chunks = False
         """llhttp has seen the end of a chunk, and nothing after it."""
         self._quiet_bytes = 0
@@ -126,11 +125,13 @@ class ReplyParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One field of a head, or of the trailers, which are passed over as they are downstream."""
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > HEADER_LIMIT_BYTES:
-            raise _Refused
         if not self.has_head:
-            self._fields += (name, value)
+            self._names.append(name)
+            self._values.append(value)
+            return
+        self._trailer_bytes += len(name) + len(value)
+        if self._trailer_bytes > HEADER_LIMIT_BYTES:
+            raise _Refused
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -139,10 +140,14 @@ class ReplyParser:
         status = llhttp.get_status_code()
         if status < 100 or status == _SWITCHING_PROTOCOLS or llhttp.get_http_version() not in _VERSIONS:
             raise _Refused
+        values = b"\n".join(self._values)
+        if len(values) + sum(map(len, self._names)) > HEADER_LIMIT_BYTES:
+            raise _Refused
         if status < 200:
             return
-        fields = self.headers = Fields(_names_of_wire(tuple(self._fields[::2])), _values_of_wire(self._fields[1::2]))
-        codings = fields.all("transfer-encoding")
+        names = _names_of_wire(tuple(self._names))
+        fields = self.headers = Fields(names, _values_of_wire(values) if self._values else ())
+        codings = fields.all("transfer-encoding") if "transfer-encoding" in names.at else []
         if codings and (len(codings) > 1 or codings[0].lower() != "chunked"):
             raise _Refused
         self.status, self.reason = status, self._reason.decode("utf-8", "surrogateescape")
@@ -163,7 +168,8 @@ class ReplyParser:
         if self.has_head:
             self.is_whole = True
         else:
-            self._fields.clear()
+            self._names.clear()
+            self._values.clear()
             self._reason = b""
 
 
@@ -172,12 +178,15 @@ def _names_of_wire(names: tuple[bytes, ...]) -> Names:
     return names_of(tuple(name.decode("ascii") for name in names))
 
 
-def _values_of_wire(values: list[bytes]) -> list[str]:
-    """Decoded as one text: no value has a line end in it, and none can complete a character of the one before it."""
-    if not values:
-        return []
-    decoded = b"\n".join(values).decode("utf-8", "surrogateescape").split("\n")
-    return [value.rstrip(" \t") if value[-1:] in _BLANKS else value for value in decoded]
+def _values_of_wire(joined: bytes) -> list[str]:
+    """The values, decoded as one text: none has a line end in it, and none can complete a character of the one before
+    it. llhttp leaves blanks behind a value.
+    """
+    text = joined.decode("utf-8", "surrogateescape")
+    values = text.split("\n")
+    if " \n" in text or "\t\n" in text or text.endswith((" ", "\t")):
+        return [value.rstrip(" \t") for value in values]
+    return values
 
 
 class _Refused(Exception):
