@@ -77,7 +77,8 @@ class CallMetrics:
         self.configuration = ConfigurationMetrics(self._own)
         self._shown.register(self.configuration)
         self._later = later
-        self._tallies: dict[Alike, Tally] = {}
+        self._tallies: dict[tuple[str, str, str, str, str, str], Tally] = {}
+        """By the fields of an `Alike`, which is made where it is read."""
         self._series: dict[tuple[MetricWrapperBase, tuple[str, ...]], MetricWrapperBase] = {}
         by_call = ("endpoint", "target", "status", "error_type")
         self._calls = self._counter("promptlane_calls", "Calls by their end.", *by_call)
@@ -182,7 +183,7 @@ class CallMetrics:
         attempt, fate = exchange.final_attempt, exchange.fate
         reading, cost = (attempt.reading, attempt.cost) if attempt is not None else (None, None)
         # `_value_` is the attribute behind `value`, which is two function calls
-        alike = Alike(
+        alike = (
             exchange.endpoint.name,
             attempt.target.label if attempt is not None else "none",
             fate.status._value_ if fate is not None else "error",
@@ -214,7 +215,8 @@ class CallMetrics:
     def _tell(self) -> None:
         """Tell the library what was counted since it was told last."""
         tallies, self._tallies = self._tallies, {}
-        for alike, tally in tallies.items():
+        for labels, tally in tallies.items():
+            alike = Alike(*labels)
             target, source = alike.target, alike.source
             self._one(self._calls, alike.endpoint, target, alike.status, alike.error_type).inc(tally.calls)
             if any(tally.latency.counts):
@@ -261,7 +263,7 @@ def _note_attempt(tally: Tally, attempt: Attempt, exchange: Exchange) -> None:
             tally.input_tokens = (tally.input_tokens or 0) + reading.usage.input_tokens
         if reading.usage.output_tokens is not None:
             tally.output_tokens = (tally.output_tokens or 0) + reading.usage.output_tokens
-    if cost is not None and cost.status is not CostStatus.UNKNOWN and cost.total_usd is not None:
+    if cost is not None and cost.total_usd is not None and cost.status is not CostStatus.UNKNOWN:
         tally.cost_usd = (tally.cost_usd or 0.0) + float(cost.total_usd)
 
 

@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,99}")
 _REMEMBERED = 1_000
+_UNPRICED = CostStatus.UNPRICED
 
 
 class _Said:
@@ -63,7 +64,7 @@ class UnpricedModels:
     def observe(self, exchange: Exchange) -> None:
         """Look at one settled call. A name that is not plain, may be a key, or only the client gave is withheld."""
         attempt = exchange.final_attempt
-        if attempt is None or attempt.cost is None or attempt.cost.status is not CostStatus.UNPRICED:
+        if attempt is None or attempt.cost is None or attempt.cost.status is not _UNPRICED:
             return
         model = (attempt.reading.model if attempt.reading else None) or attempt.target.model or ""
         provider = attempt.target.provider.name

@@ -106,7 +106,7 @@ def said(asked: bytes, answer_head: str, tool_names: Iterable[str], secret: byte
 def _said(asked: bytes, answer_head: str, tool_names: Iterable[str], key: bytes) -> bytes | None:
     spaced = answer_head[:HEAD_CHARS].replace(" ", "")  # most white space is that: to split at each takes longer
     words = "".join(spaced.split())[:_COMPARED_CHARS]
-    names = ",".join(dict.fromkeys(tool_names))
+    names = ",".join(dict.fromkeys(tool_names)) if tool_names else ""
     if not words and not names:
         return None
     hashed = _begun(key).copy()

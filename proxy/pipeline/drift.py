@@ -7,6 +7,9 @@ from proxy.pipeline.ports import SharedMemory
 from proxy.pipeline.services import Services, Snapshot
 
 _REMEMBERED_BYTES = 80
+_LOOK_US = 60_000_000
+"""Who has seen a version's first text looks it up again in the next minute: it may be forgotten, and told anew then."""
+_MOST_VERSIONS = 1_000
 
 
 def watch_drift(exchange: Exchange, snapshot: Snapshot, services: Services) -> None:
@@ -20,11 +23,16 @@ def watch_drift(exchange: Exchange, snapshot: Snapshot, services: Services) -> N
     hash_text = _hash_of_text(exchange, caller)
     text_hash = hash_text.encode()[:_REMEMBERED_BYTES]
     version = version_key(caller, snapshot.identity)
+    seen = (text_hash, exchange.received_unix_us // _LOOK_US)
+    if services.first_texts.get(version) == seen:
+        return
     first = shared.recall(version)
     if first is None:
         shared.remember(version, text_hash)
-        return
-    if first == text_hash:
+    if first is None or first == text_hash:
+        if len(services.first_texts) >= _MOST_VERSIONS:
+            services.first_texts.clear()
+        services.first_texts[version] = seen
         return
     text = text_key(version, hash_text)
     if shared.recall(text) is not None:

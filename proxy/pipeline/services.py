@@ -100,6 +100,8 @@ class Services:
     """`pipeline.judging.Judging.consider`; None where nobody judges."""
     refuses_usage: set[str] = field(default_factory=set)
     """Names of providers that answered an injected `stream_options` with an error, remembered until restart."""
+    first_texts: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
+    """By version: the hash of its first text, and in which minute it was looked up; see `pipeline.drift`."""
     is_cutting: bool = False
     """True once the drain limit has passed and running calls are being cancelled by the proxy itself."""
 

@@ -98,3 +98,16 @@ async def test_what_was_forgotten_is_no_drift() -> None:
     made.services.shared.clear()
     await ask(made, "Two.", V1)
     assert told(made) == []
+
+
+async def test_what_was_looked_up_this_minute_is_not_looked_up_again_and_then_it_is() -> None:
+    made = a_world(3)
+    shared = made.services.shared
+    assert isinstance(shared, dict)
+    await ask(made, "One.", V1)
+    known = dict(shared)
+    for day, is_remembered in ((0, False), (1, True)):
+        for key in made.services.first_texts:
+            shared.pop(key, None)
+        await ask(made, "One.", V1, day=day)
+        assert (known.keys() <= shared.keys()) is is_remembered
