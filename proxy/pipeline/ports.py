@@ -40,6 +40,8 @@ class UpstreamRequest:
 
 Sink = Callable[[bytes], None]
 """Takes the next piece of a body, never an empty one, and returns at once. What it raises ends the pouring."""
+ChunkSink = Callable[[bytes, bytes], None]
+"""As `Sink`, for a piece that is the whole of one HTTP chunk: the piece, and the chunk as it came, framing included."""
 
 
 class UpstreamReply(Protocol):
@@ -67,8 +69,11 @@ class UpstreamReply(Protocol):
     async def read(self, limit_bytes: int) -> bytes | None:
         """The whole body if it is at most so long; else None, with nothing lost: `pour` gives all of it."""
 
-    async def pour(self, sink: Sink) -> None:
-        """Give each piece to the sink as it arrives, and what came before that first."""
+    async def pour(self, sink: Sink, chunk_sink: ChunkSink | None = None) -> None:
+        """Give each piece to the sink as it arrives, and what came before that first.
+
+        What arrives as one whole chunk may go to `chunk_sink` instead.
+        """
 
     def pause(self) -> None:
         """Take no more from the provider: the sink has no room. A piece that is on its way may still come."""

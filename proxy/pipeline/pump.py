@@ -35,7 +35,7 @@ class Pump:
 
     __slots__ = (
         "_at_ns", "_clock", "_decoder", "_editors", "_ended_ns", "_is_timing", "_patience", "_side", "_tap", "_unread",
-        "_unread_bytes", "_write", "attempt", "held", "keeps_length", "media_type", "reply",
+        "_unread_bytes", "_write", "_write_chunk", "attempt", "held", "keeps_length", "media_type", "reply",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +69,7 @@ class Pump:
         if tap is not None:
             tap.begin()
         self._write: Sink = _nowhere
+        self._write_chunk: Sink | None = None
         self._is_timing = True
         """What arrives is metered at once, and with its time."""
         self._at_ns = 0
@@ -91,11 +92,16 @@ class Pump:
         self.held = self._edited(body) + self._rest() if self._editors else body
         return self.held
 
-    async def pour(self, write: Sink) -> None:
-        """Hand each piece to the client as it arrives. Raises UpstreamError, and what `write` raises."""
+    async def pour(self, write: Sink, write_chunk: Sink | None = None) -> None:
+        """Hand each piece to the client as it arrives. Raises UpstreamError, and what `write` raises.
+
+        `write_chunk` is there where the client gets chunks: through it go the provider's, with their framing.
+        """
         self._write = write
+        if not self._editors:
+            self._write_chunk = write_chunk
         with self._patience:
-            await self.reply.pour(self._take)
+            await self.reply.pour(self._take, self._take)
         self._ended_ns = self._clock.monotonic_ns()
         if rest := self._rest():
             write(rest)
@@ -123,17 +129,20 @@ class Pump:
         self.reply.close()
         self._patience.close()
 
-    def _take(self, chunk: bytes) -> None:
-        patience = self._patience
+    def _take(self, piece: bytes, chunk: bytes | None = None) -> None:
+        """`chunk` is the piece with its framing, where that may go on with it."""
+        patience, write_chunk = self._patience, self._write_chunk
         patience.heard_at_s = patience.now_s()
         if self._is_timing:
             self._at_ns = self._clock.monotonic_ns()
         try:
-            if out := self._edited(chunk) if self._editors else chunk:
+            if chunk is not None and write_chunk is not None:
+                write_chunk(chunk)
+            elif out := self._edited(piece) if self._editors else piece:
                 self._write(out)
         finally:
-            self._unread.append(chunk)
-            self._unread_bytes += len(chunk)
+            self._unread.append(piece)
+            self._unread_bytes += len(piece)
             if self._is_timing or self._unread_bytes > UNREAD_BYTES:
                 self._meter()
 

@@ -33,22 +33,22 @@ class Likeness:
     def run(self, data: bytes, start: int) -> tuple[str, int]:
         """What is said by the events from `start` on that are alike, and where they end: at `start` if none is."""
         head, tail, padded_tail = self._head, self._tail, self._padded_tail
+        head_bytes, tail_bytes, padded_tail_bytes = len(head), len(tail), len(padded_tail)
         strings: list[bytes] = []
-        end = start
-        while head and data.startswith(head, end) and len(strings) < MOST_AT_ONCE:
-            text = end + len(head)
+        end, text = start, start + head_bytes
+        while head and data[end:text] == head and len(strings) < MOST_AT_ONCE:
             quote = data.find(b'"', text)
-            if not data.startswith(tail, quote):
+            event_end = quote + tail_bytes
+            if data[quote:event_end] != tail:
                 break
-            event_end = quote + len(tail)
             if padded_tail:
                 padding, padding_quote = event_end, data.find(b'"', event_end)
-                if not data.startswith(padded_tail, padding_quote):
+                event_end = padding_quote + padded_tail_bytes
+                if data[padding_quote:event_end] != padded_tail:
                     break
                 strings.append(data[padding:padding_quote])
-                event_end = padding_quote + len(padded_tail)
             strings.append(data[text:quote])
-            end = event_end
+            end, text = event_end, event_end + head_bytes
         texts = _parsed(strings)
         return ("".join(texts[1::2] if padded_tail else texts), end) if texts else ("", start)
 

@@ -50,7 +50,10 @@ class ReplyWriter:
             try:
                 self._begin(reply, unix_s)
                 del reply  # not to hold its head for as long as the stream lasts
-                await body.pour(self._write_chunk if self._is_chunked else self._write)
+                if self._is_chunked:
+                    await body.pour(self._write_chunk, self._write)
+                else:
+                    await body.pour(self._write)
             finally:
                 self._connection.flow = None
             if self._is_chunked:

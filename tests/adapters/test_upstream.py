@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import unused_port
 
+from proxy.adapters.upstream import NativeUpstream
 from proxy.adapters.upstream.wire import LARGE_BODY_BYTES
 from proxy.domain.errors import UpstreamReset
 from tests.adapters.upstream_clients import Client, MakeClient, failure, read, request
@@ -145,6 +146,33 @@ async def test_a_chunk_is_given_as_soon_as_it_comes(upstream: Client) -> None:
     assert pieces == [b"first", b"second"]
 
 
+@pytest.mark.parametrize("is_tls", [False, True])
+async def test_pieces_and_whole_chunks_come_in_order_each_once(
+    make_client: MakeClient, tmp_path: Path, is_tls: bool
+) -> None:
+    """Our own client tells of chunks, and all that this one sends after the first is one."""
+    authority, gates = Authority(tmp_path), [asyncio.Event(), asyncio.Event()]
+    upstream = make_client(ssl.create_default_context(cafile=authority.ca_file))
+    given: list[bytes] = []
+    chunks: list[bytes] = []
+
+    def take(piece: bytes, chunk: bytes | None = None) -> None:
+        given.append(piece)
+        for gate in gates[: len(given)]:
+            gate.set()
+        if chunk is not None:
+            chunks.append(chunk)
+
+    script = Reply(pieces=[b"first", gates[0], b"second", gates[1], b"long" * 4_000])
+    async with ScriptedProvider(script, tls=authority.server_context() if is_tls else None) as provider:
+        reply = await upstream.send(request(provider.url))
+        await reply.pour(take, take)
+        reply.close()
+        assert provider.connections == 1
+    assert b"".join(given) == b"firstsecond" + b"long" * 4_000
+    assert chunks == ([b"6\r\nsecond\r\n"] if isinstance(upstream, NativeUpstream) else [])
+
+
 async def test_a_whole_reply_leaves_its_connection_for_the_next(upstream: Client, provider: ScriptedProvider) -> None:
     for _ in range(2):
         await read(upstream, request(provider.url))
@@ -217,14 +245,21 @@ async def test_a_body_is_read_whole_or_not_at_all(upstream: Client, limit_bytes:
         reply.close()
 
 
-async def test_what_the_sink_raises_ends_the_pouring(upstream: Client) -> None:
-    def gone(_: bytes) -> None:
-        raise ConnectionResetError
+@pytest.mark.parametrize("pieces_before", [0, 1])
+async def test_what_the_sink_raises_ends_the_pouring(upstream: Client, pieces_before: int) -> None:
+    given: list[bytes] = []
+    gate = asyncio.Event()
 
-    async with ScriptedProvider(Reply(pieces=[b"a", b"b"], end=End.HANG)) as provider:
+    def gone(piece: bytes, _: bytes = b"") -> None:
+        given.append(piece)
+        gate.set()
+        if len(given) > pieces_before:
+            raise ConnectionResetError
+
+    async with ScriptedProvider(Reply(pieces=[b"a", gate, b"b", b"c"], end=End.HANG)) as provider:
         reply = await upstream.send(request(provider.url))
         with pytest.raises(ConnectionResetError):
-            await reply.pour(gone)
+            await reply.pour(gone, gone)
         reply.close()
         await provider.ledger[0].wait_closed()
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.adapters.upstream.reply_parser import ReplyParser
+from proxy.adapters.upstream.reply_parser import ReplyParser, whole_chunk
 from proxy.adapters.upstream.wire import HEADER_LIMIT_BYTES
 from proxy.domain.errors import UpstreamProtocol
 
@@ -70,11 +70,12 @@ CASES: dict[str, tuple[bytes, Parsed]] = {
 
 
 def parser_of(data: bytes, cuts: Iterable[int] = (), method: str = "POST") -> tuple[ReplyParser, bytes]:
-    """A parser that was fed with these bytes, and the body that it gave."""
+    """A parser that was fed with these bytes, all but whole chunks where one may come; and the body that came of it."""
     parser, body = ReplyParser(method), b""
     ends = sorted({cut for cut in cuts if 0 < cut < len(data)})
     for start, end in zip([0, *ends], [*ends, len(data)], strict=True):
-        body += parser.feed(data[start:end])
+        piece = data[start:end]
+        body += (parser.is_between_chunks and whole_chunk(piece)) or parser.feed(piece)
     return parser, body
 
 
@@ -107,6 +108,22 @@ def test_chunks_are_the_same_whether_each_comes_alone_or_all_at_once(pieces: lis
         data += piece
         cuts.append(len(data))
     assert parsed(data, cuts) == parsed(data)
+
+
+@pytest.mark.parametrize("size", [1, 9, 10, 15, 16, 255, 256, 1_000])
+def test_a_chunk_is_known_by_its_length_and_framing(size: int) -> None:
+    body = b"z" * size
+    for size_line in b"%x\r\n" % size, b"%X\r\n" % size:
+        assert whole_chunk(size_line + body + b"\r\n") == body
+        for other in b"\n\r", b"\r\n\r", b"\r", b"zz", b"":
+            assert whole_chunk(size_line + body + other) == b""
+    assert whole_chunk(b"%x\r\n" % (size + 1) + body + b"\r\n") == b""
+    assert whole_chunk(b"0%x\r\n" % size + body + b"\r\n") == b""
+
+
+def test_what_is_no_whole_chunk_is_none_and_a_long_one_is_left_to_the_parser() -> None:
+    for data in b"", b"\r\n", b"0\r\n\r\n", b"5\r\n", b"400\r\n" + bytes(1_024) + b"\r\n":
+        assert whole_chunk(data) == b""
 
 
 def test_fields_are_told_as_they_came() -> None:

@@ -25,7 +25,7 @@ from proxy.domain.rates import Price, RateCard, Rates
 from proxy.domain.request_facts import RequestFacts, all_edited_facts, read_all_facts
 from proxy.domain.routing import Provider, Route, RoutingTable, Timeouts
 from proxy.pipeline.handle import handle
-from proxy.pipeline.ports import UpstreamRequest
+from proxy.pipeline.ports import ChunkSink, Sink, UpstreamRequest
 from proxy.pipeline.services import RawRequest, Reply, Services, Snapshot
 from tests.pipeline.stand_ins import FakeChecker as FakeChecker
 from tests.pipeline.stand_ins import FakeSharedMemory as FakeSharedMemory
@@ -84,14 +84,14 @@ class ScriptedReply:
         self.is_left_early = not is_whole
         return self._ahead[0] if is_whole else None
 
-    async def pour(self, sink: Callable[[bytes], None]) -> None:
+    async def pour(self, sink: Sink, _: ChunkSink | None = None) -> None:
         for piece in self._ahead:
             sink(piece)
         while self._coming:
             await self._step(sink)
         self.is_left_early = False
 
-    async def _step(self, sink: Callable[[bytes], None]) -> None:
+    async def _step(self, sink: Sink) -> None:
         step = self._coming.pop(0)
         if isinstance(step, bytes):
             sink(step)

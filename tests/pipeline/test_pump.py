@@ -10,6 +10,7 @@ from proxy.domain.exchange import Attempt
 from proxy.domain.meter import Reading, StreamEnd
 from proxy.domain.routing import Target, Timeouts
 from proxy.pipeline.patience import Patience
+from proxy.pipeline.ports import ChunkSink, Sink
 from proxy.pipeline.pump import UNREAD_BYTES, Pump
 from tests.pipeline.fakes import OPENAI, ScriptedReply, SteppingClock
 
@@ -34,13 +35,26 @@ class Spy:
         return Reading(stream_end=StreamEnd.TRUNCATED if broken else StreamEnd.COMPLETE)
 
 
+class ChunkedReply(ScriptedReply):
+    """A piece that begins with the size of one byte is poured as the whole chunk that it is."""
+
+    async def pour(self, sink: Sink, chunk_sink: ChunkSink | None = None) -> None:
+        def give(data: bytes) -> None:
+            if chunk_sink is not None and data.startswith(b"1\r\n"):
+                chunk_sink(data[3:4], data)
+            else:
+                sink(data)
+
+        await super().pour(give)
+
+
 class Made:
     """A pump over the given steps, of which None is a silence without end."""
 
     def __init__(self, *steps: Any, timeouts: Timeouts | None = None, timed: int = 1, **more: Any) -> None:
         self.log: list[Any] = []
         self.attempt = Attempt(ordinal=0, target=Target(provider=OPENAI), started_ns=0)
-        self.reply = ScriptedReply(steps=[asyncio.Event().wait if step is None else step for step in steps])
+        self.reply = ChunkedReply(steps=[asyncio.Event().wait if step is None else step for step in steps])
         self.patience = Patience(timeouts or Timeouts())
         self.patience.begin()
         spy = Spy(self.log, timed)
@@ -123,6 +137,34 @@ async def test_an_empty_body_is_read_to_nothing() -> None:
     assert made.told() == []
 
 
+async def test_a_chunk_goes_on_with_its_framing_where_the_client_gets_chunks_and_nothing_edits_them() -> None:
+    steps = b"a", b"1\r\nb\r\n", b"c"
+    framed, edited, unframed = Made(*steps), Made(*steps, editors=[Upper()]), Made(*steps)
+    await framed.pump.pour(framed.write, lambda chunk: framed.log.append(("passed on", chunk)))
+    await edited.pump.pour(edited.write, edited.write)
+    await unframed.pump.pour(unframed.write)
+    for made in framed, edited, unframed:
+        made.pump.finish(is_broken=False)
+    assert framed.told() == [
+        ("handed", b"a"), ("metered", b"a"), ("passed on", b"1\r\nb\r\n"), ("handed", b"c"), ("metered", b"bc"),
+        ("finished", False),
+    ]  # fmt: skip
+    assert [piece for what, piece in edited.told() if what == "handed"] == [b"A", b"B", b"C"]
+    assert [piece for what, piece in unframed.told() if what == "handed"] == [b"a", b"b", b"c"]
+
+
+async def test_a_client_that_leaves_during_a_chunk_is_metered_up_to_it() -> None:
+    made = Made(b"1\r\na\r\n", b"b")
+
+    def leave(_: bytes) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await made.pump.pour(made.write, leave)
+    made.pump.finish(is_broken=True)
+    assert made.told() == [("metered", b"a"), ("finished", True)]
+
+
 class Upper:
     """An editor that holds back the last byte."""
 
@@ -174,11 +216,15 @@ async def test_a_client_without_room_holds_the_provider_back_and_its_time() -> N
 
 
 async def test_each_piece_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = Made(b"a", b"b")
-    monkeypatch.setattr(made.patience, "now_s", iter((101.0, 102.0)).__next__)
+    made = Made(b"a", b"b", b"1\r\nc\r\n")
+    monkeypatch.setattr(made.patience, "now_s", iter((101.0, 102.0, 103.0)).__next__)
     heard: list[float | None] = []
-    await made.pump.pour(lambda _: heard.append(made.patience.heard_at_s))
-    assert heard == [101.0, 102.0]
+
+    def write(_: bytes) -> None:
+        heard.append(made.patience.heard_at_s)
+
+    await made.pump.pour(write, write)
+    assert heard == [101.0, 102.0, 103.0]
 
 
 @pytest.mark.parametrize(

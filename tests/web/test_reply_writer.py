@@ -19,6 +19,10 @@ OURS = b"Server: promptlane\r\n" + DATE
 LARGE = b"x" * 20_000
 
 
+class Chunk(bytes):
+    """A provider's chunk, framing included."""
+
+
 class Pieces:
     """A body that is poured: pieces, and what is awaited between them."""
 
@@ -27,9 +31,11 @@ class Pieces:
         self.flow: list[str] = []
         self.is_held, self.has_room = asyncio.Event(), asyncio.Event()
 
-    async def pour(self, write: Callable[[bytes], None]) -> None:
+    async def pour(self, write: Callable[[bytes], None], write_chunk: Callable[[bytes], None] | None = None) -> None:
         for step in self._steps:
-            if isinstance(step, bytes):
+            if isinstance(step, Chunk) and write_chunk is not None:
+                write_chunk(bytes(step))
+            elif isinstance(step, bytes):
                 write(step)
             else:
                 await step()
@@ -74,13 +80,13 @@ CLOSE = b"Connection: close\r\n\r\n"
             b"HTTP/1.1 200 OK\r\nX-A: b\r\nX-A: c\r\n" + OURS + b"Content-Length: 2\r\n" + CLOSE + b"hi",
         ),
         (
-            lambda: reply(Pieces(b"hello", LARGE), ("Server", "s"), ("date", "d")),
+            lambda: reply(Pieces(b"hello", LARGE, Chunk(b"A\r\n0123456789\r\n")), ("Server", "s"), ("date", "d")),
             GET,
             b"HTTP/1.1 200 OK\r\nServer: s\r\ndate: d\r\nTransfer-Encoding: chunked\r\n"
             + CLOSE
             + b"5\r\nhello\r\n4e20\r\n"
             + LARGE
-            + b"\r\n0\r\n\r\n",
+            + b"\r\nA\r\n0123456789\r\n0\r\n\r\n",
         ),
         (
             lambda: reply(Pieces(b"he", b"llo"), ("Content-Length", "5")),

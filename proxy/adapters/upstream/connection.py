@@ -1,7 +1,8 @@
 """One connection to a provider: it carries one call at a time, and rests in the pool between two.
 
-All that arrives is handed on in the very callback that brings it: no task wakes for a piece. Bytes that arrive between
-two calls, where nobody waits for any, end the connection; so a reply can never be taken for another call's.
+All that arrives is handed on in the very callback that brings it: no task wakes for a piece. Whole chunks, of which a
+stream is made, go straight to who wants them. Bytes that arrive between two calls, where nobody waits for any, end the
+connection; so a reply can never be taken for another call's.
 """
 
 import asyncio
@@ -9,7 +10,8 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from proxy.adapters.upstream.address import Origin
-from proxy.adapters.upstream.wire import broken
+from proxy.adapters.upstream.reply_parser import whole_chunk
+from proxy.adapters.upstream.wire import ChunkSink, broken
 
 
 class Listener(Protocol):
@@ -17,6 +19,9 @@ class Listener(Protocol):
 
     def arrived(self, data: bytes) -> None:
         """More of the reply."""
+
+    def failed(self, error: Exception) -> None:
+        """What takes the chunks has raised this."""
 
     def ended(self) -> None:
         """The provider has closed its side in order; nothing more arrives."""
@@ -28,12 +33,14 @@ class Listener(Protocol):
 class Connection(asyncio.Protocol):
     """Made by the loop. `listener` is set while a call runs."""
 
-    __slots__ = ("_is_full", "_is_paused", "_on_lost", "_room", "_transport", "listener", "origin")
+    __slots__ = ("_is_full", "_is_paused", "_on_lost", "_room", "_transport", "chunk_sink", "listener", "origin")
 
     def __init__(self, origin: Origin, on_lost: Callable[["Connection"], None]) -> None:
         """`on_lost` is called when the connection is gone while no call runs on it."""
         self.origin = origin
         self.listener: Listener | None = None
+        self.chunk_sink: ChunkSink | None = None
+        """Set by the listener as long as the next bytes begin a chunk: what is one whole chunk goes there."""
         self._on_lost = on_lost
         self._transport: asyncio.Transport
         self._is_full = False
@@ -86,10 +93,16 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have arrived."""
-        if self.listener is None:
+        listener, chunk_sink = self.listener, self.chunk_sink
+        if listener is None:
             self.abort()
+        elif chunk_sink is not None and (piece := whole_chunk(data)):
+            try:
+                chunk_sink(piece, data)
+            except Exception as error:  # noqa: BLE001  whatever it is, the listener's `pour` raises it
+                listener.failed(error)
         else:
-            self.listener.arrived(data)
+            listener.arrived(data)
 
     def eof_received(self) -> None:
         """The provider sends nothing more; the loop then closes the connection."""

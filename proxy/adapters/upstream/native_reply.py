@@ -1,7 +1,8 @@
 """One call on a connection, from the last byte of its head to the last of its reply.
 
 What arrives before anybody asks for it is held, up to a limit; from then on it goes to the sink in the callback that
-brings it. A coroutine waits here at most twice: until the reply begins, and until its body has ended.
+brings it, whole chunks past this module and its parser. A coroutine waits here at most twice: until the reply begins,
+and until its body has ended.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from proxy.adapters.upstream.connection import Connection
 from proxy.adapters.upstream.reply_parser import ReplyParser
 from proxy.adapters.upstream.upload import upload
-from proxy.adapters.upstream.wire import AHEAD_BYTES, Request, Sink, broken
+from proxy.adapters.upstream.wire import AHEAD_BYTES, ChunkSink, Request, Sink, broken
 from proxy.domain.fields import NO_FIELDS
 
 
@@ -19,8 +20,8 @@ class NativeReply:
     """Satisfies `UpstreamReply`; see the port. Until `close` it is what the connection carries."""
 
     __slots__ = (
-        "_ahead", "_ahead_bytes", "_connection", "_error", "_is_over", "_on_begun", "_on_rest", "_parser",
-        "_sink", "_upload", "_waiter", "_wanted_bytes", "has_heard", "headers", "reason", "status",
+        "_ahead", "_ahead_bytes", "_chunk_sink", "_connection", "_error", "_is_over", "_on_begun", "_on_rest",
+        "_parser", "_sink", "_upload", "_waiter", "_wanted_bytes", "has_heard", "headers", "reason", "status",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, request: Request, on_rest: Callable[[Connection], None]) -> None:
@@ -43,6 +44,7 @@ class NativeReply:
         self._ahead: list[bytes] = []
         self._ahead_bytes = 0
         self._sink: Sink | None = None
+        self._chunk_sink: ChunkSink | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._wanted_bytes: float = 0
         self._upload: asyncio.Task[None] | None = None
@@ -65,13 +67,14 @@ class NativeReply:
             raise self._error
         return b"".join(self._ahead)
 
-    async def pour(self, sink: Sink) -> None:
+    async def pour(self, sink: Sink, chunk_sink: ChunkSink | None = None) -> None:
         """Piece by piece."""
         self._connection.resume()
-        self._sink = sink
+        self._sink, self._chunk_sink = sink, chunk_sink
         ahead, self._ahead, self._ahead_bytes = self._ahead, [], 0
         for piece in ahead:
             sink(piece)
+        self._see_to_chunks()
         await self._until(math.inf)
         if self._error is not None:
             raise self._error
@@ -91,7 +94,7 @@ class NativeReply:
         self._is_over = True
         self._sink = None
         connection, parser, sending = self._connection, self._parser, self._upload
-        connection.listener = None
+        connection.listener = connection.chunk_sink = None
         parser.leave()
         is_sent = sending is None or sending.done()
         if sending is not None:
@@ -143,9 +146,14 @@ class NativeReply:
                 try:
                     sink(body)
                 except Exception as error:  # noqa: BLE001  whatever it is, `pour` raises it
-                    self._end(error)
+                    self.failed(error)
         if parser.is_whole or parser.error is not None:
             self._end(parser.error)
+        self._see_to_chunks()
+
+    def failed(self, error: Exception) -> None:
+        """The sink has raised this."""
+        self._end(error)
 
     def ended(self) -> None:
         """The provider has closed its side."""
@@ -174,7 +182,13 @@ class NativeReply:
         if not self._is_over:
             self._is_over = True
             self._error = error
+            self._connection.chunk_sink = None
             self._wake()
+
+    def _see_to_chunks(self) -> None:
+        """Let the connection hand on whole chunks where one may come next."""
+        is_next = self._parser.is_between_chunks and not self._is_over
+        self._connection.chunk_sink = self._chunk_sink if is_next else None
 
     async def _until(self, ahead_bytes: float) -> None:
         """Wait until so much is held, or all has arrived."""

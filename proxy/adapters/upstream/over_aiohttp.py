@@ -18,6 +18,7 @@ from proxy.adapters.upstream.wire import (
     HEADER_LIMIT_BYTES,
     IDLE_CONNECTION_S,
     LARGE_BODY_BYTES,
+    ChunkSink,
     Request,
     Sink,
     broken,
@@ -61,8 +62,8 @@ class AiohttpReply:
         self._ahead = b"".join(pieces)
         return self._ahead if size_bytes <= limit_bytes else None
 
-    async def pour(self, sink: Sink) -> None:
-        """Piece by piece."""
+    async def pour(self, sink: Sink, _: ChunkSink | None = None) -> None:
+        """Piece by piece; of the provider's framing aiohttp shows nothing."""
         piece = self._ahead or await self.receive()
         while piece:
             sink(piece)

@@ -3,7 +3,7 @@
 llhttp, node's parser, reads the bytes and is strict by default: line ends, lengths, chunk sizes, versions. What it
 leaves to its user is here: interim replies are passed over, the size of heads and trailers is bounded, no transfer
 coding but `chunked` is taken, nothing behind the reply's end is looked at, and a body without framing lasts until the
-connection ends. It is not shown what needs no parser: where a chunk has ended, a piece that is one whole chunk again.
+connection ends. Where a chunk has ended, it need not be shown what `whole_chunk` knows.
 """
 
 from functools import lru_cache
@@ -19,12 +19,36 @@ _SWITCHING_PROTOCOLS = 101
 _WITHOUT_BODY = (204, 304)
 
 
+def _size_lines(wire_bytes: int) -> tuple[bytes, ...]:
+    """How a chunk may begin that has so many bytes on the wire, framing included; with these, none has 21."""
+    for digits in range(1, 4):
+        size = b"%x" % max(0, wire_bytes - digits - len(b"\r\n\r\n"))
+        if size != b"0" and len(size) == digits:
+            return size + b"\r\n", size.upper() + b"\r\n"
+    return ()
+
+
+_SIZE_LINES = tuple(map(_size_lines, range(1_024)))
+
+
+def whole_chunk(data: bytes) -> bytes:
+    """What is in a chunk, where these bytes are one from its size to its last line end; else nothing.
+
+    Its length tells how it must begin. It may be asked while a parser `is_between_chunks`; long ones are left to that.
+    """
+    if len(data) < len(_SIZE_LINES):
+        size_lines = _SIZE_LINES[len(data)]
+        if data.startswith(size_lines) and data[-2:] == b"\r\n":
+            return data[len(size_lines[0]) : -2]
+    return b""
+
+
 class ReplyParser:
     """Fed with what arrives; `status`, `reason` and `headers` hold once `has_head`. A parser reads one reply."""
 
     __slots__ = (
-        "_is_between_chunks", "_is_head", "_llhttp", "_names", "_pieces", "_quiet_bytes", "_reason", "_trailer_bytes",
-        "_values", "error", "has_head", "headers", "is_reusable", "is_whole", "on_body", "reason", "status",
+        "_is_head", "_llhttp", "_names", "_pieces", "_quiet_bytes", "_reason", "_trailer_bytes", "_values", "error",
+        "has_head", "headers", "is_between_chunks", "is_reusable", "is_whole", "on_body", "reason", "status",
     )  # fmt: skip
 
     def __init__(self, method: str) -> None:
@@ -44,8 +68,8 @@ class ReplyParser:
         """For each name; providers send twenty, and nothing more is done for each than to keep it."""
         self._reason = b""
         self._trailer_bytes = 0
-        self._is_between_chunks = False
-        """llhttp has seen the end of a chunk, and nothing after it."""
+        self.is_between_chunks = False
+        """A chunk has ended, and nothing has come after it: another whole one need not be fed."""
         self._quiet_bytes = 0
         self._pieces: list[bytes] = []
         self.on_body = self._pieces.append
@@ -53,14 +77,6 @@ class ReplyParser:
 
     def feed(self, data: bytes) -> bytes:
         """What of the body has arrived with this; look at `error` and `is_whole` next."""
-        if self._is_between_chunks:
-            start = data.find(b"\r\n") + 2
-            size = len(data) - start - 2
-            if size > 0 and data[:start].lower() == b"%x\r\n" % size and data.endswith(b"\r\n"):
-                return data[start:-2]
-        return self._parse(data)
-
-    def _parse(self, data: bytes) -> bytes:
         if self._llhttp is None:
             self.is_reusable = False
             return b""
@@ -69,7 +85,7 @@ class ReplyParser:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._stumbled()
         if not data.endswith(b"\r\n"):  # the next chunk has begun, if only its size
-            self._is_between_chunks = False
+            self.is_between_chunks = False
         body = self._take_body()
         if not body and not self.is_whole:
             self._quiet_bytes += len(data)
@@ -87,7 +103,7 @@ class ReplyParser:
     def leave(self) -> None:
         """Read nothing more; this also undoes the cycle of references with llhttp."""
         self._llhttp = None
-        self._is_between_chunks = False
+        self.is_between_chunks = False
         self.on_body = _nowhere
 
     def _stumbled(self) -> None:
@@ -157,11 +173,11 @@ class ReplyParser:
 
     def on_chunk_header(self) -> None:
         """The size of a chunk is known."""
-        self._is_between_chunks = False
+        self.is_between_chunks = False
 
     def on_chunk_complete(self) -> None:
         """A chunk has ended, with its line end."""
-        self._is_between_chunks = True
+        self.is_between_chunks = True
 
     def on_message_complete(self) -> None:
         """The end of the reply, or of an interim one."""

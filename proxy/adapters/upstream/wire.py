@@ -17,6 +17,7 @@ AHEAD_BYTES = 65_536
 """How much of a reply is taken before anybody asks for it."""
 
 Sink = Callable[[bytes], None]
+ChunkSink = Callable[[bytes, bytes], None]
 
 
 class Request(Protocol):
