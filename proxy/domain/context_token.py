@@ -81,13 +81,19 @@ def _of_flags(decisions: Sequence[Decision], asserted: Asserted) -> Claims:
 
 def sign(claims: Claims, secret: bytes) -> str:
     """Make the token. Where it would be too long, the longest values are left out, but for call, person and key."""
-    kept, key = dict(claims), _key(secret)
-    while True:
-        head = b"v1." + _encode(orjson.dumps(kept))
-        token = b"%b.%b" % (head, _encode(mac(key, head)))
-        if len(token) <= LIMIT_BYTES:
-            return token.decode()
-        kept.pop(max(kept.keys() - _KEPT, key=lambda name: len(str(kept[name]))))
+    key = _key(secret)
+    token = _signed(claims, key)
+    if len(token) > LIMIT_BYTES:
+        kept = dict(claims)
+        while len(token) > LIMIT_BYTES:
+            kept.pop(max(kept.keys() - _KEPT, key=lambda name: len(str(kept[name]))))
+            token = _signed(kept, key)
+    return token.decode()
+
+
+def _signed(claims: Claims, key: bytes) -> bytes:
+    head = b"v1." + _encode(orjson.dumps(claims))
+    return b"%b.%b" % (head, _encode(mac(key, head)))
 
 
 def verify(token: str, secret: bytes) -> Claims | None:

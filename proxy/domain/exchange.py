@@ -2,7 +2,7 @@
 
 `Exchange` is the only mutable record of the pipeline; each slot is written once, from left to right, and is
 sealed by `pipeline.settle`. Times ending in `_ns` are monotonic nanoseconds; `received_unix_us` is wall-clock
-microseconds since 1970 UTC.
+microseconds since 1970 UTC. Fields are given by name; why they could be given by order, too, `values` tells.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from proxy.domain.stitching import Thread
 from proxy.domain.values import value_class
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Attempt:
     """One request to one target. `sent_ns` is None while nothing had been handed to the network."""
 
@@ -79,7 +79,7 @@ class CallMembers(NamedTuple):
     """What every event says of the call."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Exchange:
     """Filled by `pipeline.handle`, sealed by `pipeline.settle`."""
 

@@ -1,7 +1,8 @@
 """Which headers go on to the provider and which come back: one pair of functions for every route."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from proxy.domain.analytics_headers import is_analytics_header
@@ -35,11 +36,18 @@ _NONE: frozenset[str] = frozenset()
 
 
 class _Way(NamedTuple):
-    """What becomes of a head on its way: where the fields stand that stay, which are added, and the names of both."""
+    """What becomes of a head on its way: the values of the fields that stay, and of those that are added, out of all;
+    and the names of both.
+    """
 
-    kept: tuple[int, ...]
-    added: tuple[int, ...]
+    kept: Callable[[Sequence[str]], Sequence[str]]
+    added: Callable[[Sequence[str]], Sequence[str]]
     names: Names
+
+
+def _picked(positions: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
+    """What stands at these positions. An `itemgetter` picks it without a loop, but gives one item by itself."""
+    return itemgetter(*positions) if len(positions) > 1 else lambda values: [values[position] for position in positions]
 
 
 def upstream_headers(
@@ -71,7 +79,7 @@ def upstream_headers(
     if length_bytes is not None:
         added["Content-Length"] = str(length_bytes)
     way = _way_up(headers.names, dropped, tuple(added))
-    values = [headers.values[position] for position in way.kept]
+    values = [*way.kept(headers.values)]
     try:
         "".join(values).encode()
     except UnicodeEncodeError:
@@ -93,7 +101,7 @@ def _way_up(names: Names, dropped: frozenset[str], added: tuple[str, ...]) -> _W
         and not name.startswith(_NEVER_UPSTREAM_PREFIXES)
         and not is_analytics_header(name)
     )
-    return _Way(kept, (), Names((*(names.spelled[position] for position in kept), *added)))
+    return _Way(_picked(kept), _picked(()), Names((*(names.spelled[position] for position in kept), *added)))
 
 
 def key_header(kind: str, api_key: str) -> tuple[str, str]:
@@ -102,18 +110,18 @@ def key_header(kind: str, api_key: str) -> tuple[str, str]:
     return header, f"Bearer {api_key}" if header == "Authorization" else api_key
 
 
-def downstream_headers(headers: Fields, own: Sequence[tuple[str, str]], *, keeps_length: bool) -> Fields:
-    """The provider's reply headers as the client gets them, with ours added.
+def downstream_headers(
+    headers: Fields, own_names: Sequence[str], own_values: Sequence[str], *, keeps_length: bool
+) -> Fields:
+    """The provider's reply headers as the client gets them, with ours added, of which there is a value for each name.
 
     Ours never replace a provider's, except `Server-Timing`, which is a list and may stand twice. `keeps_length`
     is False where the body is edited on its way, or measured anew.
     """
     if _ends_a_line("".join(headers.values)):
         headers = fields_of(pair for pair in headers if not _ends_a_line(pair[1]))
-    way = _way_down(headers.names, _named_by_connection(headers), tuple([name for name, _ in own]), keeps_length)
-    values = [headers.values[position] for position in way.kept]
-    values += [own[position][1] for position in way.added]
-    return Fields(way.names, values)
+    way = _way_down(headers.names, _named_by_connection(headers), tuple(own_names), keeps_length)
+    return Fields(way.names, (*way.kept(headers.values), *way.added(own_values)))
 
 
 @lru_cache(maxsize=MOST_SETS)
@@ -128,7 +136,7 @@ def _way_down(names: Names, dropped: frozenset[str], own: tuple[str, ...], keeps
         position for position, name in enumerate(own) if name == "Server-Timing" or name.lower() not in present
     )
     spelled = (*(names.spelled[position] for position in kept), *(own[position] for position in added))
-    return _Way(kept, added, Names(spelled))
+    return _Way(_picked(kept), _picked(added), Names(spelled))
 
 
 def _named_by_connection(headers: Fields) -> frozenset[str]:

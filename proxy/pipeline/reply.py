@@ -17,6 +17,9 @@ from proxy.pipeline.settle import price
 HELD_LIMIT_BYTES = 256 * 1024
 """Whole JSON replies up to this size are held until their end, so that their cost can stand in a header."""
 
+_ALWAYS = ("X-Trace-Id", "X-Trace-Url", "X-LLM-Target", "X-LLM-Attempts", "X-LLM-Context", "Server-Timing")
+"""On every reply to a call of a model."""
+
 
 async def reply_of(pump: Pump, call: Call) -> Reply:
     """Build what the edge writes."""
@@ -26,13 +29,15 @@ async def reply_of(pump: Pump, call: Call) -> Reply:
     if pump.held is not None:
         pump.finish(is_broken=False)
         price(attempt, call.exchange, call.snapshot)
-    own = _own_headers(reply, attempt, call)
+    names, values = _own_headers(reply, attempt, call)
     if pump.media_type == "text/event-stream":
-        own += [("X-Accel-Buffering", "no"), ("Cache-Control", "no-cache")]
+        names += ("X-Accel-Buffering", "Cache-Control")
+        values += ("no", "no-cache")
+    keeps_length = pump.keeps_length and pump.held is None
     return Reply(
         status=reply.status,
         reason=reply.reason,
-        headers=downstream_headers(reply.headers, own, keeps_length=pump.keeps_length and pump.held is None),
+        headers=downstream_headers(reply.headers, names, values, keeps_length=keeps_length),
         body=pump if pump.held is None else pump.held,
     )
 
@@ -42,36 +47,43 @@ def _is_document(pump: Pump) -> bool:
     return pump.media_type == "application/json" and pump.reply.peek()[:1] in (b"{", b"[", b"")
 
 
-def _own_headers(reply: UpstreamReply, attempt: Attempt, call: Call) -> list[tuple[str, str]]:
+def _own_headers(reply: UpstreamReply, attempt: Attempt, call: Call) -> tuple[list[str], list[str]]:
+    """Names, and a value for each."""
     exchange, snapshot, caller = call.exchange, call.snapshot, call.exchange.caller
     if caller is None:
-        return []
-    has_request_id = "x-request-id" in reply.headers.names.at
-    request_id = ("X-LLM-Request-Id" if has_request_id else "X-Request-Id", caller.request_id)
+        return [], []
+    names = ["X-LLM-Request-Id" if "x-request-id" in reply.headers.names.at else "X-Request-Id"]
+    values = [caller.request_id]
     if not exchange.endpoint.is_model_call:
-        return [request_id]
-    own = [
-        request_id,
-        ("X-Trace-Id", caller.trace_id),
-        ("X-Trace-Url", snapshot.events.trace_url_of(caller.trace_id)),
-        ("X-LLM-Target", attempt.target.label),
-        ("X-LLM-Attempts", str(len(exchange.attempts))),
-        ("X-LLM-Context", sign_context(exchange, snapshot.secret)),
-        ("Server-Timing", _server_timing(attempt, call)),
-    ]
+        return names, values
+    names += _ALWAYS
+    values += (
+        caller.trace_id,
+        snapshot.events.trace_url_of(caller.trace_id),
+        attempt.target.label,
+        str(len(exchange.attempts)),
+        sign_context(exchange, snapshot.secret),
+        _server_timing(attempt, call),
+    )
     model = (attempt.reading.model if attempt.reading else None) or attempt.target.model or exchange.asked_model
     if model is not None and model.isascii() and model.isprintable():
-        own.append(("X-LLM-Model", model))
-    own += _of_version(caller)
+        names.append("X-LLM-Model")
+        values.append(model)
+    for name, value in _of_version(caller):
+        names.append(name)
+        values.append(value)
     if exchange.decisions or caller.flags:
-        own += [("X-Feature-Flag", value) for value in shown_to_client(exchange.decisions, caller.flags)]
+        flags = shown_to_client(exchange.decisions, caller.flags)
+        names += ["X-Feature-Flag"] * len(flags)
+        values += flags
     if (life_s := snapshot.outcomes.feedback_token_s) is not None:
         expires_unix_s = exchange.received_unix_us // 1_000_000 + life_s
-        token = sign_feedback(exchange.exchange_id, expires_unix_s, snapshot.secret)
-        own.append(("X-LLM-Feedback-Token", token))
+        names.append("X-LLM-Feedback-Token")
+        values.append(sign_feedback(exchange.exchange_id, expires_unix_s, snapshot.secret))
     if attempt.cost is not None and attempt.cost.total_usd is not None:
-        own.append(("X-LLM-Cost-Usd", f"{attempt.cost.total_usd:f}"))
-    return own
+        names.append("X-LLM-Cost-Usd")
+        values.append(f"{attempt.cost.total_usd:f}")
+    return names, values
 
 
 def _of_version(caller: Caller) -> list[tuple[str, str]]:

@@ -46,8 +46,9 @@ class ChatCodec:
         """Settle what only the end can tell."""
         draft = self._draft
         draft.usage = self._best_usage()
-        reasons = [reason for _, reason in sorted(self._finish_reasons.items())]
-        given = list(filter(None, reasons))
+        by_choice = self._finish_reasons
+        reasons = [by_choice[choice] for choice in sorted(by_choice)]
+        given = reasons if all(reasons) else list(filter(None, reasons))
         draft.finish_reason = given[0] if given else None
         draft.is_terminal = self._is_document or (bool(given) and (draft.saw_done or given == reasons))
         draft.choice_count = len(reasons) or 1

@@ -24,7 +24,8 @@ def forwarded(headers, provider=PASS, credentials=None, identity_encoding=False)
 
 
 def replied(headers, own, *, keeps_length):
-    return list(downstream_headers(fields_of(headers), own, keeps_length=keeps_length))
+    names, values = [name for name, _ in own], [value for _, value in own]
+    return list(downstream_headers(fields_of(headers), names, values, keeps_length=keeps_length))
 
 
 @pytest.mark.parametrize(
