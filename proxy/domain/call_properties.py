@@ -93,9 +93,14 @@ def of_attempt(exchange: Exchange, attempt: Attempt | None) -> Properties:
     """Who answered, or was asked last."""
     if attempt is None:
         return _planned(exchange, None)
-    planned = _planned(exchange, attempt.target)
-    answered = attempt.reading.model if attempt.reading else None
-    return {**planned, "model": answered or planned["model"], "attempt": attempt.ordinal + 1}
+    target, reading = attempt.target, attempt.reading
+    answered = reading.model if reading is not None else None
+    return {
+        "provider": target.provider.label,
+        "model": answered or target.model or exchange.asked_model,
+        "target": target.label,
+        "attempt": attempt.ordinal + 1,
+    }
 
 
 def of_end(exchange: Exchange) -> Properties:

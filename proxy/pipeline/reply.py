@@ -34,12 +34,8 @@ async def reply_of(pump: Pump, call: Call) -> Reply:
         names += ("X-Accel-Buffering", "Cache-Control")
         values += ("no", "no-cache")
     keeps_length = pump.keeps_length and pump.held is None
-    return Reply(
-        status=reply.status,
-        reason=reply.reason,
-        headers=downstream_headers(reply.headers, names, values, keeps_length=keeps_length),
-        body=pump if pump.held is None else pump.held,
-    )
+    headers = downstream_headers(reply.headers, names, values, keeps_length=keeps_length)
+    return Reply(reply.status, reply.reason, headers, pump if pump.held is None else pump.held)
 
 
 def _is_document(pump: Pump) -> bool:

@@ -26,10 +26,10 @@ class Draft:
     document, whose parts have no times of their own."""
 
     __slots__ = (
-        "_answer", "_calls", "_names", "_other_chars", "_text", "answer_head", "at_ns", "choice_count", "error_code",
-        "finish_reason", "first_token_ns", "has_citation", "has_error", "has_media", "has_refusal", "incomplete_reason",
-        "is_pending", "is_terminal", "malformed_events", "model", "only_text", "output_chars", "response_id",
-        "saw_done", "service_tier", "stream_end", "text_key", "tool_call_count", "usage", "usage_source",
+        "_answer", "_calls", "_names", "_other_chars", "_pieces", "_text", "answer_head", "at_ns", "choice_count",
+        "error_code", "finish_reason", "first_token_ns", "has_citation", "has_error", "has_media", "has_refusal",
+        "incomplete_reason", "is_pending", "is_terminal", "malformed_events", "model", "only_text", "output_chars",
+        "response_id", "saw_done", "service_tier", "stream_end", "text_key", "tool_call_count", "usage", "usage_source",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -49,7 +49,10 @@ class Draft:
         self._calls: list[ToolCallDraft] = []
         self.answer_head = ""
         self.output_chars = 0
-        self._text = StringIO()
+        self._text = ""
+        """All of it, while it is one piece, as in most documents."""
+        self._pieces: StringIO | None = None
+        """All of it, once there was a second piece."""
         self._answer: StringIO | None = None
         """The answer by itself, once there was other output; until then it is all the text."""
         self._other_chars = 0
@@ -82,13 +85,15 @@ class Draft:
 
     @property
     def output_text(self) -> str:
-        """The text kept so far."""
-        return self._text.getvalue()
+        """The text kept so far; asked for at the end, and by whom the answer is told apart."""
+        if self._pieces is not None:
+            self._text, self._pieces = self._pieces.getvalue(), None
+        return self._text
 
     @property
     def answer_text(self) -> str:
         """The answer alone, kept so far."""
-        return self._text.getvalue() if self._answer is None else self._answer.getvalue()
+        return self.output_text if self._answer is None else self._answer.getvalue()
 
     @property
     def answer_chars(self) -> int:
@@ -128,8 +133,7 @@ class Draft:
     def add_text(self, text: str) -> None:
         """Output that is counted as tokens and is no answer: reasoning, tool arguments, a refusal."""
         if self._answer is None and text:
-            self._answer = StringIO(self._text.getvalue())
-            self._answer.seek(0, SEEK_END)
+            self._answer = _begun_with(self.output_text)
         self._other_chars += len(text)
         self._keep(text)
 
@@ -139,8 +143,12 @@ class Draft:
         if self.first_token_ns is None:
             self.first_token_ns = self.at_ns
         room = OUTPUT_TEXT_LIMIT_CHARS - self.output_chars
-        if room > 0:
-            self._text.write(text[:room])
+        if room > 0 and not self._text:
+            self._text = text[:room]
+        elif room > 0:
+            if self._pieces is None:
+                self._pieces = _begun_with(self._text)
+            self._pieces.write(text[:room])
         self.output_chars += len(text)
 
     def add_media(self) -> None:
@@ -170,6 +178,12 @@ class Draft:
         """The reply says that it failed. Of the error only its code is kept; its message may quote content."""
         self.has_error = True
         self.error_code = _error_code(body) or self.error_code
+
+
+def _begun_with(text: str) -> StringIO:
+    begun = StringIO(text)
+    begun.seek(0, SEEK_END)
+    return begun
 
 
 def _error_code(body: Json) -> str | None:
