@@ -11,6 +11,7 @@ from proxy.domain.usage import Usage
 from proxy.providers.untrusted import MAX_COUNT, Json, amount, count, mapping
 
 _TICKS_PER_USD = 10_000_000_000
+_NO_DETAILS: Json = {}
 _COSTS = frozenset({"cost", "cost_in_usd_ticks", "estimated_cost"})
 
 
@@ -71,9 +72,9 @@ def provider_cost(usage: Json) -> Decimal | None:
 def _told(usage: Json, name: str, other_name: str) -> int | None:
     """A count under the first of two names that has one."""
     value = usage.get(name)
-    if value is None or type(value) is dict:
-        value = usage.get(other_name)
-    return value if type(value) is int and 0 <= value <= MAX_COUNT else count(value)
+    if type(value) is int and 0 <= value <= MAX_COUNT:
+        return value
+    return count(usage.get(other_name) if value is None or type(value) is dict else value)
 
 
 def _output(usage: Json, input_tokens: int | None) -> tuple[int | None, int]:
@@ -102,11 +103,11 @@ def _written_for_12h(inputs: Json, written: int | None) -> int | None:
     return _part(mapping(inputs["cache_write_tokens_details"]).get("ttl_12h_tokens"), written)
 
 
-def _details(usage: Json, *keys: str) -> Json:
-    for key in keys:
-        if key in usage and type(found := usage[key]) is dict:
-            return found
-    return {}
+def _details(usage: Json, key: str, *other_keys: str) -> Json:
+    found = usage.get(key)
+    if type(found) is dict:
+        return found
+    return next((found for other in other_keys if type(found := usage.get(other)) is dict), _NO_DETAILS)
 
 
 def _named(details: Json, name: str, whole: int | None) -> int | None:
