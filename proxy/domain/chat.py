@@ -80,9 +80,9 @@ def admit(parsed: Mapping[str, Any], endpoint: Endpoint) -> ModelCall:
     )
 
 
-def described(call: ModelCall, parsed: Mapping[str, Any]) -> ModelCall:
-    """The admitted call with all else that is told of it. Never raises."""
-    config = _generation_config(parsed)
+def described(call: ModelCall, parsed: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> ModelCall:
+    """The admitted call with all else that is told of it, by its `messages_of`. Never raises."""
+    config = _generation_config(parsed) if "generationConfig" in parsed or "generation_config" in parsed else _NOTHING
     return ModelCall(
         requested_model=call.requested_model,
         stream=call.stream,
@@ -91,7 +91,7 @@ def described(call: ModelCall, parsed: Mapping[str, Any]) -> ModelCall:
         max_tokens=_max_tokens(parsed, config),
         message_count=_message_count(parsed),
         tool_count=_tool_count(parsed),
-        image_count=_image_count(messages_of(parsed)),
+        image_count=_image_count(messages),
         wants_json=_wants_json(parsed, config),
     )
 
@@ -122,9 +122,7 @@ def _array(value: object) -> list[Any]:
 
 
 def _generation_config(parsed: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "generationConfig" in parsed or "generation_config" in parsed:
-        return _object(parsed.get("generationConfig") or parsed.get("generation_config"))
-    return _NOTHING
+    return _object(parsed.get("generationConfig") or parsed.get("generation_config"))
 
 
 def _model(parsed: Mapping[str, Any], endpoint: Endpoint) -> str | None:
@@ -140,7 +138,7 @@ def _model(parsed: Mapping[str, Any], endpoint: Endpoint) -> str | None:
 
 
 def _check_model(model: str) -> None:
-    if not model or len(model) > MODEL_LIMIT_CHARS or not is_safe_text(model):
+    if not model or len(model) > MODEL_LIMIT_CHARS or not (model.isprintable() or is_safe_text(model)):
         raise BadRequest(
             f"`model` must have 1 to {MODEL_LIMIT_CHARS} characters and no control characters.", code="model_malformed"
         )

@@ -79,7 +79,7 @@ def read_conversation(parsed: Mapping[str, Any], api: str, secret: bytes) -> Con
     turns = [(item, side) for item in items if isinstance(item, dict) and (side := _side(item))]
     begin, end = _last_run(turns)
     is_open = end == len(turns)  # the app has begun the reply itself
-    has_user = response_id is not None or _USER in [side for _, side in turns[:begin]]
+    has_user = response_id is not None or (begin > 0 and _USER in [side for _, side in turns[:begin]])
     hashed = blake2b((response_id or "").encode(), digest_size=DIGEST_BYTES, key=key)
     followed = None
     if begin:
@@ -93,8 +93,8 @@ def read_conversation(parsed: Mapping[str, Any], api: str, secret: bytes) -> Con
         followed=followed,
         response_id=response_id,
         conversation_id=_conversation_id(parsed["conversation"]) if "conversation" in parsed else None,
-        results=tuple([_judged(*result) for result in found[:MOST_CALLS]]),
-        earlier_call=None if found else _earlier_call(turns[:begin]),
+        results=tuple([_judged(*result) for result in found[:MOST_CALLS]]) if found else (),
+        earlier_call=None if found or not begin else _earlier_call(turns[:begin]),
     )
 
 
@@ -135,13 +135,13 @@ def _words(turns: Turns) -> bytes:
     """All that is compared of these turns."""
     words: list[str] = []
     for item, side in turns:
-        words += (side,)
+        words.append(side)
         if side is _TOOL:
             continue
         content = item.get("content")
         if isinstance(content, str):
-            words += (content if len(content) <= 2 * _EDGE_CHARS else _edges(content),)
-        else:
+            words.append(content if len(content) <= 2 * _EDGE_CHARS else _edges(content))
+        elif isinstance(content, list):
             words += map(_edges, _texts(content))
             words += map(_edges, _others(content))
         if side is _ASSISTANT:

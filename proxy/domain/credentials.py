@@ -55,9 +55,13 @@ def _presented(headers: Fields, raw_query: str) -> list[tuple[str, str]]:
     """(place, token): the last word of a credential, whatever its scheme, and any other that shows itself as ours."""
     presented = []
     for place, position in places_of_keys(headers.names):
-        words = [word for word in headers.values[position].split() if word.lower() != "bearer"] or [""]
-        presented += [(place, word) for word in words[:-1] if word.startswith(PROXY_KEY_PREFIX)]
-        presented.append((place, words[-1]))
+        last = ""
+        for word in headers.values[position].split():
+            if word.lower() != "bearer":
+                if last.startswith(PROXY_KEY_PREFIX):
+                    presented.append((place, last))
+                last = word
+        presented.append((place, last))
     for pair in raw_query.split("&") if raw_query else ():
         name, _, value = pair.partition("=")
         if query_name(name) == "key":

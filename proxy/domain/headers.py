@@ -141,8 +141,10 @@ def _way_down(names: Names, dropped: frozenset[str], own: tuple[str, ...], keeps
 
 def _named_by_connection(headers: Fields) -> frozenset[str]:
     """The fields that are for this connection alone. Nearly always it says no more than how long that is to last."""
+    if "connection" not in headers.names.at:
+        return _NONE
     said = headers.all("connection")
-    if not said or said == ["keep-alive"]:
+    if said == ["keep-alive"]:
         return _NONE
     return frozenset(token.strip().lower() for value in said for token in value.split(","))
 

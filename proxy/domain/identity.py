@@ -242,22 +242,17 @@ def _person(sent: Sent, policy: IdentityPolicy) -> _Told:
 
 def person_of(given: str, policy: IdentityPolicy) -> Person | Reason:
     """The identity rule, for an id that was given, trimmed and not empty; else why it is refused."""
-    reason = _reason_to_refuse_id(given)
-    if reason is not None:
-        return reason
+    if not (given.isprintable() or is_safe_text(given)):
+        return "control_characters"
+    if len(given.encode()) > DISTINCT_ID_LIMIT_BYTES:
+        return "too_long"
+    if given.lower() in ILLEGAL_IDS:
+        return "illegal_id"
     if policy.mode == "hash":
         return Person(hash_identity(given, policy.salt or purpose_key(policy.secret, "identity")), is_hashed=True)
     if looks_like_email(given) or looks_like_secret(given):
         return Person(hash_identity(given, purpose_key(policy.secret, "identity")), is_hashed=True)
     return Person(given)
-
-
-def _reason_to_refuse_id(given: str) -> Reason | None:
-    if not is_safe_text(given):
-        return "control_characters"
-    if len(given.encode()) > DISTINCT_ID_LIMIT_BYTES:
-        return "too_long"
-    return "illegal_id" if given.lower() in ILLEGAL_IDS else None
 
 
 def id_of_trace(trace_id: str, secret: bytes) -> str:

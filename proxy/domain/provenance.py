@@ -4,13 +4,13 @@ None of it decides where the call goes, so it is read when the request is on its
 names and not schemas.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
 import orjson
 
-from proxy.domain.chat import messages_of, texts_of
+from proxy.domain.chat import texts_of
 from proxy.domain.conversation import Conversation, read_conversation
 from proxy.domain.endpoints import Dialect, Endpoint
 from proxy.domain.fingerprints import PromptHashing, prompt_hash
@@ -35,19 +35,19 @@ class Provenance:
 NOTHING_SAID = Provenance()
 
 
-def read_provenance(parsed: Mapping[str, Any], endpoint: Endpoint, hashing: PromptHashing) -> Provenance:
-    """Read a parsed body. Never raises."""
+def read_provenance(
+    parsed: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], endpoint: Endpoint, hashing: PromptHashing
+) -> Provenance:
+    """Read a parsed body and its `messages_of`. Never raises."""
     return Provenance(
-        metadata=_metadata(parsed),
+        metadata=_metadata(parsed) if "metadata" in parsed or "prompt" in parsed else {},
         user=_user(parsed, endpoint.dialect),
-        prompt_hash=prompt_hash(instructions_of(parsed, endpoint), hashing),
+        prompt_hash=prompt_hash("" if endpoint.is_embedding else instructions_of(parsed, messages), hashing),
         conversation=read_conversation(parsed, endpoint.api, hashing.secret),
     )
 
 
 def _metadata(parsed: Mapping[str, Any]) -> dict[str, str]:
-    if "metadata" not in parsed and "prompt" not in parsed:
-        return {}
     stored = _object(parsed.get("prompt"))
     given = {"prompt_name": stored.get("id"), "prompt_version_id": stored.get("version")}
     own = _object(parsed.get("metadata"))
@@ -73,18 +73,19 @@ def _user(parsed: Mapping[str, Any], dialect: Dialect) -> str | None:
     return None
 
 
-def instructions_of(parsed: Mapping[str, Any], endpoint: Endpoint) -> str:
+def instructions_of(parsed: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> str:
     """System and developer text and tool schemas, for the prompt hash alone; never emitted."""
-    if endpoint.is_embedding:
-        return ""
     texts: list[str] = []
     for slot in ("instructions", "system", "systemInstruction", "system_instruction"):
         if slot in parsed:
             texts += texts_of(parsed[slot])
-    for message in messages_of(parsed):
+    for message in messages:
         if "role" in message and message["role"] in ("system", "developer"):
-            texts += texts_of(message.get("content"))
-    texts += [_canonical(parsed[slot]) for slot in ("tools", "functions") if parsed.get(slot)]
+            content = message.get("content")
+            texts += (content,) if isinstance(content, str) else texts_of(content)
+    for slot in ("tools", "functions"):
+        if parsed.get(slot):
+            texts.append(_canonical(parsed[slot]))
     return "\n".join(texts)
 
 

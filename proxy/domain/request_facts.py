@@ -32,8 +32,8 @@ class RequestFacts:
 
 def read_facts(parsed: Mapping[str, Any], body: bytes, endpoint: Endpoint) -> RequestFacts:
     """What the request needs to go on, of a body and its JSON. Raises BadRequest."""
-    if "model" in parsed:
-        _refuse_second_model(body)
+    if "model" in parsed and (body.count(b'"model"') > 1 or b"\\u00" in body):
+        _refuse_second_model(body)  # else a second one could only be spelt with escapes
     return RequestFacts(
         call=chat.admit(parsed, endpoint),
         options={name: parsed[name] for name in _OPTIONS if name in parsed and _is_option(name, parsed[name])},
@@ -57,21 +57,22 @@ def edited_facts(
     except ValueError:
         raise _too_many_members() from None
     parsed = chat.parse(changed)
-    facts, provenance = read_facts(parsed, changed, endpoint), read_provenance(parsed, endpoint, hashing)
+    facts, messages = read_facts(parsed, changed, endpoint), chat.messages_of(parsed)
+    provenance = read_provenance(parsed, messages, endpoint, hashing)
     if edit.text is not None and edit.template is not None and edit.text != edit.template:
-        as_written = instructions_of(parsed, endpoint).replace(edit.text, edit.template, 1)
+        as_written = instructions_of(parsed, messages).replace(edit.text, edit.template, 1)
         provenance = replace(provenance, prompt_hash=prompt_hash(as_written, hashing))
-    return changed, replace(facts, call=chat.described(facts.call, parsed), provenance=provenance)
+    return changed, replace(facts, call=chat.described(facts.call, parsed, messages), provenance=provenance)
 
 
 def read_all_facts(body: bytes, endpoint: Endpoint, hashing: PromptHashing) -> RequestFacts:
     """All that another look at the body could be needed for, and no content. Raises BadRequest."""
     parsed = chat.parse(body)
-    facts = read_facts(parsed, body, endpoint)
+    facts, messages = read_facts(parsed, body, endpoint), chat.messages_of(parsed)
     return replace(
         facts,
-        call=chat.described(facts.call, parsed),
-        provenance=read_provenance(parsed, endpoint, hashing),
+        call=chat.described(facts.call, parsed, messages),
+        provenance=read_provenance(parsed, messages, endpoint, hashing),
         members=_members(body),
     )
 
@@ -93,8 +94,6 @@ def _members(body: bytes) -> tuple[Member, ...]:
 
 def _refuse_second_model(body: bytes) -> None:
     """What is routed and metered must be what the provider reads, and parsers differ on which of two names wins."""
-    if body.count(b'"model"') < 2 and b"\\u00" not in body:
-        return  # a second one could only be spelt with escapes
     try:
         names = duplicate_keys(body)
     except ValueError:

@@ -166,7 +166,9 @@ def plan(
     """
     route = route_of(table, model) if model is not None else None
     if route is None:
-        return _default_plan(table, dialect)
+        if (default := table.default_plans.get(dialect)) is None:
+            raise _no_target(dialect)
+        return default
     targets, choice = route.targets, route.rollout
     if targets[0].provider.dialect is not dialect:
         raise UnknownModel(
@@ -199,14 +201,11 @@ def route_of(table: RoutingTable, model: str) -> Route | None:
     return None
 
 
-def _default_plan(table: RoutingTable, dialect: Dialect) -> Plan:
-    default = table.default_plans.get(dialect)
-    if default is None:
-        raise UnknownModel(
-            "No target for this model. Add it under `models:` in routing.yaml, "
-            f"or name a provider in `default_provider: {{{dialect.value}: …}}`."
-        )
-    return default
+def _no_target(dialect: Dialect) -> UnknownModel:
+    return UnknownModel(
+        "No target for this model. Add it under `models:` in routing.yaml, "
+        f"or name a provider in `default_provider: {{{dialect.value}: …}}`."
+    )
 
 
 def _drawn(targets: tuple[Target, ...], draw: float) -> Target:

@@ -5,7 +5,7 @@ byte than this takes. Whoever needs the caller earlier, to refuse or to decide, 
 on. A call that fails before it is sent has its caller told too.
 """
 
-from proxy.domain.chat import described
+from proxy.domain.chat import described, messages_of
 from proxy.domain.identity import Caller, identify
 from proxy.domain.ids import request_id_of, trace_id_of
 from proxy.domain.provenance import NOTHING_SAID, Provenance, read_provenance
@@ -38,5 +38,6 @@ def _read(call: Call) -> Provenance:
     parsed, exchange.parsed = exchange.parsed, None
     if parsed is None or exchange.call is None:
         return NOTHING_SAID
-    exchange.call = described(exchange.call, parsed)
-    return read_provenance(parsed, exchange.endpoint, call.snapshot.hashing)
+    messages = messages_of(parsed)
+    exchange.call = described(exchange.call, parsed, messages)
+    return read_provenance(parsed, messages, exchange.endpoint, call.snapshot.hashing)

@@ -5,12 +5,10 @@ import asyncio
 from proxy.domain import chat
 from proxy.domain.endpoints import BodyKind, Dialect, gemini_model
 from proxy.domain.errors import UnsupportedEncoding
-from proxy.domain.exchange import Exchange
 from proxy.domain.request_facts import read_facts
 from proxy.pipeline.acquaint import acquaint
 from proxy.pipeline.call import Body, Call
 from proxy.pipeline.client_body import StreamedBody, WholeBody, read_whole
-from proxy.pipeline.services import RawRequest
 
 LARGE_BODY_BYTES = 131_072
 """A longer body is read in another process: to read it here would hold up every other call."""
@@ -46,18 +44,15 @@ async def _whole_body(call: Call) -> WholeBody:
     if encoding != "identity":
         decoded = await asyncio.to_thread(services.decode_copy, data, encoding, snapshot.limits.body_bytes)
     if len(decoded) > LARGE_BODY_BYTES:
-        facts = await services.read_elsewhere(decoded, exchange.endpoint, snapshot.hashing)
-        exchange.call = _with_path_facts(facts.call, raw, exchange)
-        acquaint(call, facts.provenance)
+        facts, parsed = await services.read_elsewhere(decoded, exchange.endpoint, snapshot.hashing), None
     else:
         parsed = chat.parse(decoded)
         facts = read_facts(parsed, decoded, exchange.endpoint)
-        exchange.call = _with_path_facts(facts.call, raw, exchange)
-        exchange.parsed = parsed
-    return WholeBody(raw=data, decoded=decoded, facts=facts)
-
-
-def _with_path_facts(call: chat.ModelCall, raw: RawRequest, exchange: Exchange) -> chat.ModelCall:
+    model_call = facts.call
     if exchange.endpoint.dialect is Dialect.GEMINI:
-        return chat.with_path_facts(call, model=gemini_model(raw.target.raw_path), raw_path=raw.target.raw_path)
-    return call
+        path = raw.target.raw_path
+        model_call = chat.with_path_facts(model_call, model=gemini_model(path), raw_path=path)
+    exchange.call, exchange.parsed = model_call, parsed
+    if facts.provenance is not None:
+        acquaint(call, facts.provenance)
+    return WholeBody(raw=data, decoded=decoded, facts=facts)

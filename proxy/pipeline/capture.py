@@ -1,7 +1,7 @@
 """Content for keeping: held back while the call runs, handed over when it has ended. References alone, no work."""
 
 from proxy.domain.call_properties import latency_ns
-from proxy.domain.capture import Captured, Tap, tap_of
+from proxy.domain.capture import Captured, CapturePolicy, Tap, tap_of
 from proxy.domain.errors import Status
 from proxy.domain.exchange import Exchange
 from proxy.pipeline.acquaint import acquaint
@@ -12,10 +12,10 @@ REQUEST_LIMIT_BYTES = 8 << 20
 """A longer request is left out: it would have to pass through a pipe."""
 
 
-def tap_for(call: Call) -> Tap | None:
+def tap_for(policy: CapturePolicy, call: Call) -> Tap | None:
     """What is to be held of this call; None where nothing is, as for all that is no model call."""
-    policy, exchange = call.snapshot.capture, call.exchange
-    if policy is None or exchange.call is None or not exchange.endpoint.is_model_call:
+    exchange = call.exchange
+    if exchange.call is None or not exchange.endpoint.is_model_call:
         return None
     caller = acquaint(call)  # whole traces are kept or left
     model = exchange.call.requested_model

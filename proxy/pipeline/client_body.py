@@ -77,11 +77,11 @@ def nobody_waits(_: bool) -> None:
 
 async def read_whole(raw: RawRequest, limits: Limits) -> bytes:
     """All bytes as sent. Raises TooLarge before reading more than the limit, and BodyTimeout."""
-    _refuse_declared(raw, limits.body_bytes)
     if raw.arrived is not None:
         if len(raw.arrived) > limits.body_bytes:
             raise _too_large(limits.body_bytes)
         return raw.arrived
+    _refuse_declared(raw, limits.body_bytes)
     whole = BytesIO()  # hands out what it holds without a copy; to join pieces of 20 MB at once takes 10 ms
     async for chunk in _bounded(raw, limits, limits.body_bytes):
         whole.write(chunk)

@@ -43,11 +43,12 @@ async def handle(raw: RawRequest, services: Services, deliver: Deliver) -> None:
         _refuse_keyless(exchange.endpoint, credentials, snapshot)
         call = Call(raw=raw, credentials=credentials, exchange=exchange, snapshot=snapshot, services=services)
         body = await admit(call)
-        body = await roll_out(body, call)
+        if snapshot.prompts:
+            body = await roll_out(body, call)
         route = _route(call)
-        _demand(route, call)
         exchange.checks, exchange.judges = route.checks, route.judges
-        exchange.tap = tap_for(call)
+        if snapshot.capture is not None:
+            exchange.tap = tap_for(snapshot.capture, call)
         await relay(route, body, call, deliver)  # and introduces the caller while the provider works
     except BaseException as failure:
         error = failure
@@ -76,7 +77,9 @@ def _no_proxy_key() -> Unauthenticated:
 
 
 def _route(call: Call) -> Plan:
-    """Choose the targets. Raises UnknownModel, Forbidden, and Unauthenticated where a target needs a proxy key."""
+    """Choose the targets. Raises UnknownModel, Forbidden, Unauthenticated where a target needs a proxy key, and
+    PromptVersionRequired where a version must be named and is not.
+    """
     raw, exchange, key = call.raw, call.exchange, call.credentials.key
     endpoint, model = exchange.endpoint, exchange.call.requested_model if exchange.call else None
 
@@ -92,11 +95,6 @@ def _route(call: Call) -> Plan:
         raise _no_proxy_key()
     if key is not None and raw.method not in _SPENDING_NOTHING and not may_use(key, model):
         raise Forbidden("The proxy key may not use this model; its `allow` list says which.", code="model_not_allowed")
-    retries = narrowed_retries(chosen.retries, raw.headers)
-    return chosen if retries is chosen.retries else replace(chosen, retries=retries)
-
-
-def _demand(route: Plan, call: Call) -> None:
-    """Raise PromptVersionRequired where a version must be named and is not."""
-    if (route.demand or call.snapshot.versions.demand) == "enforce":
-        demand_version(acquaint(call), call.exchange.endpoint)
+    if (chosen.demand or call.snapshot.versions.demand) == "enforce":
+        demand_version(acquaint(call), endpoint)
+    return replace(chosen, retries=narrowed_retries(chosen.retries, raw.headers)) if chosen.retries.max else chosen

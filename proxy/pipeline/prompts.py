@@ -40,11 +40,11 @@ async def roll_out(body: Body, call: Call) -> Body:
 
     Raises UnknownModel for a model that is no prompt, and BadRequest where a variable is missing.
     """
-    exchange, prompts = call.exchange, call.snapshot.prompts
-    if not prompts or exchange.call is None:
+    exchange = call.exchange
+    if exchange.call is None:
         return body
     caller, model_call = acquaint(call), exchange.call
-    prompt = prompts.asked_for(model_call.requested_model, caller.prompt_name)
+    prompt = call.snapshot.prompts.asked_for(model_call.requested_model, caller.prompt_name)
     if prompt is None:
         return body
     if prompt.mode != "label" and not (isinstance(body, WholeBody) and takes_instructions(exchange.endpoint.name)):

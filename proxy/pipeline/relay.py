@@ -94,10 +94,8 @@ async def _still_worth_asking(candidates: list[Target], retry_after: str | None,
 
 def _candidates(plan: Plan, body: Body) -> list[Target]:
     """The drawn target as often as retries allow, then each fallback once; a streamed body can be sent only once."""
-    first, *fallbacks = plan.targets
-    if isinstance(body, StreamedBody):
-        return [first]
-    return [first] * (1 + plan.retries.max) + fallbacks
+    first = plan.targets[0]
+    return [first] if isinstance(body, StreamedBody) else [first] * plan.retries.max + [*plan.targets]
 
 
 async def _try(target: Target, plan: Plan, body: Body, call: Call, *, with_usage: bool) -> Pump:

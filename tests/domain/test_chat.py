@@ -20,7 +20,7 @@ GEMINI = classify("POST", GEMINI_PATH, Dialect.GEMINI)
 
 def admit(endpoint: Endpoint = CHAT, **body: Any) -> chat.ModelCall:
     parsed = {"model": "m", **body}
-    return chat.described(chat.admit(parsed, endpoint), parsed)
+    return chat.described(chat.admit(parsed, endpoint), parsed, chat.messages_of(parsed))
 
 
 def refusal(body: bytes, endpoint: Endpoint = CHAT) -> BadRequest:
@@ -144,7 +144,7 @@ def test_gemini_is_counted_and_its_path_tells_model_and_stream() -> None:
         "tools": [{"functionDeclarations": [{"name": "f"}, {"name": "g"}]}, {"googleSearch": {}}],
         "generationConfig": {"temperature": 0, "maxOutputTokens": 5, "responseMimeType": "application/json"},
     }
-    call = chat.described(chat.admit(body, GEMINI), body)
+    call = chat.described(chat.admit(body, GEMINI), body, chat.messages_of(body))
     assert (call.message_count, call.tool_count, call.image_count) == (1, 3, 1)
     assert (call.temperature, call.max_tokens, call.wants_json) == (0.0, 5, True)
     told = chat.with_path_facts(call, model="gemini-2.5-pro", raw_path=GEMINI_PATH)
@@ -188,7 +188,7 @@ def test_a_large_body_is_read_in_one_pass() -> None:
     messages = [{"role": "user", "content": [{"type": "text", "text": "x" * 100}]} for _ in range(20_000)]
     body = orjson.dumps({"model": "m", "messages": messages})
     parsed = chat.parse(body)
-    assert chat.described(chat.admit(parsed, CHAT), parsed).message_count == 20_000
+    assert chat.described(chat.admit(parsed, CHAT), parsed, chat.messages_of(parsed)).message_count == 20_000
 
 
 FORM = (

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.domain.chat import messages_of
 from proxy.domain.endpoints import Dialect, Endpoint, classify
 from proxy.domain.fingerprints import PromptHashing, prompt_hash
 from proxy.domain.provenance import Provenance, instructions_of, read_provenance
@@ -18,11 +19,11 @@ HASHING = PromptHashing(mode="hmac-sha256", secret=b"0123456789abcdef")
 
 
 def read(endpoint: Endpoint = CHAT, **body: Any) -> Provenance:
-    return read_provenance(body, endpoint, HASHING)
+    return read_provenance(body, messages_of(body), endpoint, HASHING)
 
 
-def instructions(endpoint: Endpoint = CHAT, **body: Any) -> str:
-    return instructions_of(body, endpoint)
+def instructions(**body: Any) -> str:
+    return instructions_of(body, messages_of(body))
 
 
 def test_a_body_tells_prompt_and_conversation_and_no_content() -> None:
@@ -35,7 +36,7 @@ def test_a_body_tells_prompt_and_conversation_and_no_content() -> None:
 
 @given(body=st.dictionaries(FIELDS, JSON), endpoint=st.sampled_from([CHAT, RESPONSES, MESSAGES, EMBEDDINGS, GEMINI]))
 def test_nothing_in_a_body_raises(body: dict[str, Any], endpoint: Endpoint) -> None:
-    assert read_provenance(body, endpoint, HASHING) == read_provenance(body, endpoint, HASHING)
+    assert read(endpoint, **body) == read(endpoint, **body)
 
 
 @pytest.mark.parametrize("wrong", [None, True, 3, "x", [], {}, [[]], [None, 1, "x"], {"a": {"b": 1}}, [{}]])
@@ -76,8 +77,8 @@ def test_instructions_are_what_developers_wrote_and_not_what_users_said() -> Non
 
 
 def test_gemini_instructions_and_none_for_embeddings() -> None:
-    assert instructions(GEMINI, systemInstruction={"parts": [{"text": "one"}, {"text": "two"}]}) == "one\ntwo"
-    assert instructions(EMBEDDINGS, instructions="x") == ""
+    assert instructions(systemInstruction={"parts": [{"text": "one"}, {"text": "two"}]}) == "one\ntwo"
+    assert read(EMBEDDINGS, instructions="x").prompt_hash is None
 
 
 def test_tools_deeper_than_can_be_written_are_left_out() -> None:

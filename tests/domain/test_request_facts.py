@@ -3,7 +3,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from proxy.domain.chat import ModelCall, described, parse
+from proxy.domain.chat import ModelCall, described, messages_of, parse
 from proxy.domain.endpoints import Dialect, classify
 from proxy.domain.errors import BadRequest
 from proxy.domain.fingerprints import PromptHashing
@@ -40,10 +40,10 @@ def test_a_body_says_who_is_asked() -> None:
 def test_all_facts_are_the_same_and_all_that_can_be_read() -> None:
     some, everything = read_facts(PARSED, BODY, CHAT), read_all_facts(BODY, CHAT, HASHING)
     assert everything.members == tuple(top_level_members(BODY))
-    assert everything.call == described(some.call, PARSED)
+    assert everything.call == described(some.call, PARSED, messages_of(PARSED))
     assert everything.call.message_count == 2
     assert everything.options == some.options
-    assert everything.provenance == read_provenance(PARSED, CHAT, HASHING)
+    assert everything.provenance == read_provenance(PARSED, messages_of(PARSED), CHAT, HASHING)
     assert "brief" not in repr(everything)
 
 
