@@ -33,7 +33,8 @@ class UpstreamRequest:
     body: bytes | AsyncIterator[bytes] | None = field(repr=False)
     timeouts: Timeouts
     on_sent: Callable[[], None] = field(repr=False)
-    """Called once the head is on its way to the provider: from here on the call may run there."""
+    """Called once the head is on its way to the provider, with the body where it is small: from here on the call may
+    run there, and what is done in here delays neither."""
     on_begun: Callable[[], None] = field(repr=False)
     """Called when the first byte of the reply's body arrives; never where the body is empty."""
 
