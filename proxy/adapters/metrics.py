@@ -27,6 +27,7 @@ from proxy.domain.exchange import Attempt, Exchange
 from proxy.domain.pricing import CostStatus
 
 _COMMIT_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_UNKNOWN = CostStatus.UNKNOWN
 M = TypeVar("M", bound=MetricWrapperBase)
 
 PARTS = ("memory", "disk_full", "delivery", "flags", "telemetry")
@@ -263,7 +264,7 @@ def _note_attempt(tally: Tally, attempt: Attempt, exchange: Exchange) -> None:
             tally.input_tokens = (tally.input_tokens or 0) + reading.usage.input_tokens
         if reading.usage.output_tokens is not None:
             tally.output_tokens = (tally.output_tokens or 0) + reading.usage.output_tokens
-    if cost is not None and cost.total_usd is not None and cost.status is not CostStatus.UNKNOWN:
+    if cost is not None and cost.total_usd is not None and cost.status is not _UNKNOWN:
         tally.cost_usd = (tally.cost_usd or 0.0) + float(cost.total_usd)
 
 

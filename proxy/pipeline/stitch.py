@@ -34,6 +34,8 @@ from proxy.pipeline.services import Services, Snapshot
 
 log = logging.getLogger(__name__)
 
+_NEW = TraceSource.NEW
+
 
 def stitch(conversation: Conversation, call: Call) -> None:
     """Find the trace that the call goes on with, and the steps that its request ends. Never raises."""
@@ -46,7 +48,7 @@ def stitch(conversation: Conversation, call: Call) -> None:
         thread = exchange.thread = Thread(keys=keys, conversation=conversation)
         if conversation.results:
             _find_steps(thread, services.shared)
-        if caller.trace_source is TraceSource.NEW and (found := _found(thread, exchange, services.shared)) is not None:
+        if caller.trace_source is _NEW and (found := _found(thread, exchange, services.shared)) is not None:
             source, trail = found
             exchange.caller = joined(caller, trail.trace_id, source, snapshot.identity.secret)
             thread.step = max(thread.step, trail.step)
