@@ -109,9 +109,7 @@ def charged(usage: Usage, tariff: Tariff, pricing_version: str) -> Cost:
         _charge_each(usage, schedule.rates, steps, gaps)
     if gaps or not steps:
         return _partial(usage, steps, gaps, pricing_version)
-    return Cost(
-        status=_PRICED, total_usd=_sum_usd(steps), steps=tuple(steps), source="table", pricing_version=pricing_version
-    )
+    return Cost(_PRICED, _sum_usd(steps), tuple(steps), (), "table", pricing_version)
 
 
 def _partial(usage: Usage, steps: list[Step], gaps: list[Gap], pricing_version: str) -> Cost:

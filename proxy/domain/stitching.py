@@ -60,7 +60,8 @@ class Trail:
         trace_id = self.trace_id.encode("utf-8", "replace")
         if len(trace_id) > _TRACE_ID_LIMIT_BYTES:
             return None
-        return _TRAIL.pack(_VERSION, min(self.step, _MOST_STEPS), min(self.followers, 255), self.last) + trace_id
+        step = self.step if self.step < _MOST_STEPS else _MOST_STEPS
+        return _TRAIL.pack(_VERSION, step, self.followers if self.followers < 255 else 255, self.last) + trace_id
 
     def followed(self, asked: bytes, *, by_stranger: bool = False) -> "Trail | None":
         """With this request as a follower; None where that would be one too many."""
@@ -137,7 +138,7 @@ def asked_of(value: bytes | None) -> Asked | None:
 
 def packed_request(at_unix_ms: int, repeats: int) -> bytes:
     """A request that may be repeated."""
-    return _REQUEST.pack(at_unix_ms, min(repeats, _MOST_STEPS))
+    return _REQUEST.pack(at_unix_ms, repeats if repeats < _MOST_STEPS else _MOST_STEPS)
 
 
 def repeats_before(value: bytes | None, now_unix_ms: int) -> int:
