@@ -90,7 +90,7 @@ def described(call: ModelCall, parsed: Mapping[str, Any], messages: Sequence[Map
         temperature=_temperature(parsed, config),
         max_tokens=_max_tokens(parsed, config),
         message_count=_message_count(parsed),
-        tool_count=_tool_count(parsed),
+        tool_count=_tool_count(parsed) if "tools" in parsed or "functions" in parsed else 0,
         image_count=_image_count(messages),
         wants_json=_wants_json(parsed, config),
     )

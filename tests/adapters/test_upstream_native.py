@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-import uvloop
 from aiohttp.test_utils import unused_port
 
 from proxy.adapters.upstream import NativeUpstream, pool
@@ -357,28 +356,3 @@ async def test_what_comes_before_anybody_asks_is_held_within_bounds(upstream: Na
         await reply.pour(take)
         reply.close()
     assert got_bytes == 32 << 20
-
-
-@pytest.mark.parametrize("loop_factory", [uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
-def test_a_request_has_left_when_that_is_told(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """What is done then delays no byte: the provider, here in the very call, has it all and can answer."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        came = []
-
-        def answer() -> None:
-            peer, _ = server.accept()
-            with peer:
-                peer.settimeout(PATIENCE_S)
-                came.append(peer.recv(65_536))
-                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine")
-
-        async def ask() -> bytes:
-            upstream = NativeUpstream()
-            url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-            _, body = await read(upstream, request(url, body=b"all of it", on_sent=answer))
-            await upstream.close()
-            return body
-
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            assert runner.run(ask()) == b"fine"
-        assert came[0].endswith(b"all of it")

@@ -63,5 +63,9 @@ class NativeUpstream:
         else:
             connection.write(head.line_and_fields)
             reply.send_body(body, is_chunked=head.is_chunked)
-        request.on_sent()
+        try:
+            request.on_sent()
+        except BaseException:
+            reply.close()
+            raise
         return reply
