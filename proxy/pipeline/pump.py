@@ -156,7 +156,8 @@ class Pump:
         if self._side is not None:
             read = self._side.feed(read)
         self._decoder.feed(read, self._at_ns)
-        self._is_timing = self._decoder.needs_times
+        if self._is_timing:
+            self._is_timing = self._decoder.needs_times
         if self._tap is not None:
             self._tap.feed(read)
 

@@ -84,16 +84,16 @@ class ReplyWriter:
         transport.write(head + body)
 
     def _write(self, piece: bytes) -> None:
-        self._open_transport().write(piece)
-
-    def _write_chunk(self, piece: bytes) -> None:
         transport = self._transport
         if transport is None or transport.is_closing():
             raise _client_gone()
+        transport.write(piece)
+
+    def _write_chunk(self, piece: bytes) -> None:
         if len(piece) <= _COPIED_BYTES:
-            transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self._write(b"%x\r\n%b\r\n" % (len(piece), piece))
         else:
-            transport.writelines((b"%x\r\n" % len(piece), piece, b"\r\n"))
+            self._open_transport().writelines((b"%x\r\n" % len(piece), piece, b"\r\n"))
 
     def _open_transport(self) -> asyncio.Transport:
         if self._transport is None or self._transport.is_closing():
