@@ -13,9 +13,10 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def value_class(made: type[T]) -> type[T]:
-    """A dataclass that is compared and hashed by its fields, which are given by name.
+    """A dataclass that is compared and hashed by its fields, which are given by name, but where a call makes one each
+    time and the order is plain.
 
-    They could be given by their order, too, so that Python finds a default by its place: where only names are allowed
-    it looks each of them up, which makes a class of twenty fields half as dear again.
+    A name costs as much as the field itself, since Python puts names into a dictionary on their way to a class; and a
+    default that may be given by name alone is looked up, where one that has a place is found there.
     """
     return dataclass(slots=True, unsafe_hash=True)(made)
