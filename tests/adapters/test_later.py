@@ -7,13 +7,17 @@ from typing import cast
 
 import pytest
 
-from proxy.adapters.later import MOST_AT_ONCE, PAUSE_S, Later
+from proxy.adapters.later import MOST_AT_ONCE, PAUSE_S, QUIET_S, Later
 
 
 @dataclass
 class ScriptedLoop:
     timers: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
     ready: list[Callable[[], None]] = field(default_factory=list)
+    now_s: float = 0.0
+
+    def time(self) -> float:
+        return self.now_s
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> None:
         self.timers.append((delay_s, callback))
@@ -22,7 +26,9 @@ class ScriptedLoop:
         self.ready.append(callback)
 
     def ring(self) -> None:
-        self.timers.pop(0)[1]()
+        delay_s, callback = self.timers.pop(0)
+        self.now_s += delay_s
+        callback()
 
 
 @pytest.fixture
@@ -39,9 +45,33 @@ def test_what_waits_is_done_together_and_in_order(loop: ScriptedLoop, later: Lat
     done: list[int] = []
     for number in range(3):
         later(lambda number=number: done.append(number))  # type: ignore[misc]
-    assert ([delay_s for delay_s, _ in loop.timers], done) == ([PAUSE_S], [])
+    assert ([delay_s for delay_s, _ in loop.timers], done) == ([QUIET_S], [])
     loop.ring()
     assert (done, loop.timers, loop.ready) == ([0, 1, 2], [], [])
+
+
+def test_it_is_done_when_nothing_was_given_for_a_moment(loop: ScriptedLoop, later: Later) -> None:
+    done: list[int] = []
+    later(lambda: done.append(0))
+    loop.now_s += QUIET_S / 2
+    later(lambda: done.append(1))
+    loop.timers[0] = (QUIET_S / 2, loop.timers[0][1])
+    loop.ring()
+    assert done == []
+    assert [delay_s for delay_s, _ in loop.timers] == [pytest.approx(QUIET_S / 2)]
+    loop.ring()
+    assert (done, loop.timers) == ([0, 1], [])
+
+
+def test_it_is_done_in_time_where_traffic_has_no_end(loop: ScriptedLoop, later: Later) -> None:
+    done_at_s: list[float] = []
+    later(lambda: done_at_s.append(loop.now_s))
+    while not done_at_s:
+        delay_s, look = loop.timers.pop()
+        loop.now_s += delay_s
+        later(lambda: None)
+        look()
+    assert done_at_s == [pytest.approx(PAUSE_S)]
 
 
 def test_traffic_has_its_turn_between_two_batches(loop: ScriptedLoop, later: Later) -> None:
