@@ -101,6 +101,8 @@ class Exchange:
     """What was rolled out to this call, one for each flag that was asked."""
     assignment: Assignment | None = None
     """The version of a managed prompt that runs; `caller` and `call` are restated then, to say what ran."""
+    sent: bytes | None = field(default=None, repr=False)
+    """The request's body, decoded, until the end, which may have to count or judge it; None where it passed through."""
     tap: Tap | None = field(default=None, repr=False)
     """Holds content back for keeping; None where none is kept."""
     checks: tuple[Check, ...] = ()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import field
 from io import BytesIO
 
-from proxy.domain.errors import BodyTimeout, RequestError, TooLarge
+from proxy.domain.errors import BodyTimeout, TooLarge
 from proxy.domain.json_members import Member, top_level_members
 from proxy.domain.limits import Limits
 from proxy.domain.request_facts import RequestFacts
@@ -33,12 +33,11 @@ SLOWEST_BODY_BYTES_PER_S = 1_024
 
 
 class StreamedBody:
-    """A body that passes through. `error` holds what ended it early, since the HTTP client would hide it."""
+    """A body that passes through. What is wrong with it is raised where it is read on."""
 
     def __init__(self, raw: RawRequest, limits: Limits) -> None:
         self._raw = raw
         self._limits = limits
-        self.error: RequestError | None = None
         self.content_length = raw.content_length
         self.on_turn: Callable[[bool], None] = nobody_waits
         """Told whose turn it is: True when more is asked of the client, False when it, or the end, was handed on."""
@@ -57,17 +56,13 @@ class StreamedBody:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The bytes as the client sends them."""
-        try:
-            if self._seen:
-                yield self._seen
+        if self._seen:
+            yield self._seen
+        self.on_turn(True)
+        async for chunk in self._chunks:
+            self.on_turn(False)
+            yield chunk
             self.on_turn(True)
-            async for chunk in self._chunks:
-                self.on_turn(False)
-                yield chunk
-                self.on_turn(True)
-        except RequestError as error:
-            self.error = error
-            raise
         self.on_turn(False)
 
 

@@ -1,5 +1,6 @@
 """The visible pipeline: one request, from its head to its one end."""
 
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from proxy.domain.credentials import Credentials, authenticate, may_use
@@ -17,7 +18,8 @@ from proxy.pipeline.call import Call
 from proxy.pipeline.capture import tap_for
 from proxy.pipeline.client_body import WholeBody
 from proxy.pipeline.prompts import roll_out
-from proxy.pipeline.relay import relay
+from proxy.pipeline.pump import Pump
+from proxy.pipeline.relay import leave, relay
 from proxy.pipeline.rollouts import assign
 from proxy.pipeline.services import Deliver, RawRequest, Services, Snapshot
 from proxy.pipeline.settle import settle
@@ -37,7 +39,23 @@ async def handle(raw: RawRequest, services: Services, deliver: Deliver) -> None:
         received_ns=raw.received_ns,
         endpoint=endpoint_of(raw),
     )
-    call = body = route = error = None
+    try:
+        pump, delivering = await _begin_reply(raw, exchange, snapshot, services, deliver)
+        try:
+            await delivering
+        finally:
+            leave(pump, services.clock)
+    except BaseException as error:
+        settle(exchange, error, snapshot, services)
+        raise
+    settle(exchange, None, snapshot, services)
+
+
+async def _begin_reply(
+    raw: RawRequest, exchange: Exchange, snapshot: Snapshot, services: Services, deliver: Deliver
+) -> tuple[Pump, Awaitable[None]]:
+    """All that comes before the first byte to the client; what is needed for that alone is gone with it."""
+    call = route = None
     try:
         credentials = authenticate(raw.headers, raw.target.raw_query, snapshot.keyring)
         _refuse_keyless(exchange.endpoint, credentials, snapshot)
@@ -45,18 +63,17 @@ async def handle(raw: RawRequest, services: Services, deliver: Deliver) -> None:
         body = await admit(call)
         if snapshot.prompts:
             body = await roll_out(body, call)
+        if isinstance(body, WholeBody):
+            exchange.sent = body.decoded
         route = _route(call)
         exchange.checks, exchange.judges = route.checks, route.judges
         if snapshot.capture is not None:
             exchange.tap = tap_for(snapshot.capture, call)
-        await relay(route, body, call, deliver)  # and introduces the caller while the provider works
-    except BaseException as failure:
-        error = failure
+        return await relay(route, body, call, deliver)  # and introduces the caller while the provider works
+    except BaseException:
         if call is not None:
             introduce(call, route)
         raise
-    finally:
-        settle(exchange, error, body if isinstance(body, WholeBody) else None, snapshot, services)
 
 
 def endpoint_of(raw: RawRequest) -> Endpoint:

@@ -77,6 +77,10 @@ class Patience:
 
     def close(self) -> None:
         """The attempt is over."""
+        self._stop()
+        self._passed = None  # it knows the frames that it has passed, and those know this
+
+    def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -115,7 +119,7 @@ class Patience:
     def _see_to(self, at_s: float) -> None:
         """See to it that the timer rings no later than this."""
         if at_s < self._rings_at_s:
-            self.close()
+            self._stop()
             self._rings_at_s = at_s
             self._timer = self._loop.call_at(at_s, self._ring)
 

@@ -3,7 +3,7 @@
 A Protocol stands here only where a real and a test implementation both exist.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Protocol
 
@@ -49,7 +49,7 @@ class UpstreamReply(Protocol):
     """A reply of which the head and the first byte of the body, or its end, have arrived.
 
     The body is given undecoded and once: whole by `read`, or piece by piece by `pour`. Both raise `UpstreamError`
-    when it breaks, and return only when it was whole.
+    when it breaks, and what the request's body raises; they return only when the reply was whole.
     """
 
     @property
@@ -62,7 +62,7 @@ class UpstreamReply(Protocol):
 
     @property
     def headers(self) -> Fields:
-        """As they came."""
+        """As they came; none once the body pours."""
 
     def peek(self) -> bytes:
         """What has arrived of the body and was not given yet; none only where the body is empty."""
@@ -70,7 +70,7 @@ class UpstreamReply(Protocol):
     async def read(self, limit_bytes: int) -> bytes | None:
         """The whole body if it is at most so long; else None, with nothing lost: `pour` gives all of it."""
 
-    async def pour(self, sink: Sink, chunk_sink: ChunkSink | None = None) -> None:
+    def pour(self, sink: Sink, chunk_sink: ChunkSink | None = None) -> Awaitable[None]:
         """Give each piece to the sink as it arrives, and what came before that first.
 
         What arrives as one whole chunk may go to `chunk_sink` instead.
@@ -87,7 +87,7 @@ class UpstreamReply(Protocol):
 
 
 class Upstream(Protocol):
-    """The HTTP client. Every network error leaves it as an `UpstreamError`."""
+    """The HTTP client. Every network error leaves it as an `UpstreamError`; what a request's body raises, as it is."""
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
         """Send one request and wait for its reply, which the caller closes. Cancelling aborts the connection."""

@@ -100,8 +100,9 @@ class Pump:
         self._write = write
         if not self._editors:
             self._write_chunk = write_chunk
+        take = self._take
         with self._patience:
-            await self.reply.pour(self._take, self._take)
+            await self.reply.pour(take, take)
         self._ended_ns = self._clock.monotonic_ns()
         if rest := self._rest():
             write(rest)

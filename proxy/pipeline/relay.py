@@ -5,8 +5,9 @@ from the original request. A client's leaving is never the target's failure.
 """
 
 import asyncio
+from collections.abc import Awaitable
 
-from proxy.domain.errors import RequestError, UpstreamError
+from proxy.domain.errors import UpstreamError
 from proxy.domain.exchange import Attempt
 from proxy.domain.provider_errors import errors_of_provider
 from proxy.domain.retry import may_retry, retry_pause_s
@@ -15,7 +16,7 @@ from proxy.pipeline.begin import introduce
 from proxy.pipeline.call import Body, Call
 from proxy.pipeline.client_body import StreamedBody, nobody_waits
 from proxy.pipeline.patience import Patience
-from proxy.pipeline.ports import UpstreamReply, UpstreamRequest
+from proxy.pipeline.ports import Clock, UpstreamReply, UpstreamRequest
 from proxy.pipeline.pump import Editor, KeyMask, Pump
 from proxy.pipeline.reply import reply_of
 from proxy.pipeline.services import Deliver
@@ -27,27 +28,19 @@ REFUSAL_LIMIT_BYTES = 65_536
 """How much of a 400 or 422 is read to learn whether it refuses the injected `stream_options`."""
 
 
-async def relay(plan: Plan, body: Body, call: Call, deliver: Deliver) -> None:
-    """Deliver the reply of the first willing target. Raises UpstreamError when the last one could not be reached."""
+async def relay(plan: Plan, body: Body, call: Call, deliver: Deliver) -> tuple[Pump, Awaitable[None]]:
+    """The first willing target's reply, to be left when it has been delivered, and the delivery, which has not begun.
+
+    Raises UpstreamError when the last target could not be reached.
+    """
+    pump = await _first_willing(plan, body, call)
     try:
-        pump = await _first_willing(plan, body, call)
-        try:
-            reply = await reply_of(pump, call)
-            call.exchange.committed_ns = call.services.clock.monotonic_ns()
-            delivering = deliver(reply)
-            del reply  # `deliver` alone knows for how long its head is of use
-            await delivering
-        finally:
-            _leave(pump, call)
-    except UpstreamError:
-        if (fault := _fault_of_client(body)) is not None:
-            raise fault from None
+        reply = await reply_of(pump, call)
+    except BaseException:
+        leave(pump, call.services.clock)
         raise
-
-
-def _fault_of_client(body: Body) -> RequestError | None:
-    """What was wrong with a body that was passed on as it came; the HTTP client tells it as a broken connection."""
-    return body.error if isinstance(body, StreamedBody) else None
+    call.exchange.committed_ns = call.services.clock.monotonic_ns()
+    return pump, deliver(reply)
 
 
 async def _first_willing(plan: Plan, body: Body, call: Call) -> Pump:
@@ -74,9 +67,9 @@ async def _first_willing(plan: Plan, body: Body, call: Call) -> Pump:
                 if not candidates:
                     return pump
         except BaseException:
-            _leave(pump, call)
+            leave(pump, call.services.clock)
             raise
-        _leave(pump, call)
+        leave(pump, call.services.clock)
 
 
 async def _still_worth_asking(candidates: list[Target], retry_after: str | None, call: Call) -> list[Target]:
@@ -122,10 +115,10 @@ async def _try(target: Target, plan: Plan, body: Body, call: Call, *, with_usage
             with patience:
                 reply = await call.services.upstream.send(request)
     except BaseException as error:
-        if isinstance(error, UpstreamError) and _fault_of_client(body) is None:
+        if isinstance(error, UpstreamError):
             attempt.error_type = error.error_type
         patience.close()
-        _seal(attempt, call)
+        _seal(attempt, call.services.clock)
         raise
     attempt.http_status = reply.status
     return _pump_of(reply, attempt, call, patience, with_usage=with_usage)
@@ -174,16 +167,16 @@ async def _refuses_usage(pump: Pump, call: Call) -> bool:
     return True
 
 
-def _leave(pump: Pump, call: Call) -> None:
+def leave(pump: Pump, clock: Clock) -> None:
     """Leave the provider, and close the books of the attempt."""
     pump.close()
-    _seal(pump.attempt, call)
+    _seal(pump.attempt, clock)
 
 
-def _seal(attempt: Attempt, call: Call) -> None:
+def _seal(attempt: Attempt, clock: Clock) -> None:
     """Close the books of one attempt when its connection is left."""
     if attempt.ended_ns is None:
-        attempt.ended_ns = call.services.clock.monotonic_ns()
+        attempt.ended_ns = clock.monotonic_ns()
     if attempt.error_type is None and attempt.http_status is not None and attempt.http_status >= 300:
         raw_code = attempt.reading.error_code if attempt.reading else None
         attempt.error_type, attempt.error_code = errors_of_provider(attempt.http_status, raw_code)

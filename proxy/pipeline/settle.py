@@ -23,7 +23,6 @@ from proxy.domain.usage import UsageSource
 from proxy.pipeline.begin import begin
 from proxy.pipeline.capture import hand_over
 from proxy.pipeline.checks import check_answer
-from proxy.pipeline.client_body import WholeBody
 from proxy.pipeline.drift import watch_drift
 from proxy.pipeline.services import Services, Snapshot
 from proxy.pipeline.stitch import remember
@@ -40,14 +39,14 @@ _FIRST_DAY = date(1970, 1, 1)
 def settle(
     exchange: Exchange,
     error: BaseException | None,
-    body: WholeBody | None,
     snapshot: Snapshot,
     services: Services,
 ) -> None:
-    """Seal the exchange. `body` is what the client sent, for an estimate."""
+    """Seal the exchange."""
     try:
         exchange.ended_ns = services.clock.monotonic_ns()
         exchange.fate = fate_of(exchange, error, is_cutting=services.is_cutting)
+        sent, exchange.sent = exchange.sent, None
         remember(exchange, services)
         if isinstance(error, Unauthenticated) or exchange.caller is None or not exchange.endpoint.is_model_call:
             services.observe(exchange)
@@ -56,8 +55,8 @@ def settle(
         if exchange.tap is not None:
             hand_over(exchange, services)
         if exchange.judges and services.judge is not None:
-            services.judge(exchange, body.decoded if body is not None else None)
-        job = _estimate_job(exchange, body)
+            services.judge(exchange, sent)
+        job = _estimate_job(exchange, sent)
         if job is None or not services.estimator.submit(
             job, lambda found: _estimated(exchange, found, snapshot, services)
         ):
@@ -96,10 +95,10 @@ def _counted_nothing(reading: Reading) -> bool:
     return usage.provider_cost_usd is None and not is_counted(usage)
 
 
-def _estimate_job(exchange: Exchange, body: WholeBody | None) -> TextToCount | None:
+def _estimate_job(exchange: Exchange, sent: bytes | None) -> TextToCount | None:
     """What to count, or None where the provider told all, or nothing was produced."""
     attempt = exchange.final_attempt
-    if body is None or attempt is None or attempt.reading is None or not exchange.endpoint.api:
+    if sent is None or attempt is None or attempt.reading is None or not exchange.endpoint.api:
         return None
     reading = attempt.reading
     is_reply = attempt.http_status is not None and attempt.http_status < 300
@@ -108,7 +107,7 @@ def _estimate_job(exchange: Exchange, body: WholeBody | None) -> TextToCount | N
     if reading.output_chars == 0 and reading.finish_reason is None:
         return None
     return TextToCount(
-        request_body=body.decoded,
+        request_body=sent,
         api=exchange.endpoint.api,
         output_text=reading.output_text,
         output_chars=reading.output_chars,

@@ -10,7 +10,7 @@ from aiohttp.test_utils import unused_port
 
 from proxy.adapters.upstream import NativeUpstream
 from proxy.adapters.upstream.wire import LARGE_BODY_BYTES
-from proxy.domain.errors import UpstreamReset
+from proxy.domain.errors import TooLarge, UpstreamReset
 from tests.adapters.upstream_clients import Client, MakeClient, failure, read, request
 from tests.harness.call import PATIENCE_S, Call
 from tests.harness.certs import Authority
@@ -316,3 +316,16 @@ async def test_a_reply_in_every_form_that_http_has(upstream: Client, form: str) 
         reply, got = await read(upstream, asked)
     assert (reply.status, got) == (status, body)
     assert "link" not in {name.lower() for name, _ in reply.headers}
+
+
+async def test_a_body_that_goes_wrong_is_told_as_it_is_and_nothing_more_is_sent(upstream: Client) -> None:
+    async def too_large() -> AsyncIterator[bytes]:
+        yield b"begins"
+        raise TooLarge("The body is too large.")
+
+    async with ScriptedProvider(text_reply(200, "text/plain", b"fine")) as provider:
+        with pytest.raises(TooLarge):
+            await upstream.send(request(provider.url, body=too_large()))
+        record = await provider.arrival()
+        await record.wait_closed()
+    assert not record.is_body_whole

@@ -2,15 +2,15 @@
 
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pytest
 
 from proxy.adapters.upstream import AiohttpUpstream, NativeUpstream
 from proxy.domain.errors import UpstreamError
-from proxy.domain.fields import fields_of
+from proxy.domain.fields import Fields, fields_of
 from proxy.domain.routing import Timeouts
-from proxy.pipeline.ports import Upstream, UpstreamReply, UpstreamRequest
+from proxy.pipeline.ports import Upstream, UpstreamRequest
 
 CLIENTS: dict[str, Callable[..., "Client"]] = {"native": NativeUpstream, "aiohttp": AiohttpUpstream}
 
@@ -45,14 +45,23 @@ def request(
     )
 
 
-async def read(upstream: Upstream, asked: UpstreamRequest) -> tuple[UpstreamReply, bytes]:
+class Head(NamedTuple):
+    """Of a reply, which has it until the body pours."""
+
+    status: int
+    reason: str
+    headers: Fields
+
+
+async def read(upstream: Upstream, asked: UpstreamRequest) -> tuple[Head, bytes]:
     """Send, and take all of the body."""
     reply, pieces = await upstream.send(asked), list[bytes]()
+    head = Head(reply.status, reply.reason, reply.headers)
     try:
         await reply.pour(pieces.append)
     finally:
         reply.close()
-    return reply, b"".join(pieces)
+    return head, b"".join(pieces)
 
 
 async def failure(upstream: Upstream, asked: UpstreamRequest) -> UpstreamError:

@@ -1,6 +1,8 @@
 """A whole request as the edge would carry it: whatever happens, one start and one end."""
 
 import asyncio
+import gc
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -198,6 +200,18 @@ async def test_a_client_that_leaves_mid_stream_cancels_and_frees_the_provider(go
     assert (end["status"], end["error_type"], end["failed_phase"]) == ("cancelled", "client_disconnect", "client")
     assert made.upstream.replies[0].is_left
     assert made.upstream.replies[0].is_left_early
+
+
+@pytest.mark.parametrize("body", [STREAM, CHAT, {"model": 1}])
+async def test_a_call_that_fails_leaves_nothing_that_only_the_collector_would_find(body: dict[str, Any]) -> None:
+    def leave(_: int) -> None:
+        raise ConnectionResetError
+
+    made = world(streamed() if body is STREAM else ScriptedReply(error=UpstreamReset("It broke.")))
+    gc.collect()
+    with suppress(ConnectionResetError, UpstreamReset, BadRequest):
+        await call(made, request(body), on_piece=leave)
+    assert gc.collect() == 0
 
 
 async def test_a_client_that_is_gone_when_a_held_reply_is_ready_did_not_get_it() -> None:

@@ -25,6 +25,7 @@ class NativeUpstream:
     def __init__(self, *, ssl_context: ssl.SSLContext | None = None) -> None:
         self._dialer = Dialer(ssl_context)
         self._pool = Pool()
+        self._rest, self._forget = self._pool.rest, self._pool.forget  # bound once, and not for each connection
         self._origins: dict[str, Origin] = {}
 
     async def close(self) -> None:
@@ -48,14 +49,14 @@ class NativeUpstream:
                     raise
             else:
                 return reply
-        fresh = await self._dialer.dial(origin, request.timeouts.connect_s, self._pool.forget)
+        fresh = await self._dialer.dial(origin, request.timeouts.connect_s, self._forget)
         reply = self._start(fresh, request, head)
         await reply.begin()
         return reply
 
     def _start(self, connection: Connection, request: Request, head: RequestHead) -> NativeReply:
         """Put the request on its way."""
-        reply, body = NativeReply(connection, request, self._pool.rest), request.body
+        reply, body = NativeReply(connection, request, self._rest), request.body
         if body is None:
             connection.write(head.line_and_fields)
         elif isinstance(body, bytes) and len(body) <= LARGE_BODY_BYTES:

@@ -1,8 +1,8 @@
 """One call on a connection, from the last byte of its head to the last of its reply.
 
 What arrives before anybody asks for it is held, up to a limit; from then on it goes to the sink in the callback that
-brings it, whole chunks past this module and its parser. A coroutine waits here at most twice: until the reply begins,
-and until its body has ended.
+brings it, whole chunks past this module and its parser. What is waited for is a future, at most twice: until the reply
+begins, and until its body has ended.
 """
 
 import asyncio
@@ -67,17 +67,16 @@ class NativeReply:
             raise self._error
         return b"".join(self._ahead)
 
-    async def pour(self, sink: Sink, chunk_sink: ChunkSink | None = None) -> None:
-        """Piece by piece."""
+    def pour(self, sink: Sink, chunk_sink: ChunkSink | None = None) -> asyncio.Future[None]:
+        """Piece by piece. No coroutine is there as long as the body lasts."""
         self._connection.resume()
         self._sink, self._chunk_sink = sink, chunk_sink
+        self.headers = NO_FIELDS
         ahead, self._ahead, self._ahead_bytes = self._ahead, [], 0
         for piece in ahead:
             sink(piece)
         self._see_to_chunks()
-        await self._until(math.inf)
-        if self._error is not None:
-            raise self._error
+        return self._until(math.inf)
 
     def pause(self) -> None:
         """Take no more, if there is more."""
@@ -104,6 +103,7 @@ class NativeReply:
             self._on_rest(connection)
         else:
             connection.abort()
+        self._error = None  # it knows the frames that it has passed, and those know this
 
     # What the client does with it
 
@@ -117,14 +117,14 @@ class NativeReply:
         """Wait for the first byte of the body, or its end. Raises UpstreamError; then the connection is aborted."""
         try:
             await self._until(1)
+            if self._error is not None and not self._ahead:
+                raise self._error  # noqa: TRY301
         except BaseException:
             self.close()
             raise
-        if self._error is not None and not self._ahead:
-            self.close()
-            raise self._error
         parser = self._parser
         self.status, self.reason, self.headers = parser.status, parser.reason, parser.headers
+        parser.headers = NO_FIELDS  # they are of use until the body pours, and that may take long
 
     def _sent(self, sending: "asyncio.Task[None]") -> None:
         if not sending.cancelled() and (error := sending.exception()) is not None:
@@ -190,13 +190,19 @@ class NativeReply:
         is_next = self._parser.is_between_chunks and not self._is_over
         self._connection.chunk_sink = self._chunk_sink if is_next else None
 
-    async def _until(self, ahead_bytes: float) -> None:
-        """Wait until so much is held, or all has arrived."""
-        if not self._is_over and self._ahead_bytes < ahead_bytes:
-            self._wanted_bytes = ahead_bytes
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+    def _until(self, ahead_bytes: float) -> asyncio.Future[None]:
+        """Done when so much is held, or all has arrived. Once the body pours, it fails where that does."""
+        self._wanted_bytes = ahead_bytes
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        if self._is_over or self._ahead_bytes >= ahead_bytes:
+            self._wake()
+        return waiter
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is None or waiter.done():
+            return
+        if self._error is not None and self._sink is not None:
+            waiter.set_exception(self._error)
+        else:
+            waiter.set_result(None)

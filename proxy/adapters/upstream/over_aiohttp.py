@@ -39,8 +39,9 @@ _AUTOMATIC = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT, hdrs.CONTENT_T
 class AiohttpReply:
     """A reply that has begun."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, uploading: "_Upload | None") -> None:
         self._response = response
+        self._uploading = uploading
         self.status = response.status
         self.reason = response.reason or ""
         self.headers = fields_of(response.headers.items())
@@ -94,7 +95,7 @@ class AiohttpReply:
 
     async def receive(self) -> bytes:
         """The next bytes from the socket; none at the end. Raises UpstreamReset when the body breaks off."""
-        with _mapped_errors():
+        with _mapped_errors(self._uploading):
             piece = await self._response.content.readany()
         end = self._connection_end
         if not piece and end is not None and end.done() and end.exception() is not None:
@@ -140,18 +141,20 @@ class AiohttpUpstream:
     async def send(self, request: Request) -> AiohttpReply:
         """Send one request; see the port."""
         limits = aiohttp.ClientTimeout(total=None, connect=request.timeouts.connect_s)
-        with _mapped_errors():
+        body = request.body
+        uploading = None if body is None or isinstance(body, bytes) else _Upload(body)
+        with _mapped_errors(uploading):
             response = await self._session.request(
                 request.method,
                 URL(request.url, encoded=True),
                 headers=_in_one_spelling(request.headers),
-                data=_payload(request.body),
+                data=uploading or _payload(body),
                 allow_redirects=False,
                 trace_request_ctx=request.on_sent,
                 timeout=limits,
             )
         try:
-            reply = AiohttpReply(response)
+            reply = AiohttpReply(response, uploading)
             if await reply.begin():
                 request.on_begun()
         except BaseException:
@@ -164,6 +167,22 @@ def _in_one_spelling(headers: Fields) -> list[tuple[str, str]]:
     """A repeated field as its first occurrence spells it: of `X-A` and `x-a`, aiohttp would send the last alone."""
     spellings: dict[str, str] = {}
     return [(spellings.setdefault(name.lower(), name), value) for name, value in headers]
+
+
+class _Upload:
+    """A body that passes through. aiohttp tells what that raises as a broken connection, so it is kept here."""
+
+    def __init__(self, body: AsyncIterator[bytes]) -> None:
+        self._body = body
+        self.error: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._body:
+                yield piece
+        except Exception as error:
+            self.error = error
+            raise
 
 
 def _payload(body: bytes | AsyncIterator[bytes] | None) -> io.BytesIO | bytes | AsyncIterator[bytes] | None:
@@ -182,11 +201,11 @@ def _tell_when_sent() -> aiohttp.TraceConfig:
 
 
 @contextmanager
-def _mapped_errors() -> Iterator[None]:
+def _mapped_errors(uploading: _Upload | None) -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
-        raise _upstream_error(error) from None
+        raise (uploading and uploading.error) or _upstream_error(error) from None
 
 
 def _upstream_error(error: Exception) -> UpstreamError:

@@ -47,8 +47,9 @@ class ReplyParser:
     """Fed with what arrives; `status`, `reason` and `headers` hold once `has_head`. A parser reads one reply."""
 
     __slots__ = (
-        "_is_head", "_llhttp", "_names", "_pieces", "_quiet_bytes", "_reason", "_trailer_bytes", "_values", "error",
-        "has_head", "headers", "is_between_chunks", "is_reusable", "is_whole", "on_body", "reason", "status",
+        "_is_framed", "_is_head", "_llhttp", "_names", "_pieces", "_quiet_bytes", "_reason", "_trailer_bytes",
+        "_values", "error", "has_head", "headers", "is_between_chunks", "is_reusable", "is_whole", "on_body", "reason",
+        "status",
     )  # fmt: skip
 
     def __init__(self, method: str) -> None:
@@ -68,6 +69,8 @@ class ReplyParser:
         """For each name; providers send twenty, and nothing more is done for each than to keep it."""
         self._reason = b""
         self._trailer_bytes = 0
+        self._is_framed = False
+        """The head says how the end of the body will be known."""
         self.is_between_chunks = False
         """A chunk has ended, and nothing has come after it: another whole one need not be fed."""
         self._quiet_bytes = 0
@@ -97,7 +100,7 @@ class ReplyParser:
 
     def feed_eof(self) -> None:
         """The connection has ended in order; so has a body that nothing else delimits."""
-        if self.has_head and self.error is None and not self._is_framed():
+        if self.has_head and self.error is None and not self._is_framed:
             self.is_whole = True
 
     def leave(self) -> None:
@@ -123,10 +126,6 @@ class ReplyParser:
             return b""
         self._quiet_bytes = 0
         return body
-
-    def _is_framed(self) -> bool:
-        names = self.headers.names.at
-        return "content-length" in names or "transfer-encoding" in names
 
     # What llhttp calls. An exception here ends its reading.
 
@@ -163,6 +162,9 @@ class ReplyParser:
             return
         names = _names_of_wire(tuple(self._names))
         fields = self.headers = Fields(names, _values_of_wire(values) if self._values else ())
+        self._names.clear()
+        self._values.clear()
+        self._is_framed = "content-length" in names.at or "transfer-encoding" in names.at
         codings = fields.all("transfer-encoding") if "transfer-encoding" in names.at else []
         if codings and (len(codings) > 1 or codings[0].lower() != "chunked"):
             raise _Refused
