@@ -358,3 +358,14 @@ async def test_a_reply_that_breaks_is_gone_without_the_collector(
             await read(upstream, request(provider.url))
     await asyncio.sleep(0)  # the loop holds what has woken this task
     assert not [left for left in gc.get_objects() if isinstance(left, NativeReply)]
+
+
+async def test_a_reply_that_was_left_lets_its_sinks_go(upstream: NativeUpstream) -> None:
+    def sink(_: bytes, __: bytes | None = None) -> None: ...
+
+    async with ScriptedProvider(Reply(pieces=[b"a", b"b"])) as provider:
+        reply = await upstream.send(request(provider.url))
+        await reply.pour(sink, sink)
+        assert sink in gc.get_referents(reply)
+        reply.close()
+    assert sink not in gc.get_referents(reply)

@@ -91,7 +91,7 @@ class NativeReply:
     def close(self) -> None:
         """Let the connection rest if all of both bodies has passed, else abort it."""
         self._is_over = True
-        self._sink = None
+        self._sink = self._chunk_sink = None
         connection, parser, sending = self._connection, self._parser, self._upload
         connection.listener = connection.chunk_sink = None
         parser.leave()
