@@ -12,8 +12,8 @@ import yaml
 from proxy.app.settings import snapshot_of
 from proxy.cli import VERBS
 from proxy.cli.call_rows import HEADING
-from proxy.config import load
 from proxy.config.json_schema import FILES
+from proxy.config.load import load
 from proxy.config.variables import VARIABLES
 from proxy.domain import analytics_headers
 from proxy.domain.event_properties import ALLOWED

@@ -14,7 +14,8 @@ from proxy.adapters.journal import journal_files
 from proxy.adapters.webhook import send
 from proxy.cli.alert_look import drops_of, is_taken, look, readings
 from proxy.cli.terminal import GREEN, PLAIN, RED, YELLOW, in_colour
-from proxy.config import ConfigError, Configuration, Places, find_places, load
+from proxy.config import ConfigError, Configuration, Places, find_places
+from proxy.config.load import load
 from proxy.domain.alert_words import calls_text, duration_text, number_text, sentence, subject, trial
 from proxy.domain.alerts import AlertBook, Delivery, Firing, Reading, Rule
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from proxy.config import ConfigError, Configuration, Places, Problem, find_places, load
+from proxy.config import ConfigError, Configuration, Places, Problem, find_places
 from proxy.config.advice import advise
+from proxy.config.load import load
 from proxy.config.rollout_advice import advise_rollouts
 from proxy.domain.price_book import PriceRule
 from proxy.domain.pricing import cost_of

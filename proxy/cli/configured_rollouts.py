@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from proxy.adapters.experiments.ask import variants_of
 from proxy.adapters.rollout_state import Damaged
 from proxy.cli.posthog_project import Misused
-from proxy.config import ConfigError, Configuration, Places, find_places, load
+from proxy.config import ConfigError, Configuration, Places, find_places
+from proxy.config.load import load
 from proxy.domain.prompts import ManagedPrompt, PromptBook
 from proxy.domain.rollout import Rollout
 

@@ -14,7 +14,8 @@ from proxy.adapters.posthog_dashboards import Carrier, read_ours
 from proxy.cli.dashboards_render import add_options, render
 from proxy.cli.data_folder import add_data
 from proxy.cli.posthog_project import Misused, explained, find_project
-from proxy.config import ConfigError, find_places, load
+from proxy.config import ConfigError, find_places
+from proxy.config.load import load
 from proxy.domain.dashboards import DASHBOARDS, Dashboard, experiment_dashboard
 from proxy.domain.dashboards.plan import Change, changes, dashboard_fields, deletions, insight_fields
 

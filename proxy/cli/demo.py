@@ -20,19 +20,20 @@ from proxy.cli.serve import (
     DEFAULT_HOST,
     DEFAULT_PORT,
     PORTS,
-    cannot_listen,
     chosen_number,
     configure_logs,
     show_problems,
-    stop_signal,
 )
+from proxy.cli.serving import stop_signal
 from proxy.cli.terminal import in_colour
 from proxy.cli.top.frame import frame_of
 from proxy.cli.top.scrape import Window
 from proxy.cli.top.screen import append
 from proxy.cli.top.source import Source
 from proxy.cli.top.view import view_of
-from proxy.config import ConfigError, load, load_secret
+from proxy.cli.where import cannot_listen
+from proxy.config import ConfigError, load_secret
+from proxy.config.load import load
 from proxy.demo import fake_provider, sample_traffic
 from proxy.demo.show import EventView
 from proxy.domain.events import EventPolicy, closing
@@ -88,7 +89,7 @@ async def _demo(args: argparse.Namespace, folder: Path) -> int:
         try:
             app = App(configuration, settings)
         except OSError as error:
-            print(cannot_listen(settings, error), file=sys.stderr)
+            print(cannot_listen(settings.host, settings.port, error), file=sys.stderr)
             return 1
         await app.start()
         stop = stop_signal()

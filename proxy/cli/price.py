@@ -13,7 +13,8 @@ import orjson
 from proxy.cli import price_check, price_sum
 from proxy.cli.price_sources import INSTALLED, open_sources
 from proxy.cli.price_sum import Caller
-from proxy.config import ConfigError, Places, find_places, load, load_prices
+from proxy.config import ConfigError, Places, find_places
+from proxy.config.load import load, load_prices
 from proxy.config.presets import PRESETS
 from proxy.config.wording import unknown
 from proxy.domain.globs import is_glob

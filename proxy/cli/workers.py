@@ -17,7 +17,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,7 +25,7 @@ import orjson
 
 from proxy.adapters.children import environment, python_module
 from proxy.adapters.metric_files import forget_gauges, lay_out
-from proxy.config import ConfigError, Configuration, compile_files
+from proxy.config import Configuration
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 """Before a worker is started again; doubled each time, so that one which cannot start does not spin."""
@@ -55,13 +55,9 @@ class KeptConfiguration:
                 extra={"folder": str(draft.parent), "error": type(error).__name__},
             )
 
-    def load(self, env: Mapping[str, str]) -> Configuration | None:
-        """What is kept; None where nothing usable is."""
-        try:
-            text = orjson.loads(self._path.read_bytes())
-            return compile_files({Path(path): raw.encode() for path, raw in text.items()}, env)
-        except (OSError, ValueError, ConfigError):
-            return None
+    def files(self) -> dict[Path, bytes]:
+        """What is kept. Raises OSError where nothing is, and ValueError where that is broken."""
+        return {Path(path): text.encode() for path, text in orjson.loads(self._path.read_bytes()).items()}
 
 
 @contextmanager

@@ -2,10 +2,13 @@
 
 Start at `load`. A file becomes a `Document` (values with their places), a `Section` model checks its shape, and a
 `compile_…` function makes domain values of it and reports what only the whole can show.
+
+What is named here knows neither of the two: who serves has its configuration read by another process.
 """
 
-from proxy.config.changes import Changes, Refused, lost_files
-from proxy.config.load import Configuration, Places, compile_files, find_places, load, load_prices
+from proxy.config.changes import Changes, Refused, Seen, lost_files
+from proxy.config.configuration import Configuration
+from proxy.config.places import Places, find_places
 from proxy.config.problems import ConfigError, Problem
 from proxy.config.secret import load_secret
 
@@ -16,10 +19,8 @@ __all__ = [
     "Places",
     "Problem",
     "Refused",
-    "compile_files",
+    "Seen",
     "find_places",
-    "load",
-    "load_prices",
     "load_secret",
     "lost_files",
 ]

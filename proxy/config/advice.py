@@ -6,8 +6,9 @@ from itertools import chain
 from urllib.parse import urlsplit
 
 from proxy.config.alert_advice import advise_alerts
+from proxy.config.configuration import Configuration
 from proxy.config.document import Document
-from proxy.config.load import Configuration, parse_files
+from proxy.config.load import parse_files
 from proxy.config.presets import PRESETS
 from proxy.config.problems import Path, Problem
 from proxy.config.prompt_lock import unlocked

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from proxy.config.load import Configuration
+from proxy.config.configuration import Configuration
 from proxy.config.problems import Path
 from proxy.config.wording import unknown
 from proxy.domain.alerts import Rule

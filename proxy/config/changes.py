@@ -6,17 +6,21 @@ same, so that half of a file is never taken for the whole. A file that has becom
 no configuration: nobody means to open the proxy, or to take its keys away, by a slip of an editor.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.config.load import Configuration, Places, load, read_files
+from proxy.config.configuration import Configuration
+from proxy.config.places import Places
 from proxy.config.problems import ConfigError, Problem
 
 Mark = tuple[int, int, int, int, int] | None
 """Device, inode, size, and times of change of the content and of all else, which nobody can set back; None where there
 is no such file."""
+UNKNOWN: Mark = (0, 0, 0, 0, 0)
+"""No file has it."""
+Marks = Mapping[Path, Mark]
+"""Of all files that count, whether or not they are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,53 +30,52 @@ class Refused:
     problems: Sequence[Problem]
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the files amount to. The marks are of before they were read: who finds others now has seen half a change."""
+
+    marks: Marks
+    found: Configuration | Refused
+
+    def usable(self) -> Configuration:
+        """Raises ConfigError where it is refused."""
+        if isinstance(self.found, Refused):
+            raise ConfigError(self.found.problems)
+        return self.found
+
+
 class Changes:
     """For one thread. `look` is called several times a second."""
 
-    def __init__(self, places: Places, env: Mapping[str, str], running: Configuration) -> None:
+    def __init__(self, places: Places, first: Seen, read: Callable[[], Seen]) -> None:
+        """`first` is what runs; `read` looks again, may take its time, and never raises."""
         self.places = places
         """Where configuration and data are."""
-        self._env = env
-        self._running = running
-        self._watched: Sequence[Path] = tuple(running.files)
+        self._read = read
+        self._running = first.usable()
         self._is_refused = False
-        self._last: Sequence[Mark] = ()
-        self._told: Sequence[Mark] = ()
+        self._last: Marks = {}
+        self._told = first.marks
 
     def look(self, *, is_asked: bool = False) -> Configuration | Refused | None:
         """A new configuration, or why it cannot be used; None where nothing is new. Never raises.
 
         `is_asked`: somebody said that now is the time, so the files are read whether or not they seem to be at rest.
         """
-        marks = self._marks()
+        marks = _marks_now(self._told)
         is_at_rest, self._last = marks == self._last, marks
         if not is_asked and (not is_at_rest or marks == self._told):
             return None
-        self._watch()
-        marks = self._last = self._marks()
-        found = self._read()
-        if marks != self._marks():
+        seen = self._read()
+        self._last = seen.marks
+        if _marks_now(seen.marks) != seen.marks:
             return None  # it changed while it was read
-        self._told = marks
-        return self._news(found)
-
-    def _watch(self) -> None:
-        """Look at what the files refer to now: a text may still be to come."""
-        with suppress(ConfigError):
-            self._watched = tuple(read_files(self.places.config_dir, self.places.pricing_file, self._env))
-
-    def _marks(self) -> Sequence[Mark]:
-        return [_mark(path) for path in self._watched]
-
-    def _read(self) -> Configuration | Refused:
-        try:
-            found = load(self.places.config_dir, self.places.pricing_file, self._env)
-        except ConfigError as error:
-            return Refused(error.problems)
-        lost = lost_files(found, self._running)
-        return Refused(lost) if lost else found
+        self._told = seen.marks
+        return self._news(seen.found)
 
     def _news(self, found: Configuration | Refused) -> Configuration | Refused | None:
+        if isinstance(found, Configuration) and (lost := lost_files(found, self._running)):
+            found = Refused(lost)
         was_refused, self._is_refused = self._is_refused, isinstance(found, Refused)
         if isinstance(found, Refused):
             return found
@@ -90,9 +93,14 @@ def lost_files(found: Configuration, running: Configuration) -> Sequence[Problem
     ]
 
 
-def _mark(path: Path) -> Mark:
+def mark_of(path: Path) -> Mark:
+    """What `stat` tells by which a change shows."""
     try:
         found = path.stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _marks_now(marks: Marks) -> Marks:
+    return {path: mark_of(path) for path in marks}

@@ -1,103 +1,35 @@
 """Files and environment to one checked, immutable configuration, or every problem at once."""
 
 import hashlib
-import stat
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 from proxy.config.alerts import AlertsFile, compile_alerts
 from proxy.config.analytics import AnalyticsFile, compile_destination, compile_policy
 from proxy.config.base_table import BaseTable, load_base_table
 from proxy.config.capture import compile_capture
+from proxy.config.changes import Refused, Seen, mark_of
 from proxy.config.check_rules import referred_schemas
+from proxy.config.configuration import Configuration
 from proxy.config.document import MAX_FILE_BYTES, Document, parse_document
+from proxy.config.places import mode_of
 from proxy.config.prices import PricingFile, compile_rules
 from proxy.config.problems import ConfigError, Problem
 from proxy.config.prompt_book import compile_prompts, referred_files, referred_texts
-from proxy.config.prompt_lock import LOCK, Locked, read_lock, report_changed
+from proxy.config.prompt_lock import LOCK, read_lock, report_changed
 from proxy.config.prompts import PromptsFile, TextSection
 from proxy.config.routing import RoutingFile
 from proxy.config.routing_table import capture_rules, compile_keys, compile_limits, compile_routing
 from proxy.config.schema import check_document
-from proxy.domain.alerts import AlertPolicy
-from proxy.domain.capture import CapturePolicy
-from proxy.domain.keys import HashedKey
-from proxy.domain.limits import Limits
-from proxy.domain.policy import AnalyticsPolicy, Destination
 from proxy.domain.price_book import PriceBook
-from proxy.domain.prompts import PromptBook
-from proxy.domain.routing import RoutingTable
 
 ROUTING, ANALYTICS, PROMPTS, ALERTS = "routing.yaml", "analytics.yaml", "prompts.yaml", "alerts.yaml"
 _DOCUMENTS = 5
 """So many of the files are YAML: routing, analytics, prices, prompts and alerts. Then come prompts.lock, texts and
 schemas."""
-DEFAULT_CONFIG_DIR, DEFAULT_PRICING_FILE, DEFAULT_DATA_DIR = Path("config"), Path("pricing.yaml"), Path("data")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
-    """All that the files and the environment say. `digest` names the files' bytes, not the environment's values."""
-
-    files: Mapping[Path, bytes] = field(repr=False)
-    """What it was made of; b"" stands for a file that is absent."""
-    routing: RoutingTable
-    keys: tuple[HashedKey, ...]
-    limits: Limits
-    drain_s: float
-    upstream_client: Literal["native", "aiohttp"]
-    analytics: AnalyticsPolicy
-    destination: Destination
-    prices: PriceBook
-    prompts: PromptBook
-    locked: Locked = field(repr=False)
-    """The versions of prompts whose content is recorded."""
-    capture: CapturePolicy
-    alerts: AlertPolicy
-    digest: str
-
-    @property
-    def flags(self) -> frozenset[str]:
-        """The keys of PostHog's flags that rollouts ask for."""
-        of_models = [route.rollout.rollout for route in self.routing.routes if route.rollout]
-        of_prompts = [prompt.rollout for prompt in self.prompts.prompts.values() if prompt.rollout]
-        return frozenset(rollout.flag for rollout in (*of_models, *of_prompts) if rollout.split is None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Where configuration and data are; see `find_places`."""
-
-    config_dir: Path
-    pricing_file: Path
-    data_dir: Path
-
-
-def find_places(
-    env: Mapping[str, str], *, config: str | None = None, pricing: str | None = None, data: str | None = None
-) -> Places:
-    """Flags, then variables, then defaults. Raises ConfigError for a named place that does not exist.
-
-    A default place may be absent, and so may the data folder, which is made when it is needed.
-    """
-    problems = []
-    config = config or env.get("PROMPTLANE_CONFIG") or None
-    pricing = pricing or env.get("PROMPTLANE_PRICING") or None
-    if config and not stat.S_ISDIR(_mode(Path(config))):
-        problems.append(Problem(file=config, message="there is no such folder"))
-    if pricing and not stat.S_ISREG(_mode(Path(pricing))):
-        problems.append(Problem(file=pricing, message="there is no such file"))
-    if problems:
-        raise ConfigError(problems)
-    return Places(
-        config_dir=Path(config) if config else DEFAULT_CONFIG_DIR,
-        pricing_file=Path(pricing) if pricing else DEFAULT_PRICING_FILE,
-        data_dir=Path(data or env.get("PROMPTLANE_DATA") or DEFAULT_DATA_DIR),
-    )
 
 
 def load(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> Configuration:
@@ -112,16 +44,39 @@ def load(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> Config
     return configuration
 
 
+def look(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> Seen:
+    """What lies there now, and the marks by which a later change of it shows."""
+    marks = {path: mark_of(path) for path in _watched(config_dir, pricing_file, env)}
+    try:
+        return Seen(marks, load(config_dir, pricing_file, env))
+    except ConfigError as error:
+        return Seen(marks, Refused(error.problems))
+
+
+def _watched(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> Sequence[Path]:
+    """Where the files are or would be, as far as can be told: a text that is referred to may still be to come."""
+    own = _own_files(config_dir, pricing_file)
+    with suppress(ConfigError):
+        return [*own, *_referred(config_dir, {path: _read(path) for path in own}, env)]
+    return own
+
+
 def read_files(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> dict[Path, bytes]:
     """The bytes of routing, analytics, prices, prompts, alerts and the lock of prompts, in this order, then of the
     texts that prompts refer to and the schemas that checks do. Raises ConfigError for one that cannot be read.
     """
+    files = {path: _read(path) for path in _own_files(config_dir, pricing_file)}
+    return files | {path: _read(path) for path in _referred(config_dir, files, env)}
+
+
+def _own_files(config_dir: Path, pricing_file: Path) -> Sequence[Path]:
     others = (config_dir / name for name in (PROMPTS, ALERTS, LOCK))
-    paths = (config_dir / ROUTING, config_dir / ANALYTICS, pricing_file, *others)
-    files = {path: _read(path) for path in paths}
+    return (config_dir / ROUTING, config_dir / ANALYTICS, pricing_file, *others)
+
+
+def _referred(config_dir: Path, files: Mapping[Path, bytes], env: Mapping[str, str]) -> Sequence[Path]:
     routing, _, _, prompts, _ = parse_files(files, env)
-    names = (*referred_files(prompts), *referred_schemas(routing))
-    return files | {config_dir / name: _read(config_dir / name) for name in names}
+    return [config_dir / name for name in (*referred_files(prompts), *referred_schemas(routing))]
 
 
 def read_prompts(config_dir: Path, env: Mapping[str, str]) -> list[TextSection]:
@@ -210,20 +165,12 @@ def _read(path: Path) -> bytes:
         raise ConfigError([Problem(file=str(path), message="this file cannot be read")]) from None
 
 
-def _mode(path: Path) -> int:
-    """What kind of thing is there; 0 for nothing, and for what nobody lets us look at."""
-    try:
-        return path.stat().st_mode
-    except (OSError, ValueError):
-        return 0
-
-
 def _misplaced(config_dir: Path) -> list[Problem]:
     """Files that somebody would expect to be read."""
     return [
         Problem(file=str(config_dir / name), message=f"this file is not read; call it {name.replace('.yml', '.yaml')}")
         for name in ("routing.yml", "analytics.yml", "prompts.yml", "alerts.yml")
-        if _mode(config_dir / name)
+        if mode_of(config_dir / name)
     ]
 
 

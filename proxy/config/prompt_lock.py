@@ -6,15 +6,13 @@ there is taken, and told by `promptlane check`. Lines of versions that are gone 
 """
 
 import re
-from collections.abc import Mapping
 
+from proxy.config.configuration import Locked
 from proxy.config.document import Document
 from proxy.config.problems import Problem
 from proxy.domain.prompts import PromptBook
 
 LOCK = "prompts.lock"
-Locked = Mapping[tuple[str, str], str]
-"""The hash by the names of prompt and version."""
 
 _LINE = re.compile(r"(?P<prompt>[A-Za-z0-9_.-]+)/(?P<version>[A-Za-z0-9_.-]+) +(?P<hash>sha256:[0-9a-f]{64})")
 _HEAD = """\

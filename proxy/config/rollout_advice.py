@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from proxy.config.configuration import Configuration
 from proxy.config.document import Document
-from proxy.config.load import Configuration, parse_files
+from proxy.config.load import parse_files
 from proxy.config.problems import Path, Problem
 from proxy.config.wording import nearest
 from proxy.domain.flag_definitions import Definitions, FlagDefinition

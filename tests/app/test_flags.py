@@ -1,8 +1,6 @@
 """Rollouts by a flag in a whole worker on real sockets, while PostHog is there, late, slow, full, broken or away."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,7 +14,8 @@ import pytest_asyncio
 from proxy.adapters.flags import service
 from proxy.app import App, Settings, worker
 from proxy.app.flags import flag_settings
-from proxy.config import Changes, Configuration, Places, load
+from proxy.config import Changes, Configuration, Places, Seen
+from proxy.config.load import load, look
 from proxy.domain.rollout import Split
 from tests.harness.bed import chat
 from tests.harness.call import PATIENCE_S
@@ -70,7 +69,11 @@ async def started(
     configuration = configured(folder, env, routing)
     places = Places(config_dir=folder, pricing_file=folder / "none.yaml", data_dir=folder / "data")
     told = Settings(host="127.0.0.1", port=0, data_dir=places.data_dir, secret=b"0" * 16, **settings)
-    made = App(configuration, told, Changes(places, env, configuration))
+
+    def read() -> Seen:
+        return look(places.config_dir, places.pricing_file, env)
+
+    made = App(configuration, told, Changes(places, read(), read))
     await made.start()
     try:
         yield made
@@ -303,13 +306,3 @@ def test_posthogs_definitions_are_fetched_only_where_a_rollout_asks_for_a_flag(
     if settings is not None:
         assert settings.wanted == {"answers"}
         assert "phs_hidden" not in repr(settings)
-
-
-def test_prompts_ask_for_flags_too(tmp_path: Path) -> None:
-    (tmp_path / "prompts.yaml").write_text(PROMPTS.replace("flag: answers", "flag: of-the-prompt"))
-    assert configured(tmp_path, {}).flags == {"answers", "of-the-prompt"}
-
-
-def test_a_proxy_without_flags_does_not_load_posthogs_sdk() -> None:
-    code = "import sys, proxy.app, proxy.adapters.flags; sys.exit('posthog' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from aiohttp import ClientSession, CookieJar
 
 from proxy.app import App, Settings, login_link
-from proxy.config import load
+from proxy.config.load import load
 from tests.pages.seeding import seed
 
 

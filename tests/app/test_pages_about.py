@@ -6,7 +6,7 @@ from pathlib import Path
 
 from proxy.app.flags import FlagSwitch
 from proxy.app.pages import about
-from proxy.config import load
+from proxy.config.load import load
 from proxy.domain.prompts import ManagedPrompt, PromptBook, PromptVersion
 from proxy.domain.rollout import Rollout, Split
 

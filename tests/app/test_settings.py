@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from proxy.app.settings import Settings, journal_settings, listen, posthog_settings, snapshot_of
-from proxy.config import load
+from proxy.config.load import load
 
 SECRET = b"0123456789abcdef"
 

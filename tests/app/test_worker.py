@@ -19,7 +19,8 @@ from proxy import __version__
 from proxy.adapters.journal import JournalReader, JournalSettings, SqliteJournal, journal_files
 from proxy.adapters.posthog_sink import PostHogSink
 from proxy.app import App, Settings, worker
-from proxy.config import Configuration, load
+from proxy.config import Configuration
+from proxy.config.load import load
 from proxy.domain import events
 from proxy.domain.exchange import Exchange
 from proxy.domain.journal_rows import JournalEvent

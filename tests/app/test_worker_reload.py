@@ -12,7 +12,8 @@ import pytest_asyncio
 
 from proxy.app import App, Settings
 from proxy.app import worker as worker_module
-from proxy.config import Changes, Configuration, Places, load
+from proxy.config import Changes, Configuration, Places, Seen
+from proxy.config.load import look
 from proxy.domain.keys import key_hash
 from tests.harness.bed import chat
 from tests.harness.call import PATIENCE_S
@@ -88,12 +89,16 @@ async def running(
     (tmp_path / "analytics.yaml").write_text("version: 1\n")
     env = {"OUR_KEY": "sk-ours", **posthog_environment(posthog.url)}
     places = Places(config_dir=tmp_path, pricing_file=tmp_path / "pricing.yaml", data_dir=tmp_path / "data")
-    configuration = load(places.config_dir, places.pricing_file, env)
+
+    def read() -> Seen:
+        return look(places.config_dir, places.pricing_file, env)
+
+    first = read()
     taken_up: asyncio.Queue[Configuration] = asyncio.Queue()
     settings = Settings(
         host="127.0.0.1", port=0, data_dir=places.data_dir, secret=SECRET, on_configuration=taken_up.put_nowait
     )
-    worker = App(configuration, settings, Changes(places, env, configuration))
+    worker = App(first.usable(), settings, Changes(places, first, read))
     await worker.start()
     try:
         yield Running(worker, tmp_path, taken_up)

@@ -12,7 +12,7 @@ import pytest
 from proxy.adapters.rollout_state import RolloutState
 from proxy.app import App, Settings
 from proxy.app import worker as worker_module
-from proxy.config import load
+from proxy.config.load import load
 from proxy.domain.overrides import ChangedBy
 from proxy.domain.rollout_changes import RolloutChange
 from tests.harness import support_folder

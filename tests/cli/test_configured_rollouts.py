@@ -4,7 +4,8 @@ import pytest
 
 from proxy.cli.configured_rollouts import prompt_named, rollout_named, rollouts_of
 from proxy.cli.posthog_project import Misused
-from proxy.config import Configuration, load
+from proxy.config import Configuration
+from proxy.config.load import load
 
 PROMPTS = """\
 version: 1

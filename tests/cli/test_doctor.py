@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
 from proxy.cli import main
-from proxy.config import load
+from proxy.config.load import load
 
 pytestmark = pytest.mark.usefixtures("alone")
 GROUPS = ["Configuration", "Machine", "Data folder", "Providers", "PostHog", "Traffic"]

@@ -8,7 +8,7 @@ from proxy.adapters.rollout_state import RolloutState
 from proxy.cli import experiment_guard
 from proxy.cli.experiment_guard import catch_up_in_posthog, guard_all
 from proxy.cli.rollout_steps import change_of
-from proxy.config import load
+from proxy.config.load import load
 from proxy.domain.overrides import ChangedBy
 from proxy.domain.rollout_changes import AtPostHog, RolloutChange
 from tests.harness import support_folder

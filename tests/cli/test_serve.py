@@ -1,4 +1,3 @@
-import argparse
 import asyncio
 import signal
 import socket
@@ -9,10 +8,9 @@ import pytest
 
 from proxy.adapters import logs
 from proxy.app import App
-from proxy.cli import main, serve
+from proxy.cli import main, serve, serving
 from proxy.cli.serve import chosen_number
-from proxy.cli.workers import KeptConfiguration
-from proxy.config import ConfigError, Places, load
+from proxy.config import ConfigError
 from tests.harness.bed import chat
 from tests.harness.client import Plan, RawClient
 from tests.harness.provider import ScriptedProvider
@@ -115,7 +113,7 @@ def test_who_is_second_to_listen_says_so(capsys: pytest.CaptureFixture[str], mon
                 other.listen()
                 await super().start()
 
-        monkeypatch.setattr(serve, "App", Second)
+        monkeypatch.setattr(serving, "App", Second)
         assert main(["serve", "--port", port]) == 1
     told = capsys.readouterr()
     assert told.out == ""
@@ -140,61 +138,10 @@ def test_a_host_that_does_not_resolve_is_told(
     def no_such_host(*_: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "not known")
 
-    monkeypatch.setattr(serve, "App", no_such_host)
+    monkeypatch.setattr(serving, "App", no_such_host)
     assert main(["serve", "--host", "host.invalid"]) == 1
     told = capsys.readouterr().err
     assert told == "cannot listen on host.invalid: this host name does not resolve; choose another --host\n"
-
-
-def test_variables_say_where_and_how_to_serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    env = {
-        "PROMPTLANE_HOST": "0.0.0.0",
-        "PROMPTLANE_PORT": "4100",
-        "PROMPTLANE_WORKERS": "3",
-        "PROMPTLANE_ADMIN_TOKEN": "token",
-        "PROMPTLANE_SECRET": "0123456789abcdef",
-    }
-    places = Places(config_dir=tmp_path, pricing_file=tmp_path, data_dir=tmp_path / "d")
-    unsaid = argparse.Namespace(host=None, port=None, workers=None, worker_number=None, runtime_dir=None)
-    settings = serve._settings(unsaid, env, places, None)
-    assert (settings.host, settings.port, settings.worker_count) == ("0.0.0.0", 4100, 3)
-    assert (settings.admin_token, settings.secret, settings.worker) == ("token", b"0123456789abcdef", 0)
-    said = argparse.Namespace(host="127.0.0.1", port=0, workers=2, worker_number=1, runtime_dir=tmp_path)
-    kept = KeptConfiguration(tmp_path)
-    settings = serve._settings(said, env, places, kept)
-    assert (settings.host, settings.port, settings.worker_count, settings.worker) == ("127.0.0.1", 0, 2, 1)
-    assert (settings.metrics_dir, settings.on_configuration) == (tmp_path, kept.keep)
-
-
-def test_a_worker_keeps_what_it_starts_with(tmp_path: Path) -> None:
-    """Else one that dies later would come back with what was there before."""
-    places = Places(config_dir=tmp_path, pricing_file=tmp_path / "pricing.yaml", data_dir=tmp_path)
-    kept = KeptConfiguration(tmp_path)
-    kept.keep(load(places.config_dir, places.pricing_file, {}))
-    analytics = tmp_path / "analytics.yaml"
-    analytics.write_text("version: 1\nenvironment: second\n")
-    second = serve._load(places, {}, kept)
-    assert second.analytics.environment == "second"
-    for unusable in ("version: 1\nenviroment: x\n", "\n", None):
-        analytics.unlink() if unusable is None else analytics.write_text(unusable)
-        assert serve._load(places, {}, kept).digest == second.digest
-    assert serve._load(places, {}, None).digest != second.digest
-
-
-def test_the_greeting_tells_providers_and_delivery_and_no_secret(tmp_path: Path) -> None:
-    (tmp_path / "routing.yaml").write_text(
-        "version: 1\nproviders:\n  openai: {preset: openai, key_env: OUR_KEY}\n"
-        "  anthropic: {kind: anthropic, base_url: https://api.anthropic.com, credentials: passthrough}\n"
-    )
-    env = {
-        "OUR_KEY": "sk-hidden-0123456789",
-        "POSTHOG_API_KEY": "phc_hidden",
-        "POSTHOG_HOST": "https://eu.i.posthog.com",
-    }
-    lines = serve.greeting(load(tmp_path, tmp_path / "none.yaml", env))
-    assert lines == ("providers: openai (our key), anthropic (pass-through)", "events go to https://eu.i.posthog.com")
-    (_, delivery) = serve.greeting(load(tmp_path / "none", tmp_path / "none.yaml", {}))
-    assert delivery.startswith("no POSTHOG_API_KEY: ")
 
 
 def test_the_log_level_is_as_wished_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from proxy.adapters.journal import journal_files
 from proxy.cli.workers import KeptConfiguration
-from proxy.config import load
+from proxy.config.load import load
 from tests.harness.bed import Bed, chat
 from tests.harness.client import Ending, Plan, RawClient, RawReply
 from tests.harness.http1 import Broken
@@ -259,18 +259,19 @@ async def test_what_waits_in_the_outbox_of_a_worker_that_is_no_more_is_delivered
                 await bed.posthog.wait_for_end(call.call_id)
 
 
-def test_the_kept_configuration_is_the_one_that_was_kept_last(tmp_path: Path) -> None:
+def test_the_files_that_are_kept_are_those_that_were_kept_last(tmp_path: Path) -> None:
     kept = KeptConfiguration(tmp_path)
-    assert kept.load({}) is None
+    with pytest.raises(OSError, match="No such file"):
+        kept.files()
     for environment in ("first", "second"):
         (tmp_path / "analytics.yaml").write_text(f"version: 1\nenvironment: {environment}\n")
-        kept.keep(load(tmp_path, tmp_path / "pricing.yaml", {}))
+        configuration = load(tmp_path, tmp_path / "pricing.yaml", {})
+        kept.keep(configuration)
     (tmp_path / "analytics.yaml").unlink()
-    configuration = kept.load({})
-    assert configuration is not None
-    assert configuration.analytics.environment == "second"
+    assert kept.files() == configuration.files
     (tmp_path / "configuration.json").write_text("{")
-    assert kept.load({}) is None
+    with pytest.raises(ValueError, match="unexpected end"):
+        kept.files()
 
 
 def test_where_nothing_can_be_kept_what_was_kept_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -280,4 +281,4 @@ def test_where_nothing_can_be_kept_what_was_kept_stays(tmp_path: Path, caplog: p
     tmp_path.joinpath(f"configuration.{os.getpid()}").mkdir()  # in the way of the draft
     kept.keep(configuration)
     assert "could not be kept" in caplog.text
-    assert kept.load({}) is not None
+    assert kept.files() == configuration.files

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import load
 from proxy.config.advice import advise
+from proxy.config.load import load
 
 TODAY = date(2026, 11, 23)
 HASH = "hmac-sha256:" + "0" * 64

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import load
 from proxy.config.alert_advice import advise_alerts
+from proxy.config.load import load
 
 ROUTING = """version: 1
 providers: {openai: {preset: openai}}

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import Configuration, load
+from proxy.config import Configuration
+from proxy.config.load import load
 from proxy.domain.alerts import AlertPolicy, Metric, Rule
 
 HOOK = "https://hooks.example.com/services/hidden?token=hidden"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import Changes, Configuration, Places, Refused, load
+from proxy.config import Changes, Configuration, Places, Refused, Seen
+from proxy.config.load import look
 from proxy.config.prompt_lock import LOCK, hashes, lock_text
 
 FIRST = "version: 1\nenvironment: first\n"
@@ -20,11 +21,20 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
+def watching(places: Places) -> Changes:
+    """As `serve` begins."""
+
+    def read() -> Seen:
+        return look(places.config_dir, places.pricing_file, {})
+
+    return Changes(places, read(), read)
+
+
 @pytest.fixture
 def changes(file: Path) -> Changes:
     """As `serve` begins, and once it has looked: what was loaded is what lies there."""
     places = Places(config_dir=file.parent, pricing_file=file.parent / "pricing.yaml", data_dir=file.parent)
-    changes = Changes(places, {}, load(places.config_dir, places.pricing_file, {}))
+    changes = watching(places)
     assert [changes.look(), changes.look(), changes.look()] == [None, None, None]
     return changes
 
@@ -53,7 +63,7 @@ def test_a_change_is_told_once(changes: Changes, file: Path) -> None:
 
 def test_what_changed_before_the_first_look_is_told(file: Path) -> None:
     places = Places(config_dir=file.parent, pricing_file=file.parent / "pricing.yaml", data_dir=file.parent)
-    changes = Changes(places, {}, load(places.config_dir, places.pricing_file, {}))
+    changes = watching(places)
     file.write_text(SECOND)
     assert environment(looked(changes)) == "second"
 
@@ -70,7 +80,7 @@ def test_a_file_that_moves_while_it_is_read_is_read_again(
 ) -> None:
     read = changes._read
 
-    def disturbed() -> Configuration | Refused:
+    def disturbed() -> Seen:
         monkeypatch.setattr(changes, "_read", read)
         found = read()
         file.write_text(SECOND)

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import ConfigError, Configuration, load
+from proxy.config import ConfigError, Configuration
+from proxy.config.load import load
 from proxy.domain.experiments import Experiment, Goal, Guardrail, OnBreach, Primary
 from proxy.domain.prompts import ManagedPrompt
 

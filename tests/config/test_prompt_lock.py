@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import ConfigError, Configuration, load
+from proxy.config import ConfigError, Configuration
+from proxy.config.load import load
 from proxy.config.prompt_lock import LOCK, hashes, lock_text, read_lock, unlocked
 
 A, B = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"

@@ -1,4 +1,4 @@
-from proxy.config import load
+from proxy.config.load import load
 from proxy.config.rollout_advice import advise_rollouts
 from proxy.domain.flag_definitions import read_definitions
 from tests.harness.flags import condition, definitions, flag, holds

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import Configuration, load
+from proxy.config import Configuration
 from proxy.config.advice import advise
+from proxy.config.load import load
 from proxy.config.presets import ACCOUNTS, ZERO_CONFIGURATION
 from proxy.config.starter import find_accounts, starter_files
 from proxy.domain.endpoints import Dialect

@@ -28,8 +28,9 @@ from proxy.cli.doctor import (
 )
 from proxy.cli.doctor.finding import Finding, Groups, State, count, report
 from proxy.cli.serve import show_problems
-from proxy.config import ConfigError, Configuration, Places, find_places, load
+from proxy.config import ConfigError, Configuration, Places, find_places
 from proxy.config.addresses import base_address
+from proxy.config.load import load
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

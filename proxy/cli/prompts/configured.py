@@ -5,7 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-from proxy.config import ConfigError, Configuration, find_places, load
+from proxy.config import ConfigError, Configuration, find_places
+from proxy.config.load import load
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from proxy.cli.prompts.configured import add_config, loaded
-from proxy.config.prompt_lock import LOCK, Locked, hashes, lock_text, unlocked
+from proxy.config.configuration import Locked
+from proxy.config.prompt_lock import LOCK, hashes, lock_text, unlocked
 
 _Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 

@@ -7,7 +7,8 @@ import pytest
 
 from proxy.cli.doctor.configured import Setting, findings, look
 from proxy.cli.doctor.finding import Finding
-from proxy.config import ConfigError, find_places, load
+from proxy.config import ConfigError, find_places
+from proxy.config.load import load
 from proxy.domain.identity import VirtualKey
 from proxy.domain.keys import HashedKey
 

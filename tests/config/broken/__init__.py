@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.config import ConfigError, load
+from proxy.config import ConfigError
+from proxy.config.load import load
 
 FOLDER = Path(__file__).parent
 PLANTED = re.compile("swordfish", re.IGNORECASE)
