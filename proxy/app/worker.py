@@ -47,8 +47,8 @@ from proxy.pipeline.judging import Judging
 from proxy.pipeline.outcome import OutcomeServices
 from proxy.pipeline.services import Services, Snapshot
 from proxy.web.edge import Edge
+from proxy.web.front import Front
 from proxy.web.ops import Operations
-from proxy.web.server import HardenedServer
 from proxy.web.ui import Ui
 
 log = logging.getLogger(__name__)
@@ -246,7 +246,7 @@ class App:
         self._judging = Judging(self._services, self._metrics.observe_check, share=share)
         self._services.judge = self._judging.consider
         self._edge = Edge(self._services, self._outcome_services(), self._operations(), self._ui())
-        self._server = HardenedServer(self._edge)
+        self._server = Front(self._edge)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=1.0)
         await self._runner.setup()
         self._socket.listen(BACKLOG)  # raises where another has just begun to; uvloop would say nothing

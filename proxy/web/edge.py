@@ -12,11 +12,12 @@ from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import BadRequest, ProxyError
 from proxy.domain.paths import RequestTarget, check_host, parse_target
 from proxy.pipeline.outcome import OutcomeServices
-from proxy.pipeline.services import Services
+from proxy.pipeline.services import RawRequest, Services
 from proxy.web import ops, outcomes, ui
 from proxy.web.errors import MethodRefused, error_response
-from proxy.web.gateway import not_found, relay_call
-from proxy.web.server import HEADER_BLOCK_BYTES, HeadersTooLarge, message_of
+from proxy.web.gateway import not_found, raw_request, relay_call
+from proxy.web.reply_writer import ReplyWriter
+from proxy.web.server import HEADER_BLOCK_BYTES, HeadersTooLarge, message_of, reply_writer, written
 
 OPERATIONS: dict[str, Callable[[web.BaseRequest, ops.Operations], Awaitable[web.Response]]] = {
     "/healthz": ops.health,
@@ -44,7 +45,7 @@ class Edge:
     def __init__(
         self, services: Services, outcome_services: OutcomeServices, operations: ops.Operations, pages: ui.Ui
     ) -> None:
-        self._services = services
+        self.services = services
         self._outcome_services = outcome_services
         self._operations = operations
         self._ui = pages
@@ -104,11 +105,17 @@ class Edge:
         return asyncio.shield(task)
 
     async def _relay(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
+        writer = reply_writer(request)
+        await self.relay(raw_request(request, target, self.services), writer)
+        return written(keep_alive=writer.keep_alive)
+
+    async def relay(self, raw: RawRequest, writer: ReplyWriter) -> None:
+        """Carry one call; it counts as running."""
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
         try:
-            return await relay_call(request, target, self._services)
+            await relay_call(raw, writer, self.services)
         finally:
             self._running.discard(task)
 

@@ -6,6 +6,7 @@ Each envelope carries a fixed code, a text of ours and an incident id that also 
 import logging
 import secrets
 from dataclasses import asdict
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -13,7 +14,9 @@ from aiohttp import web
 
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import BadRequest, ProxyError, Unauthenticated
+from proxy.domain.fields import fields_of
 from proxy.domain.outcomes import BadOutcome
+from proxy.pipeline.services import Reply
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +70,22 @@ def error_response(error: ProxyError, dialect: Dialect, incident_id: str | None 
         incident_id = new_incident_id()
         said = {"incident_id": incident_id, "code": error.code, "http_status": error.http_status}
         log.info("request refused", extra=said)
-    body = orjson.dumps(envelope(error, dialect, incident_id))
-    response = web.Response(status=error.http_status, body=body, content_type="application/json")
-    response.headers["Server"] = "promptlane"
-    response.headers["request-id" if dialect is Dialect.ANTHROPIC else "X-Request-Id"] = incident_id
+    reply = error_reply(error, dialect, incident_id)
+    return web.Response(status=reply.status, body=reply.body, headers=dict(reply.headers))
+
+
+def error_reply(error: ProxyError, dialect: Dialect, incident_id: str) -> Reply:
+    """The same reply as the pipeline's are."""
+    fields = [
+        ("Content-Type", "application/json"),
+        ("Server", "promptlane"),
+        ("request-id" if dialect is Dialect.ANTHROPIC else "X-Request-Id", incident_id),
+    ]
     if isinstance(error, Unauthenticated):
-        response.headers["WWW-Authenticate"] = "Bearer"
+        fields.append(("WWW-Authenticate", "Bearer"))
     if error.http_status == 503:
-        response.headers["Retry-After"] = "1"
-    return response
+        fields.append(("Retry-After", "1"))
+    body = orjson.dumps(envelope(error, dialect, incident_id))
+    fields.append(("Content-Length", str(len(body))))
+    reason = HTTPStatus(error.http_status).phrase
+    return Reply(status=error.http_status, reason=reason, headers=fields_of(fields), body=body)

@@ -1,4 +1,4 @@
-"""Every provider-facing path: aiohttp's request → RawRequest; Reply → the client's bytes. Decides nothing."""
+"""Every provider-facing path: a request as it was read → RawRequest; Reply → the client's bytes. Decides nothing."""
 
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -13,28 +13,26 @@ from proxy.domain.ids import new_exchange_id
 from proxy.domain.paths import RequestTarget
 from proxy.pipeline.handle import endpoint_of, handle
 from proxy.pipeline.services import RawRequest, Services
-from proxy.web.errors import error_response, new_incident_id
+from proxy.web.errors import error_reply, new_incident_id
+from proxy.web.plain_head import PlainHead
 from proxy.web.reply_writer import ReplyWriter
 from proxy.web.server import message_of
 
 log = logging.getLogger(__name__)
 
 
-async def relay_call(request: web.BaseRequest, target: RequestTarget, services: Services) -> web.StreamResponse:
-    """Carry one call to its provider and back."""
-    raw = raw_request(request, target, services)
-    writer = ReplyWriter(request)
+async def relay_call(raw: RawRequest, writer: ReplyWriter, services: Services) -> None:
+    """Carry one call to its provider and back. What fails is told to the client, or breaks its connection."""
     try:
         await handle(raw, services, partial(writer.send, unix_s=raw.received_unix_us // 1_000_000))
     except ConnectionError:
-        return writer.cut()
+        writer.cut()
     except ProxyError as error:
-        return _failed(error, writer, request, raw)
+        await _fail(error, writer, raw)
     except Exception:
         log.exception("a bug while relaying a call", extra={"exchange_id": raw.exchange_id})
         public = ProxyError("The proxy failed to handle the request. Quote the incident id to its operator.")
-        return _failed(public, writer, request, raw)
-    return writer.end()
+        await _fail(public, writer, raw)
 
 
 def raw_request(request: web.BaseRequest, target: RequestTarget, services: Services) -> RawRequest:
@@ -47,10 +45,27 @@ def raw_request(request: web.BaseRequest, target: RequestTarget, services: Servi
         method=message.method,
         target=target,
         headers=_fields(message.headers),
-        body=_body(request, arrived),
+        body=_body(request) if arrived is None else _whole(arrived),
         arrived=arrived,
         has_body=request.body_exists,
         content_length=request.content_length,
+        received_ns=services.clock.monotonic_ns(),
+        received_unix_us=received_unix_us,
+    )
+
+
+def plain_request(head: PlainHead, body: bytes, services: Services) -> RawRequest:
+    """The same of a request that has come whole."""
+    received_unix_us = services.clock.unix_us()
+    return RawRequest(
+        exchange_id=new_exchange_id(received_unix_us, services.random_bytes(10)),
+        method=head.method,
+        target=head.target,
+        headers=head.headers,
+        body=_whole(body),
+        arrived=body,
+        has_body=bool(body),
+        content_length=head.content_length,
         received_ns=services.clock.monotonic_ns(),
         received_unix_us=received_unix_us,
     )
@@ -69,16 +84,17 @@ def _arrived(request: web.BaseRequest) -> bytes | None:
     return content.read_nowait() if content.is_eof() else None
 
 
-async def _body(request: web.BaseRequest, arrived: bytes | None) -> AsyncIterator[bytes]:
+async def _whole(body: bytes) -> AsyncIterator[bytes]:
+    if body:
+        yield body
+
+
+async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
     """The request's body pieces. A body that is no valid chunked encoding is the client's fault.
 
     A client that asked whether to go on is told so here, when its body is wanted, and not before it was let in.
     HTTP/1.0 knows no interim replies.
     """
-    if arrived is not None:
-        if arrived:
-            yield arrived
-        return
     if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
         if request.transport is None:
             raise ConnectionResetError("The client is gone.")
@@ -90,17 +106,19 @@ async def _body(request: web.BaseRequest, arrived: bytes | None) -> AsyncIterato
         raise BadRequest("The request body is not validly framed.", code="bad_framing") from None
 
 
-def _failed(error: ProxyError, writer: ReplyWriter, request: web.BaseRequest, raw: RawRequest) -> web.StreamResponse:
+async def _fail(error: ProxyError, writer: ReplyWriter, raw: RawRequest) -> None:
     """Answer with an envelope while that is possible; once the reply has begun, break the connection."""
     incident_id = new_incident_id()
     said = {"incident_id": incident_id, "exchange_id": raw.exchange_id, "code": error.code}
     log.info("call failed", extra={**said, "http_status": error.http_status})
     if writer.is_begun:
-        return writer.cut()
-    answer = error_response(error, endpoint_of(raw).dialect, incident_id)
-    if not request.content.at_eof():
-        answer.force_close()
-    return answer
+        writer.cut()
+        return
+    reply = error_reply(error, endpoint_of(raw).dialect, incident_id)
+    try:
+        await writer.send_error(reply, unix_s=raw.received_unix_us // 1_000_000)
+    except ConnectionError:
+        writer.cut()
 
 
 def not_found(target: RequestTarget) -> NotFound:

@@ -10,33 +10,65 @@ import socket
 import struct
 from email.utils import formatdate
 from functools import lru_cache
-
-from aiohttp import HttpVersion11, web
+from typing import Protocol
 
 from proxy.domain.fields import fields_of
 from proxy.domain.headers import encode_head
 from proxy.pipeline.services import Reply
-from proxy.web.server import HardenedRequestHandler, message_of, written
 
 _COPIED_BYTES = 16_384
 """Up to this size it is cheaper to copy a piece into its frame than to hand three buffers on."""
 _WITHOUT_BODY = frozenset({204, 304})
+_HTTP_1_1 = (1, 1)
+
+
+class Flow(Protocol):
+    """What is being written to a client."""
+
+    def pause(self) -> None:
+        """The client's socket buffer is full."""
+
+    def resume(self) -> None:
+        """It has room again."""
+
+
+class Connection(Protocol):
+    """A client's connection, as far as a reply is concerned."""
+
+    transport: asyncio.Transport | None
+    flow: Flow | None
+    """Told at once when the client has no room, and when it has again."""
+
+    def begin_stream(self, flow: Flow) -> None:
+        """A reply begins that may take long: `flow` is set, and no timer of an idle connection is kept through it."""
+
+    @property
+    def has_room(self) -> bool:
+        """The client is there, and takes what it is sent."""
+
+    async def room(self) -> None:
+        """Wait until the client has room. Raises ConnectionError when it is gone."""
+
+    @property
+    def is_request_read(self) -> bool:
+        """The client has sent all of the request: what it sends next is another one."""
 
 
 class ReplyWriter:
     """Writes one reply, once. Raises ConnectionError where the client is gone."""
 
-    __slots__ = ("_connection", "_is_chunked", "_is_head", "_keep_alive", "_transport", "_version", "is_begun")
+    __slots__ = ("_connection", "_is_chunked", "_is_head", "_transport", "_version", "is_begun", "keep_alive")
 
-    def __init__(self, request: web.BaseRequest) -> None:
-        assert isinstance(request.protocol, HardenedRequestHandler)
-        self._connection = request.protocol
-        self._transport = self._connection.transport
-        message = message_of(request)
-        self._is_head = message.method == "HEAD"
-        self._version = message.version
-        self._keep_alive = not message.should_close
+    def __init__(
+        self, connection: Connection, method: str, *, keep_alive: bool, version: tuple[int, int] = _HTTP_1_1
+    ) -> None:
+        self._connection = connection
+        self._transport = connection.transport
+        self._is_head = method == "HEAD"
+        self._version = version
         self._is_chunked = False
+        self.keep_alive = keep_alive
+        """Whether the connection goes on after the reply."""
         self.is_begun = False
         """True once the client was sent something: an error can no longer be told."""
 
@@ -61,21 +93,22 @@ class ReplyWriter:
         if not self._connection.has_room:
             await self._connection.room()
 
-    def end(self) -> web.StreamResponse:
-        """Tell aiohttp that the reply is whole."""
-        return written(keep_alive=self._keep_alive)
+    async def send_error(self, reply: Reply, *, unix_s: int) -> None:
+        """Write it instead of a reply; where the client has not sent all of its request, the connection then closes."""
+        self.keep_alive = self.keep_alive and self._connection.is_request_read
+        await self.send(reply, unix_s=unix_s)
 
-    def cut(self) -> web.StreamResponse:
+    def cut(self) -> None:
         """End the connection without the end of the body, so that no client takes the reply for whole.
 
         HTTP/1.0 knows no chunks, and a body there lasts until the connection ends in order: so it is reset.
         """
         if self._transport is not None:
-            if self._version < HttpVersion11:
+            if self._version < _HTTP_1_1:
                 connection: socket.socket = self._transport.get_extra_info("socket")
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.close()
-        return written(keep_alive=False)
+        self.keep_alive = False
 
     def _begin(self, reply: Reply, unix_s: int, body: bytes = b"") -> None:
         transport = self._open_transport()
@@ -86,7 +119,7 @@ class ReplyWriter:
     def _write(self, piece: bytes) -> None:
         transport = self._transport
         if transport is None or transport.is_closing():
-            raise _client_gone()
+            raise client_gone()
         transport.write(piece)
 
     def _write_chunk(self, piece: bytes) -> None:
@@ -97,7 +130,7 @@ class ReplyWriter:
 
     def _open_transport(self) -> asyncio.Transport:
         if self._transport is None or self._transport.is_closing():
-            raise _client_gone()
+            raise client_gone()
         return self._transport
 
     def _head(self, reply: Reply, unix_s: int) -> bytes:
@@ -125,19 +158,20 @@ class ReplyWriter:
 
     def _framing(self) -> list[str]:
         """A body of unknown length ends with its last chunk, or where there are no chunks with the connection."""
-        if self._version < HttpVersion11:
-            self._keep_alive = False
+        if self._version < _HTTP_1_1:
+            self.keep_alive = False
             return []
         self._is_chunked = True
         return ["Transfer-Encoding: chunked"]
 
     def _persistence(self) -> list[str]:
-        if not self._keep_alive:
+        if not self.keep_alive:
             return ["Connection: close"]
-        return [] if self._version >= HttpVersion11 else ["Connection: keep-alive"]
+        return [] if self._version >= _HTTP_1_1 else ["Connection: keep-alive"]
 
 
-def _client_gone() -> ConnectionResetError:
+def client_gone() -> ConnectionResetError:
+    """What a write raises then."""
     return ConnectionResetError("The client is gone.")
 
 

@@ -14,7 +14,7 @@ import logging
 import socket
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
@@ -24,6 +24,7 @@ from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 from proxy.domain.endpoints import Dialect
 from proxy.domain.errors import ProxyError, RequestError
 from proxy.web.errors import error_response
+from proxy.web.reply_writer import Flow, ReplyWriter
 
 log = logging.getLogger(__name__)
 
@@ -47,16 +48,6 @@ class HeadersTooLarge(RequestError):
     """A line or the number of fields is over the limit."""
 
     http_status = 431
-
-
-class Flow(Protocol):
-    """What is being written to a client."""
-
-    def pause(self) -> None:
-        """The client's socket buffer is full."""
-
-    def resume(self) -> None:
-        """It has room again."""
 
 
 class HardenedRequestHandler(RequestHandler):
@@ -98,12 +89,15 @@ class HardenedRequestHandler(RequestHandler):
         """Wait until the client has room. Raises ConnectionError when it is gone."""
         await self._drain_helper()
 
+    @property
+    def is_request_read(self) -> bool:
+        """The client has sent all of the request that is being answered."""
+        return self._current_request is None or self._current_request.content.at_eof()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let the kernel end the connection of a client that no longer reads; nothing here would ever notice it."""
+        """As aiohttp does, and give up a client that no longer reads."""
         super().connection_made(transport)
-        if sys.platform == "linux":
-            silence_ms = int(CLIENT_SILENCE_S * 1_000)
-            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence_ms)
+        guard(transport)
 
     def data_received(self, data: bytes) -> None:
         """Parse; when a request has begun but its head is not whole, start the header deadline."""
@@ -162,9 +156,25 @@ def _public_error(status: int, exc: BaseException | None) -> ProxyError:
     return ProxyError("The proxy failed to handle the request. Quote the incident id to its operator.")
 
 
+def guard(transport: asyncio.BaseTransport) -> None:
+    """Let the kernel end a connection whose client is gone or no longer reads; nothing here would ever notice it."""
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        silence_ms = int(CLIENT_SILENCE_S * 1_000)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence_ms)
+
+
 def message_of(request: web.BaseRequest) -> RawRequestMessage:
     """The head as it was parsed, with plain attributes: each property of a request is a call."""
     return request._message  # noqa: SLF001  the one file that may
+
+
+def reply_writer(request: web.BaseRequest) -> ReplyWriter:
+    """What writes the reply to a request straight to its connection; `written` tells aiohttp of it."""
+    assert isinstance(request.protocol, HardenedRequestHandler)
+    message = message_of(request)
+    return ReplyWriter(request.protocol, message.method, keep_alive=not message.should_close, version=message.version)
 
 
 class _Written:

@@ -357,7 +357,7 @@ def journal_threads() -> list[threading.Thread]:
 async def test_a_start_that_fails_half_way_leaves_nothing_behind(
     provider: ScriptedProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "HardenedServer", None)
+    monkeypatch.setattr(worker, "Front", None)
     with pytest.raises(TypeError):
         async with started(configured(tmp_path, provider), tmp_path):
             pass

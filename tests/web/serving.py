@@ -1,6 +1,6 @@
 """The edge on a real socket, in front of a pipeline whose outside world is scripted."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -13,6 +13,7 @@ from proxy.pipeline.outcome import OutcomeServices
 from proxy.pipeline.services import Services
 from proxy.web.access import Access
 from proxy.web.edge import Edge
+from proxy.web.front import Front
 from proxy.web.ops import Operations
 from proxy.web.server import HardenedServer
 from proxy.web.ui import Ui
@@ -78,16 +79,19 @@ def made_ui(
 class Listening:
     edge: Edge
     port: int
+    server: HardenedServer
 
 
 @asynccontextmanager
-async def listening(services: Services, outcomes: OutcomeServices | None = None) -> AsyncIterator[Listening]:
+async def listening(
+    services: Services, outcomes: OutcomeServices | None = None, serve: Callable[[Edge], HardenedServer] = Front
+) -> AsyncIterator[Listening]:
     edge = Edge(services, outcomes or outcome_services(services), OPERATIONS, made_ui())
-    runner = web.ServerRunner(HardenedServer(edge), shutdown_timeout=0.1)
+    runner = web.ServerRunner(server := serve(edge), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
-        yield Listening(edge, runner.addresses[0][1])
+        yield Listening(edge, runner.addresses[0][1], server)
     finally:
         await runner.cleanup()
 

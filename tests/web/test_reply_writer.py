@@ -10,7 +10,7 @@ from aiohttp import web
 from proxy.domain.fields import fields_of
 from proxy.pipeline.pump import Pump
 from proxy.pipeline.services import Reply
-from proxy.web.reply_writer import ReplyWriter
+from proxy.web.server import reply_writer, written
 from tests.harness.call import PATIENCE_S
 from tests.web.test_server import exchange, listening
 
@@ -57,9 +57,9 @@ async def answered(answer: Reply, request: bytes) -> bytes:
     """All that comes back on the connection until it is closed."""
 
     async def answering(request: web.BaseRequest) -> web.StreamResponse:
-        writer = ReplyWriter(request)
+        writer = reply_writer(request)
         await writer.send(answer, unix_s=0)
-        return writer.end()
+        return written(keep_alive=writer.keep_alive)
 
     async with listening(answering) as port:
         return await exchange(port, request)
@@ -141,10 +141,10 @@ async def test_a_client_without_room_is_told_to_the_body_and_so_is_its_reading_o
     body._steps = (*body._steps, body.has_room.wait)
 
     async def answering(request: web.BaseRequest) -> web.StreamResponse:
-        writer = ReplyWriter(request)
+        writer = reply_writer(request)
         await writer.send(reply(body), unix_s=0)
         body_ended.set()
-        return writer.end()
+        return written(keep_alive=writer.keep_alive)
 
     async with listening(answering) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -162,14 +162,15 @@ async def test_a_client_that_is_gone_is_a_connection_error() -> None:
     failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
     async def answering(request: web.BaseRequest) -> web.StreamResponse:
-        writer = ReplyWriter(request)
+        writer = reply_writer(request)
         assert request.transport is not None
         request.transport.close()
         try:
             await writer.send(reply(b"hi"), unix_s=0)
         except ConnectionError as error:
             failed.set_result(error)
-        return writer.cut()
+        writer.cut()
+        return written(keep_alive=False)
 
     async with listening(answering) as port:
         assert await exchange(port, GET) == b""
