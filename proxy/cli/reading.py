@@ -38,6 +38,7 @@ def begin_first_look(places: Places, env: Mapping[str, str], kept: KeptConfigura
         os.close(sender)
         return look
     if child == 0:
+        os.close(receiver)  # else who writes would wait for ever for itself, were the original killed meanwhile
         _tell(sender, look)
     os.close(sender)
 

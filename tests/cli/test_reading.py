@@ -2,13 +2,14 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from proxy.cli.reading import begin_first_look, look_again
+from proxy.cli.reading import PATIENCE_S, begin_first_look, look_again
 from proxy.cli.workers import KeptConfiguration
 from proxy.config import Changes, ConfigError, Configuration, Places, Refused, Seen
 from proxy.config import load as config_loading
@@ -97,6 +98,22 @@ def test_where_the_copy_breaks_we_look_first(places: Places, monkeypatch: pytest
 
     monkeypatch.setattr(config_loading, "look", only_here)
     assert pid_of(first(places)) == ours
+
+
+DIES_MEANWHILE = """
+import os, sys
+from proxy.cli.reading import begin_first_look
+from proxy.config import find_places
+
+begin_first_look(find_places({}, config=sys.argv[1]), os.environ, None)
+os._exit(0)
+"""
+
+
+def test_a_copy_ends_though_we_were_killed_meanwhile(tmp_path: Path) -> None:
+    """Its output ends when both have."""
+    command = [sys.executable, "-P", "-c", DIES_MEANWHILE, str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE_S).stdout == b""
 
 
 def test_a_program_looks_again(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
