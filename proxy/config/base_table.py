@@ -1,15 +1,16 @@
 """The base table under the operator's prices: generated, checked in, read locally."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from proxy.domain.rates import Price, RateCard, Rates
 
+FILE = Path(__file__).parents[1] / "data" / "prices.json"
 SHORT = {
     "input": "input_usd_per_mtok",
     "cached": "cached_input_usd_per_mtok",
@@ -30,6 +31,24 @@ SHORT = {
 """Keys of the base table, which is generated and not for people: some thousand models have to load in milliseconds."""
 
 
+class VendorPrices(Mapping[str, Price]):
+    """One vendor's models, each as its row's text: of more than a thousand, a proxy is asked for a few."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        self._rows = {model: orjson.dumps(row) for model, row in rows.items()}
+
+    def __getitem__(self, model: str) -> Price:
+        return price_of(orjson.loads(self._rows[model]))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseTable:
     """The generated table. `version` names the package that it was made from."""
@@ -40,11 +59,11 @@ class BaseTable:
 
 def load_base_table() -> BaseTable:
     """Read proxy/data/prices.json. Its ranges are checked where it is made and by the tests."""
-    raw = orjson.loads((files("proxy") / "data" / "prices.json").read_bytes())
+    raw = orjson.loads(FILE.read_bytes())
     provenance = raw["provenance"]
     return BaseTable(
         version=f"{provenance['package']}-{provenance['version']}",
-        models=prices_of(raw["models"]),
+        models={label: VendorPrices(rows) for label, rows in raw["models"].items()},
     )
 
 
