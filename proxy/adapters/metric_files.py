@@ -9,8 +9,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from prometheus_client import values
-
 GAUGES = ("gauge_livesum", "gauge_livemin", "gauge_livemax")
 """Of living workers only."""
 ROOM_BYTES = {"counter": 1 << 20, "histogram": 1 << 20, **dict.fromkeys(GAUGES, 1 << 16)}
@@ -37,6 +35,8 @@ def count_as(worker: int | None) -> None:
 
     None: alone, in its memory, also where the environment has a folder that is meant for some app.
     """
+    from prometheus_client import values  # the supervisor makes room for counts, and counts nothing
+
     if worker is None:
         values.ValueClass = values.MutexValue
     else:

@@ -45,7 +45,7 @@ def test_a_process_that_serves_has_loaded_no_more_than_it_needs(tmp_path: Path) 
 
 
 def test_nor_has_a_supervisor(tmp_path: Path) -> None:
-    assert packages_of_others(A_SUPERVISOR_TELLS_ITS_MODULES, tmp_path) <= {"orjson", "prometheus_client"}
+    assert packages_of_others(A_SUPERVISOR_TELLS_ITS_MODULES, tmp_path) <= {"orjson"}
 
 
 def test_variables_say_how_to_serve(tmp_path: Path) -> None:
