@@ -5,10 +5,11 @@ PostHog would else take cached tokens for extra ones wherever the model's name b
 """
 
 import re
+from decimal import Decimal
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from proxy.domain.call_properties import NO_CALL, NO_USAGE, Properties, attempt_ns, tool_names
+from proxy.domain.call_properties import NO_CALL, Properties, attempt_ns, tool_names
 from proxy.domain.errors import ErrorType
 from proxy.domain.event_properties import SERVICE_TIERS
 from proxy.domain.exchange import Attempt, Exchange
@@ -19,41 +20,62 @@ _NOT_IN_TRACE_ID = re.compile(r"[^A-Za-z0-9_~.@()!':|-]")
 _POSTHOG_PROVIDERS = {"azure_openai": "azure"}
 
 
-def of_generation(exchange: Exchange, attempt: Attempt, who: Properties, uuid: str) -> Properties:
-    """PostHog's own properties for one attempt that reached a provider, beside `who` answered (`of_attempt`). Times in
-    seconds. The caller must be known.
+def measures_of_generation(exchange: Exchange, attempt: Attempt, who: Properties, uuid: str) -> Properties:
+    """PostHog's own properties for one attempt that reached a provider: which it is, its times in seconds, its tokens
+    and its money. The caller must be known, and `who` answered (`of_attempt`).
+
+    Where our cost is not known PostHog makes its own, and adds reasoning to the output of Gemini's models, which here
+    includes it.
     """
     call, caller = exchange.call or NO_CALL, exchange.caller
     assert caller is not None
-    provider, model = str(who["provider"]), str(who["model"])
-    error_type, code = error_of(exchange, attempt)
-    reading = attempt.reading
-    first_token_ns = reading.first_token_ns if reading and call.stream else None
-    tools = tool_names(reading)
-    return {
+    told: Properties = {
         "$ai_trace_id": ai_trace_id(caller.trace_id),
         "$ai_session_id": caller.session_id,
         "$ai_span_id": uuid,
+        "$ai_latency": attempt_ns(exchange, attempt) / 1e9,
+    }
+    total_usd = _total_usd(attempt)
+    if total_usd is not None:
+        told["$ai_total_cost_usd"] = float(total_usd)
+    if (reading := attempt.reading) is not None:
+        told |= _ai_usage(reading.usage)
+        if total_usd is not None or "gemini" not in str(who["model"]):
+            told["$ai_reasoning_tokens"] = reading.usage.reasoning_tokens
+        if call.stream and reading.first_token_ns:
+            told["$ai_time_to_first_token"] = (reading.first_token_ns - attempt.started_ns) / 1e9
+        if tools := tool_names(reading):
+            told["$ai_tools_called"] = ",".join(tools)
+    return told
+
+
+def words_of_generation(exchange: Exchange, attempt: Attempt, who: Properties) -> Properties:
+    """What the same attempt has in common with many, beside `who` answered (`of_attempt`). The caller must be known."""
+    call, caller = exchange.call or NO_CALL, exchange.caller
+    assert caller is not None
+    provider = str(who["provider"])
+    error_type, code = error_of(exchange, attempt)
+    reading = attempt.reading
+    tier = reading.usage.service_tier if reading else None
+    return {
         "$ai_span_name": caller.agent_step_name or caller.prompt_name,
         "$ai_provider": _POSTHOG_PROVIDERS.get(provider, provider),
         "$ai_model": who["model"],
         "$ai_base_url": _origin(attempt.target.provider.base_url),
         "$ai_http_status": attempt.http_status,
-        "$ai_latency": attempt_ns(exchange, attempt) / 1e9,
-        **_ai_usage(reading.usage if reading else NO_USAGE),
-        **_ai_cost(attempt, model),
+        "$ai_cache_reporting_exclusive": False,
+        "$ai_cost_passthrough": None if _total_usd(attempt) is None else True,  # PostHog is not to make its own
         "$ai_is_error": error_type is not None,
         "$ai_error": error_type,
         "$ai_error_type": code,
         "$ai_prompt_name": caller.prompt_name,
         "$ai_prompt_version": caller.prompt_version_id,
         "$ai_stream": call.stream,
-        "$ai_time_to_first_token": (first_token_ns - attempt.started_ns) / 1e9 if first_token_ns else None,
         "$ai_temperature": call.temperature,
         "$ai_max_tokens": call.max_tokens,
         "$ai_stop_reason": finish_reason(reading.finish_reason) if reading else None,
-        "$ai_tools_called": ",".join(tools) if tools else None,
         "$ai_tool_call_count": reading.tool_call_count if reading else None,
+        "$ai_service_tier": tier if tier in SERVICE_TIERS else None,
     }
 
 
@@ -78,30 +100,16 @@ def _ai_usage(usage: Usage) -> Properties:
         "$ai_cache_creation_input_tokens": usage.cache_creation_input_tokens,
         "$ai_cache_creation_5m_input_tokens": usage.cache_creation_5m_tokens,
         "$ai_cache_creation_1h_input_tokens": usage.cache_creation_1h_tokens,
-        "$ai_cache_reporting_exclusive": False,
         "$ai_audio_input_tokens": usage.audio_input_tokens,
         "$ai_audio_output_tokens": usage.audio_output_tokens,
         "$ai_image_input_tokens": usage.image_input_tokens,
         "$ai_image_output_tokens": usage.image_output_tokens,
         "$ai_web_search_count": usage.web_search_calls,
-        "$ai_service_tier": usage.service_tier if usage.service_tier in SERVICE_TIERS else None,
     }
 
 
-def _ai_cost(attempt: Attempt, model: str) -> Properties:
-    """Our cost with the mark that keeps PostHog from making its own.
-
-    Where PostHog does make its own, it adds reasoning to the output of Gemini's models, which here includes it.
-    """
-    total_usd = attempt.cost.total_usd if attempt.cost else None
-    reasoning = attempt.reading.usage.reasoning_tokens if attempt.reading else None
-    if total_usd is None:
-        return {"$ai_reasoning_tokens": None if "gemini" in model else reasoning}
-    return {
-        "$ai_reasoning_tokens": reasoning,
-        "$ai_total_cost_usd": float(total_usd),
-        "$ai_cost_passthrough": True,
-    }
+def _total_usd(attempt: Attempt) -> Decimal | None:
+    return attempt.cost.total_usd if attempt.cost else None
 
 
 @lru_cache(maxsize=256)

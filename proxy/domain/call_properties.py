@@ -6,6 +6,7 @@ mapped onto a closed list or a strict form here. Unknown is None; the table's ch
 """
 
 import re
+from collections.abc import Sequence
 
 from proxy import __version__
 from proxy.domain.chat import ModelCall
@@ -26,22 +27,39 @@ Properties = dict[str, object]
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 NO_USAGE = Usage()
 NO_CALL = ModelCall()
+_UNKNOWN, _UNKNOWN_COST = UsageSource.UNKNOWN, CostStatus.UNKNOWN
+_BLOCKED, _CONTENT_FILTER = Status.BLOCKED, ErrorType.CONTENT_FILTER
 _REPORTED = {UsageSource.PARTIAL: UsageSource.PROVIDER, UsageSource.NONE: UsageSource.UNKNOWN}
 """What was on the wire before estimating, told as what stands after it."""
 
 
 def of_call(exchange: Exchange, caller: Caller, trace_url: str) -> Properties:
     """What is said, and the same, on every event of the call."""
-    call = exchange.call or NO_CALL
+    return {**ids_of_call(exchange, caller, trace_url), **words_of_call(exchange, caller)}
+
+
+def ids_of_call(exchange: Exchange, caller: Caller, trace_url: str) -> Properties:
+    """Of what is said on every event, that which is another for each call, user or prompt."""
     return {
         "exchange_id": exchange.exchange_id,
         "trace_id": caller.trace_id,
-        "trace_source": caller.trace_source,
         "request_id": caller.request_id,
-        "trace_url": trace_url,
+        "trace_url": trace_url or None,
         "task_id": caller.task_id,
         "$session_id": caller.session_id,
-        "$groups": dict(caller.groups) or None,
+        "$groups": dict(caller.groups) if caller.groups else None,
+        "prompt_hash": caller.prompt_hash,
+        "dataset_example_id": caller.dataset_example_id,
+        "analytics_warnings": list(caller.warnings) if caller.warnings else None,
+        **of_flags(exchange.decisions, caller.flags),
+    }
+
+
+def words_of_call(exchange: Exchange, caller: Caller) -> Properties:
+    """Of what is said on every event, that which many calls have in common."""
+    call = exchange.call or NO_CALL
+    return {
+        "trace_source": caller.trace_source,
         "environment": caller.environment,
         "key_alias": caller.key_alias,
         "proxy_version": __version__,
@@ -49,20 +67,16 @@ def of_call(exchange: Exchange, caller: Caller, trace_url: str) -> Properties:
         "prompt_name": caller.prompt_name,
         "prompt_version_id": caller.prompt_version_id,
         "prompt_version_source": caller.prompt_version_source,
-        "prompt_hash": caller.prompt_hash,
-        **of_flags(exchange.decisions, caller.flags),
         "temperature": call.temperature,
         "retrieval_config_id": caller.retrieval_config_id,
         "agent_config_id": caller.agent_config_id,
         "agent_step_name": caller.agent_step_name,
-        "dataset_example_id": caller.dataset_example_id,
         "document_type": caller.document_type,
         "task_type": caller.task_type,
         "requested_model": call.requested_model,
         "endpoint": exchange.endpoint.name,
         "dialect": exchange.endpoint.dialect,
         "stream": call.stream if exchange.call else None,
-        "analytics_warnings": list(caller.warnings) or None,
         "$lib": "promptlane",
         "$lib_version": __version__,
         "$geoip_disable": True,
@@ -73,10 +87,11 @@ def of_call(exchange: Exchange, caller: Caller, trace_url: str) -> Properties:
 
 def of_start(exchange: Exchange, planned: Target | None) -> Properties:
     """What was asked, and who is to answer."""
-    return {**_asked(exchange), **_planned(exchange, planned)}
+    return {**of_request(exchange), **_planned(exchange, planned)}
 
 
-def _asked(exchange: Exchange) -> Properties:
+def of_request(exchange: Exchange) -> Properties:
+    """How much was asked."""
     call = exchange.call or NO_CALL
     return {"message_count": call.message_count, "tool_count": call.tool_count, "image_count": call.image_count}
 
@@ -103,17 +118,34 @@ def of_attempt(exchange: Exchange, attempt: Attempt | None) -> Properties:
     }
 
 
-def of_end(exchange: Exchange) -> Properties:
-    """Time, size, money and fate of the whole call, beside who answered (`of_attempt`)."""
+def measures_of_end(exchange: Exchange) -> Properties:
+    """Time, size and money of the whole call, and the names that its reply and its checks brought."""
+    attempt = exchange.final_attempt
+    told = _times(exchange, attempt)
+    if attempt is None:
+        return told
+    if (reading := attempt.reading) is not None:
+        usage = reading.usage
+        told["input_tokens"] = usage.input_tokens
+        told["output_tokens"] = usage.output_tokens
+        told["cached_input_tokens"] = usage.cached_input_tokens
+        told["cache_creation_input_tokens"] = usage.cache_creation_input_tokens
+        told["reasoning_tokens"] = usage.reasoning_tokens
+        told["tools_called"] = tool_names(reading)
+    told["estimated_cost_usd"] = _cost_usd(exchange.attempts)
+    if exchange.evaluation is not None:
+        told |= _quality(exchange.evaluation)
+    return told
+
+
+def words_of_end(exchange: Exchange) -> Properties:
+    """How the whole call ended, in words and small counts, beside who answered (`of_attempt`)."""
     attempt, fate, caller = exchange.final_attempt, exchange.fate, exchange.caller
     assert fate is not None
     assert caller is not None
     reading = attempt.reading if attempt else None
     return {
-        **_asked(exchange),
-        **_times(exchange, attempt),
-        **of_usage(attempt),
-        **_money(exchange),
+        **(_words_of_attempt(attempt) if attempt else {}),
         "status": fate.status,
         "error_type": fate.error_type,
         "error_code": error_code(fate.error_code),
@@ -126,8 +158,6 @@ def of_end(exchange: Exchange) -> Properties:
         "repeat_count": exchange.thread.repeat_count if exchange.thread else None,
         "fallback_used": _fell_back(exchange),
         "tool_call_count": reading.tool_call_count if reading else None,
-        "tools_called": tool_names(reading),
-        **_quality(exchange.evaluation),
     }
 
 
@@ -136,9 +166,7 @@ def _fell_back(exchange: Exchange) -> bool:
     return len(attempts) > 1 and any(tried.target.label != attempts[0].target.label for tried in attempts)
 
 
-def _quality(evaluation: Evaluation | None) -> Properties:
-    if evaluation is None:
-        return {}
+def _quality(evaluation: Evaluation) -> Properties:
     check, finding = evaluation.telling
     return {
         "eval_passed": evaluation.passed,
@@ -187,41 +215,29 @@ def _rate(attempt: Attempt, duration_ns: int) -> float | None:
     return round(tokens * 1e9 / duration_ns, 3) if tokens and duration_ns else None
 
 
-def of_usage(attempt: Attempt | None) -> Properties:
-    """The tokens of one attempt, and where the counts come from."""
-    if attempt is None:
-        return {}
-    usage = attempt.reading.usage if attempt.reading else NO_USAGE
-    source = attempt.reading.usage_source if attempt.reading else UsageSource.UNKNOWN
+def _words_of_attempt(attempt: Attempt) -> Properties:
+    """Who counted the tokens, the classes of their counts, and how sure the cost is."""
+    reading, cost = attempt.reading, attempt.cost
+    usage, source = (reading.usage, reading.usage_source) if reading else (NO_USAGE, _UNKNOWN)
     return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_input_tokens": usage.cached_input_tokens,
-        "cache_creation_input_tokens": usage.cache_creation_input_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
         "usage_source": _REPORTED.get(source, source),
         "input_length_bucket": length_bucket(usage.input_tokens),
         "output_length_bucket": length_bucket(usage.output_tokens),
+        "cost_status": cost.status if cost else _UNKNOWN_COST,
+        "pricing_version": cost.pricing_version if cost else None,
     }
 
 
-def _money(exchange: Exchange) -> Properties:
-    """The money of the whole call: an attempt that failed may have been billed too."""
-    if not exchange.attempts:
-        return {}
-    final = exchange.attempts[-1].cost
-    known = [tried.cost.total_usd for tried in exchange.attempts if tried.cost and tried.cost.total_usd is not None]
-    return {
-        "estimated_cost_usd": float(sum(known)) if known else None,
-        "cost_status": final.status if final else CostStatus.UNKNOWN,
-        "pricing_version": final.pricing_version if final else None,
-    }
+def _cost_usd(attempts: Sequence[Attempt]) -> float | None:
+    """Of the whole call: an attempt that failed may have been billed too."""
+    known = [tried.cost.total_usd for tried in attempts if tried.cost and tried.cost.total_usd is not None]
+    return float(sum(known)) if known else None
 
 
 def _category(exchange: Exchange, attempt: Attempt | None) -> OutputCategory | None:
     """None where nothing was read that could be categorised; `blocked` also where the filter let nothing through."""
     fate = exchange.fate
-    if fate is not None and fate.status is Status.BLOCKED and fate.error_type is ErrorType.CONTENT_FILTER:
+    if fate is not None and fate.status is _BLOCKED and fate.error_type is _CONTENT_FILTER:
         return OutputCategory.BLOCKED
     reading = attempt.reading if attempt else None
     if reading is None or not exchange.endpoint.api or exchange.endpoint.is_embedding:
@@ -244,10 +260,14 @@ def tool_name(said: str) -> str:
     return said if _TOOL_NAME.fullmatch(said) else OTHER
 
 
-def of_failed_attempt(exchange: Exchange, attempt: Attempt) -> Properties:
-    """How an attempt ended that another one followed, beside who was asked (`of_attempt`)."""
+def attempt_ms(exchange: Exchange, attempt: Attempt) -> float:
+    """`attempt_ns` as events tell it."""
+    return _ms(attempt_ns(exchange, attempt))
+
+
+def words_of_failed_attempt(attempt: Attempt) -> Properties:
+    """How an attempt ended that another one followed, beside its duration and who was asked (`of_attempt`)."""
     return {
-        "latency_ms": _ms(attempt_ns(exchange, attempt)),
         "error_type": attempt.error_type,
         "error_code": error_code(attempt.error_code),
         "http_status": attempt.http_status,

@@ -40,7 +40,7 @@ from proxy.domain.identity import Caller
 from proxy.domain.ids import request_id_of
 from proxy.domain.journal_rows import Closing, JournalEvent, Opening
 from proxy.domain.outcome_properties import RESERVED_NAMES
-from proxy.domain.property_rows import AllowList, integer, text
+from proxy.domain.property_rows import AllowList, boolean, integer, text
 from proxy.domain.routing import Target
 from proxy.domain.sampling import is_sampled
 
@@ -52,11 +52,13 @@ _HASHED_NAMESPACE = sha1(_NAMESPACE.bytes, usedforsecurity=False)
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 """By a digit of the hash, the one that stands for it in a uuid: its two highest bits say which kind of uuid it is."""
 _FACTS_VERSION = 1
+_EVERY = ALLOWED[EVERY]
 _KEPT_OF_ATTEMPT = AllowList(
     (
         *(row for row in TABLE if ATTEMPT_FAILED in row.events),
         text("asked_model", "Where the answer names a model too, which is `model` then.", 200),
         integer("max_tokens", "The most that the answer might have."),
+        boolean("reached_provider", "Whether the provider was asked."),
     )
 )
 """What the record keeps of an attempt, beside times and counts: what its event tells, and what no event does."""
@@ -110,7 +112,7 @@ def opening(exchange: Exchange, policy: EventPolicy, planned: Target | None = No
     """
     caller = _caller(exchange)
     shared = _members(exchange, policy)
-    said = joined(shared.common, ALLOWED[STARTED].members(call_properties.of_start(exchange, planned)))
+    said = joined(shared.common, ALLOWED[STARTED].members_of_words(call_properties.of_start(exchange, planned)))
     is_told = policy.product and policy.started and policy.samples(caller.trace_id)
     return Opening(
         exchange_id=exchange.exchange_id,
@@ -128,8 +130,13 @@ def closing(exchange: Exchange, policy: EventPolicy) -> Closing:
     shared = _members(exchange, policy)
     name = COMPLETED if fate is not None and fate.is_completed else FAILED
     tried = [_tried(exchange, attempt) for attempt in exchange.attempts]
-    who = tried[-1].who_members if tried else ALLOWED[EVERY].members(call_properties.of_attempt(exchange, None))
-    said = joined(shared.common, who, ALLOWED[name].members(call_properties.of_end(exchange)))
+    said = joined(
+        shared.common,
+        tried[-1].who_members if tried else _EVERY.members_of_words(call_properties.of_attempt(exchange, None)),
+        ALLOWED[name].members_of_words(call_properties.of_request(exchange)),
+        ALLOWED[name].members_of_words(call_properties.words_of_end(exchange)),
+        ALLOWED[name].members(call_properties.measures_of_end(exchange)),
+    )
     is_sampled = policy.samples(caller.trace_id)
     ended_us = exchange.received_unix_us + call_properties.latency_ns(exchange) // 1_000
     made: list[JournalEvent] = []
@@ -153,18 +160,21 @@ def _members(exchange: Exchange, policy: EventPolicy) -> CallMembers:
     """Made once, by whoever asks first."""
     if exchange.members is None:
         caller = _caller(exchange)
-        of_call = call_properties.of_call(exchange, caller, policy.trace_url_of(caller.trace_id))
-        of_call["call_purpose"] = policy.purpose
+        ids = call_properties.ids_of_call(exchange, caller, policy.trace_url_of(caller.trace_id))
+        ids["call_purpose"] = policy.purpose
+        words = call_properties.words_of_call(exchange, caller)
         own = own_members(caller)
         exchange.members = CallMembers(
-            head=_head(exchange, caller, own), own=own and own + b",", common=ALLOWED[EVERY].members(of_call)
+            head=_head(exchange, caller, own),
+            own=own and own + b",",
+            common=joined(_EVERY.members(ids), _EVERY.members_of_words(words)),
         )
     return exchange.members
 
 
 def _tried(exchange: Exchange, attempt: Attempt) -> _Tried:
     who = call_properties.of_attempt(exchange, attempt)
-    return _Tried(attempt, who, ALLOWED[EVERY].members(who))
+    return _Tried(attempt, who, _EVERY.members_of_words(who))
 
 
 def _of_attempt(exchange: Exchange, policy: EventPolicy, common: bytes, tried: _Tried) -> list[JournalEvent]:
@@ -173,14 +183,24 @@ def _of_attempt(exchange: Exchange, policy: EventPolicy, common: bytes, tried: _
     ended_ns = attempt.started_ns + call_properties.attempt_ns(exchange, attempt)
     at_us = exchange.received_unix_us + (ended_ns - exchange.received_ns) // 1_000
     if policy.product and policy.attempt_failed and attempt is not exchange.final_attempt:
-        failed = ALLOWED[ATTEMPT_FAILED].members(call_properties.of_failed_attempt(exchange, attempt))
+        failed = ALLOWED[ATTEMPT_FAILED].members(
+            {
+                "latency_ms": call_properties.attempt_ms(exchange, attempt),
+                **call_properties.words_of_failed_attempt(attempt),
+            }
+        )
         said = joined(common, tried.who_members, failed)
         made.append(_event(ATTEMPT_FAILED, exchange, said, at_us, ordinal=attempt.ordinal))
     if policy.ai and attempt.reached_provider:
         name = AI_EMBEDDING if exchange.endpoint.is_embedding else AI_GENERATION
         uuid = event_uuid(exchange.exchange_id, name, attempt.ordinal)
-        told = ALLOWED[name].members(ai_properties.of_generation(exchange, attempt, tried.who, uuid))
-        made.append(_event(name, exchange, joined(common, tried.who_members, told), at_us, uuid=uuid))
+        said = joined(
+            common,
+            tried.who_members,
+            ALLOWED[name].members_of_words(ai_properties.words_of_generation(exchange, attempt, tried.who)),
+            ALLOWED[name].members(ai_properties.measures_of_generation(exchange, attempt, tried.who, uuid)),
+        )
+        made.append(_event(name, exchange, said, at_us, uuid=uuid))
     return made
 
 
@@ -239,6 +259,12 @@ def _head(exchange: Exchange, caller: Caller, own: bytes) -> bytes:
 def _attempt_record(exchange: Exchange, tried: _Tried) -> bytes:
     """One attempt as an object; times are microseconds from the receipt of the request."""
     attempt, reading, cost, call = tried.attempt, tried.attempt.reading, tried.attempt.cost, exchange.call
+    words = {
+        **call_properties.words_of_failed_attempt(attempt),
+        "asked_model": attempt.target.model or exchange.asked_model if reading and reading.model else None,
+        "max_tokens": call.max_tokens if call else None,
+        "reached_provider": attempt.reached_provider,
+    }
     times_ns = {
         "started_us": attempt.started_ns,
         "sent_us": attempt.sent_ns,
@@ -246,20 +272,14 @@ def _attempt_record(exchange: Exchange, tried: _Tried) -> bytes:
         "first_token_us": reading.first_token_ns if reading else None,
         "ended_us": attempt.ended_ns,
     }
-    ended = {
-        **call_properties.of_failed_attempt(exchange, attempt),
-        "asked_model": attempt.target.model or exchange.asked_model if reading and reading.model else None,
-        "max_tokens": call.max_tokens if call else None,
-    }
-    kept = {
-        **_KEPT_OF_ATTEMPT.kept(ended),
+    measures = {
+        "latency_ms": call_properties.attempt_ms(exchange, attempt),
         **{name: (at_ns - exchange.received_ns) // 1_000 for name, at_ns in times_ns.items() if at_ns is not None},
-        "reached_provider": attempt.reached_provider,
         "input_tokens": reading.usage.input_tokens if reading else None,
         "output_tokens": reading.usage.output_tokens if reading else None,
         "cost_usd": str(cost.total_usd) if cost and cost.total_usd is not None else None,
     }
-    return b"{%b}" % joined(tried.who_members, orjson.dumps(kept)[1:-1])
+    return b"{%b}" % joined(tried.who_members, _KEPT_OF_ATTEMPT.members_of_words(words), orjson.dumps(measures)[1:-1])
 
 
 def _caller(exchange: Exchange) -> Caller:
@@ -286,13 +306,9 @@ def _event(
 def encoded(name: str, uuid: str, *, distinct_id: str, at_us: int, said: bytes) -> JournalEvent:
     """A finished event. `at_us` is microseconds since 1970 UTC, `said` the members of its properties."""
     unix_s, us = divmod(at_us, 1_000_000)
-    head = {
-        "event": name,
-        "distinct_id": distinct_id,
-        "uuid": uuid,
-        "timestamp": f"{_second(unix_s)}.{us:06}+00:00",
-    }
-    return JournalEvent(uuid=uuid, name=name, body=b'%b,"properties":{%b}}' % (orjson.dumps(head)[:-1], said))
+    stamp = f'"uuid":"{uuid}","timestamp":"{_second(unix_s)}.{us:06}+00:00"'.encode()
+    named, who = orjson.dumps(name), orjson.dumps(distinct_id)
+    return JournalEvent(uuid, name, b'{"event":%b,"distinct_id":%b,%b,"properties":{%b}}' % (named, who, stamp, said))
 
 
 @lru_cache(maxsize=64)

@@ -8,16 +8,18 @@ from proxy import __version__
 from proxy.domain.call_properties import (
     attempt_ns,
     latency_ns,
+    measures_of_end,
     of_attempt,
     of_call,
-    of_end,
-    of_failed_attempt,
+    of_request,
     of_start,
     tool_names,
+    words_of_end,
+    words_of_failed_attempt,
 )
 from proxy.domain.chat import ModelCall
 from proxy.domain.errors import ErrorType, FailedPhase, Status
-from proxy.domain.exchange import Fate
+from proxy.domain.exchange import Exchange, Fate
 from proxy.domain.meter import StreamEnd
 from proxy.domain.pricing import Cost, CostStatus
 from proxy.domain.usage import Usage, UsageSource
@@ -35,6 +37,10 @@ from tests.harness.exchanges import (
 )
 
 CANCELLED = Fate(status=Status.CANCELLED, error_type=ErrorType.CLIENT_DISCONNECT, failed_phase=FailedPhase.CLIENT)
+
+
+def of_end(exchange: Exchange) -> dict[str, Any]:
+    return {**of_request(exchange), **words_of_end(exchange), **measures_of_end(exchange)}
 
 
 def known(properties: dict[str, Any]) -> dict[str, Any]:
@@ -195,9 +201,8 @@ def test_words_of_the_provider_are_mapped() -> None:
     fate = Fate(status=Status.ERROR, error_type=ErrorType.PROVIDER_BAD_REQUEST, error_code="CANARY")
     told = of_end(finished(attempt(reading=reading), fate=fate))
     assert (told["finish_reason"], told["error_code"]) == ("other", "other")
-    failed = of_failed_attempt(finished(), attempt(error_type=ErrorType.PROVIDER_RATE_LIMIT, error_code="CANARY"))
+    failed = words_of_failed_attempt(attempt(error_type=ErrorType.PROVIDER_RATE_LIMIT, error_code="CANARY"))
     assert (failed["error_type"], failed["error_code"]) == (ErrorType.PROVIDER_RATE_LIMIT, "other")
-    assert failed["latency_ms"] == 1800.0
 
 
 def test_tool_names_have_the_form_of_names() -> None:

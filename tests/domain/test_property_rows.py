@@ -56,3 +56,28 @@ def test_one_row_can_stand_for_all_names_that_begin_like_it() -> None:
     row = Property(name=f"$feature/{ANY}", kind=Kind.VARIANT, meaning="a variant", limit=2)
     given = {"$feature/a": "on", "$feature/b": False, "$feature/c": "too long", "$feature": True, "b": True}
     assert AllowList((row,)).members(given) == b'"$feature/a":"on","$feature/b":false'
+
+
+def test_words_are_told_as_they_would_be_each_time_and_a_bad_one_never() -> None:
+    allowed = AllowList((one_of("a", ("x", "y"), "a word"), integer("b", "a count", 9), boolean("c", "a fact")))
+    for given in ({"a": "x", "b": 1, "c": None}, {"a": "z", "b": 10, "c": True}, {"b": 1, "a": "x"}):
+        assert [allowed.members_of_words(given) for _ in range(2)] == [allowed.members(given)] * 2
+    assert allowed.members_of_words({"b": True}) == b""
+
+
+def test_what_equals_a_good_value_is_told_like_it() -> None:
+    allowed = AllowList((number("a", "a measure", 9),))
+    assert [allowed.members_of_words({"a": value}) for value in (1, 1.0)] == [b'"a":1'] * 2
+
+
+def test_no_more_sets_of_words_are_remembered_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed, checked = AllowList((integer("a", "a count"),)), list[object]()
+
+    def kept(said: dict[str, object]) -> dict[str, object]:
+        checked.append(said["a"])
+        return said
+
+    monkeypatch.setattr(allowed, "kept", kept)
+    for count in (*range(2_000), 0, 1_999):
+        allowed.members_of_words({"a": count})
+    assert checked[-2:] == [1_999, 0]

@@ -10,7 +10,7 @@ from opentelemetry.semconv._incubating.attributes import (
 )
 
 from proxy.adapters.otel import attributes, kept, messages
-from proxy.domain.call_properties import of_attempt, of_end
+from proxy.domain.call_properties import measures_of_end, of_attempt, words_of_end
 from proxy.domain.errors import ErrorType, Status
 from proxy.domain.events import EventPolicy, closing, opening, recorded
 from proxy.domain.exchange import Exchange, Fate
@@ -63,7 +63,7 @@ def test_a_good_stream_is_told_by_the_conventions() -> None:
 def test_a_call_is_told_in_the_words_of_its_event() -> None:
     made = finished(caller=caller(prompt_name="support", prompt_version_id="pv_1", key_alias="web"))
     told = kept.of_call(record(made))
-    event = {**of_attempt(made, made.final_attempt), **of_end(made)}
+    event = {**of_attempt(made, made.final_attempt), **words_of_end(made), **measures_of_end(made)}
     assert told["promptlane.exchange_id"] == made.exchange_id
     assert {name: told[f"promptlane.{name}"] for name in ("prompt_name", "prompt_version_id", "key_alias")} == {
         "prompt_name": "support",
