@@ -176,21 +176,32 @@ async def tell(heard: Heard, desk: OutcomeServices) -> Receipt:
     fresh = [entry for entry in heard.entries if not entry.is_told]
     for entry in fresh:
         if entry.name is not None and entry.said is None:
-            _remember(entry.name, Said(at_unix_us=desk.services.clock.unix_us(), digest=entry.name.digest), desk)
+            _begin(entry.name, desk)
     found = await _find_all(fresh, heard, desk)
     tellings = [_telling(entry, found[_sought(entry)], heard, desk) for entry in fresh]
     await _keep(tellings, heard, desk)
     for entry, telling in zip(fresh, tellings, strict=True):
         if entry.name is not None:
-            _remember(entry.name, _said(entry.name, telling), desk)
+            desk.services.shared.remember(entry.name.memory_key, _said(entry.name, telling).packed())
     return _receipt(heard, tellings, desk)
+
+
+def _begin(name: Name, desk: OutcomeServices) -> None:
+    """Note that it is about to be told, unless somebody has done so since the name was looked up."""
+    now_us = desk.services.clock.unix_us()
+    begun = Said(at_unix_us=now_us, digest=name.digest).packed()
+
+    def first(known: bytes | None) -> bytes:
+        return known if known is not None and Said.unpacked(known, now_us) is not None else begun
+
+    desk.services.shared.revise(name.memory_key, first)
 
 
 def _telling(entry: Entry, found: Found, heard: Heard, desk: OutcomeServices) -> Telling:
     """All that the events are made of. Raises Conflict."""
     services, snapshot = desk.services, heard.snapshot
     now_us = services.clock.unix_us()
-    said = _recall(entry.name, services, now_us)  # where two began at once, what the later one has said
+    said = _recall(entry.name, services, now_us)  # where two began at once, what the earlier one has said
     context = entry.context if found.meant is None else of_record(found.meant)
     return Telling(
         outcome=entry.outcome,
@@ -239,10 +250,6 @@ def _sums(found: Found, context: CallContext | None) -> dict[str, object]:
     if found.trace:
         return sums(found.trace) if found.is_whole else {}
     return {"estimated_cost_usd": context.cost_usd if context else None}
-
-
-def _remember(name: Name, said: Said, desk: OutcomeServices) -> None:
-    desk.services.shared.remember(name.memory_key, said.packed())
 
 
 def _sought(entry: Entry) -> Reference:

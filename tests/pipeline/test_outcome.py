@@ -263,6 +263,19 @@ async def test_two_workers_who_begin_at_the_same_moment_make_the_same_event() ->
     assert one == other
 
 
+async def test_who_was_held_up_between_asking_and_saying_makes_the_event_that_was_made_meanwhile() -> None:
+    made = world()
+    late = replace(made, services=replace(made.services, clock=Late()))
+    desks = Desk(made=made), Desk(made=late)
+    heard = [
+        await hear(request({**RATING, "id": "7"}, headers=(HOST,)), Verb.FEEDBACK, desk.services) for desk in desks
+    ]
+    for each, desk in zip(heard, desks, strict=True):
+        await tell(each, desk.services)
+    one, other = made.journal.outcomes
+    assert one == other
+
+
 async def test_of_two_who_say_different_things_at_the_same_moment_one_is_refused() -> None:
     made = world()
     desks = Desk(made=made), Desk(made=made)
@@ -274,8 +287,8 @@ async def test_of_two_who_say_different_things_at_the_same_moment_one_is_refused
     answers = await asyncio.gather(
         *(tell(each, desk.services) for each, desk in zip(heard, desks, strict=True)), return_exceptions=True
     )
-    assert [type(answer) for answer in answers] == [Conflict, Receipt]
-    assert [event["properties"]["user_feedback"] for event in desks[0].told()] == ["negative"]
+    assert [type(answer) for answer in answers] == [Receipt, Conflict]
+    assert [event["properties"]["user_feedback"] for event in desks[0].told()] == ["positive"]
 
 
 async def test_what_is_forgotten_is_told_again_under_the_same_uuid() -> None:
