@@ -57,7 +57,9 @@ class Connection(Protocol):
 class ReplyWriter:
     """Writes one reply, once. Raises ConnectionError where the client is gone."""
 
-    __slots__ = ("_connection", "_is_chunked", "_is_head", "_transport", "_version", "is_begun", "keep_alive")
+    __slots__ = (
+        "_connection", "_is_chunked", "_is_head", "_lead", "_transport", "_version", "is_begun", "keep_alive",
+    )  # fmt: skip
 
     def __init__(
         self, connection: Connection, method: str, *, keep_alive: bool, version: tuple[int, int] = _HTTP_1_1
@@ -67,20 +69,23 @@ class ReplyWriter:
         self._is_head = method == "HEAD"
         self._version = version
         self._is_chunked = False
+        self._lead = b""
+        """The head of a stream until the first piece takes it along: one system call, and one packet, for both."""
         self.keep_alive = keep_alive
         """Whether the connection goes on after the reply."""
         self.is_begun = False
-        """True once the client was sent something: an error can no longer be told."""
+        """True once the head is made, which the client is sent whatever happens: an error can no longer be told."""
 
     async def send(self, reply: Reply, *, unix_s: int) -> None:
         """Write all of it. `unix_s` is the time that the head tells, where the provider told none."""
         body = reply.body
         if isinstance(body, bytes):
-            self._begin(reply, unix_s, body if self._has_body(reply.status) else b"")
+            head = self._begin(reply, unix_s)
+            self._write(head + body if self._has_body(reply.status) else head)
         else:
             self._connection.begin_stream(body)
             try:
-                self._begin(reply, unix_s)
+                self._lead = self._begin(reply, unix_s)
                 del reply  # not to hold its head for as long as the stream lasts
                 if self._is_chunked:
                     await body.pour(self._write_chunk, self._write)
@@ -88,6 +93,7 @@ class ReplyWriter:
                     await body.pour(self._write)
             finally:
                 self._connection.flow = None
+                self._send_lead()
             if self._is_chunked:
                 self._open_transport().write(b"0\r\n\r\n")
         if not self._connection.has_room:
@@ -110,22 +116,32 @@ class ReplyWriter:
             self._transport.close()
         self.keep_alive = False
 
-    def _begin(self, reply: Reply, unix_s: int, body: bytes = b"") -> None:
-        transport = self._open_transport()
+    def _begin(self, reply: Reply, unix_s: int) -> bytes:
+        """The head, which must be written now."""
+        self._open_transport()
         head = self._head(reply, unix_s)
         self.is_begun = True
-        transport.write(head + body)
+        return head
+
+    def _send_lead(self) -> None:
+        """Alone, where no piece takes it along."""
+        lead, self._lead = self._lead, b""
+        if lead and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(lead)
 
     def _write(self, piece: bytes) -> None:
         transport = self._transport
         if transport is None or transport.is_closing():
             raise client_gone()
+        if self._lead:
+            piece, self._lead = self._lead + piece, b""
         transport.write(piece)
 
     def _write_chunk(self, piece: bytes) -> None:
         if len(piece) <= _COPIED_BYTES:
             self._write(b"%x\r\n%b\r\n" % (len(piece), piece))
         else:
+            self._send_lead()
             self._open_transport().writelines((b"%x\r\n" % len(piece), piece, b"\r\n"))
 
     def _open_transport(self) -> asyncio.Transport:

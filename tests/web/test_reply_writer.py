@@ -10,6 +10,7 @@ from aiohttp import web
 from proxy.domain.fields import fields_of
 from proxy.pipeline.pump import Pump
 from proxy.pipeline.services import Reply
+from proxy.web.reply_writer import Connection, ReplyWriter
 from proxy.web.server import reply_writer, written
 from tests.harness.call import PATIENCE_S
 from tests.web.test_server import exchange, listening
@@ -175,3 +176,44 @@ async def test_a_client_that_is_gone_is_a_connection_error() -> None:
     async with listening(answering) as port:
         assert await exchange(port, GET) == b""
     assert isinstance(await failed, ConnectionResetError)
+
+
+class Wire:
+    """A client's connection of which the writes are kept."""
+
+    def __init__(self) -> None:
+        self.transport = cast("asyncio.Transport", self)
+        self.flow: object = None
+        self.has_room = True
+        self.writes: list[bytes] = []
+
+    def begin_stream(self, flow: object) -> None:
+        self.flow = flow
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    def is_closing(self) -> bool:
+        return False
+
+
+async def test_the_head_of_a_stream_goes_out_with_its_first_piece() -> None:
+    wire = Wire()
+    writer = ReplyWriter(cast("Connection", wire), "GET", keep_alive=True)
+    await writer.send(reply(Pieces(Chunk(b"2\r\nhi\r\n"), b"ho")), unix_s=0)
+    first, *others = wire.writes
+    assert first.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert first.endswith(b"\r\n\r\n2\r\nhi\r\n")
+    assert others == [b"2\r\nho\r\n", b"0\r\n\r\n"]
+
+
+async def test_the_head_goes_out_though_the_body_breaks_before_its_first_piece() -> None:
+    async def breaks() -> None:
+        raise ConnectionResetError
+
+    wire = Wire()
+    writer = ReplyWriter(cast("Connection", wire), "GET", keep_alive=True)
+    with pytest.raises(ConnectionResetError):
+        await writer.send(reply(Pieces(breaks)), unix_s=0)
+    assert writer.is_begun
+    assert [data.partition(b"\r\n")[0] for data in wire.writes] == [b"HTTP/1.1 200 OK"]
