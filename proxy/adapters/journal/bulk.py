@@ -38,6 +38,20 @@ def insert(connection: apsw.Connection, statement: str, rows: Sequence[Sequence[
             start += share
 
 
+def insert_all_or_none(
+    connection: apsw.Connection, table_and_columns: str, rows: Sequence[Sequence[Value]], undo: str
+) -> bool:
+    """Insert rows that are new to the table, as nearly all are: to look first would cost each of them. False when one
+    of them is there already: then none has gone in. `undo` deletes so many of the last rows.
+    """
+    before = connection.total_changes()
+    insert(connection, f"INSERT OR IGNORE INTO {table_and_columns} VALUES", rows)
+    count = connection.total_changes() - before
+    if count < len(rows):
+        connection.execute(undo, (count,))
+    return count == len(rows)
+
+
 @lru_cache(maxsize=64)
 def _places(width: int, rows: int) -> str:
     return ", ".join(["(" + ", ".join("?" * width) + ")"] * rows)

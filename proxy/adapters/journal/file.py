@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import apsw
 
-from proxy.adapters.journal.bulk import fetch, heads, insert, listed
+from proxy.adapters.journal.bulk import fetch, heads, insert, insert_all_or_none, listed
 from proxy.adapters.journal.forgetting import Forgetting
 from proxy.adapters.journal.outbox import Outbox
 from proxy.adapters.journal.settings import JournalSettings
@@ -38,11 +38,9 @@ _OLDEST_OUTCOMES = (
 _KEPT_AMONG = "SELECT json_group_array(uuid) FROM outcome WHERE uuid IN (SELECT value FROM json_each(?))"
 _FORGET = "DELETE FROM open_exchange WHERE exchange_id IN (SELECT value FROM json_each(?))"
 _INSERT_OPEN = "INSERT OR REPLACE INTO open_exchange(exchange_id, trace_id, facts) VALUES"
-_INSERT_END = "INSERT OR FAIL INTO exchange(exchange_id, trace_id, ended_unix_us, record) VALUES"
-_NAME_ENDS = (
-    "INSERT INTO request(seq, request_id) SELECT seq, named.value ->> 1 FROM json_each(?) AS named"
-    " JOIN exchange ON exchange_id = named.value ->> 0"
-)
+_END_COLUMNS = "exchange(exchange_id, trace_id, ended_unix_us, record)"
+_DELETE_LAST_ENDS = "DELETE FROM exchange WHERE seq IN (SELECT seq FROM exchange ORDER BY seq DESC LIMIT ?)"
+_NAME_ENDS = "INSERT INTO request(seq, request_id) VALUES"
 _FORGET_NAMES = "DELETE FROM request WHERE seq < coalesce((SELECT min(seq) FROM exchange), 9223372036854775807)"
 _INSERT_OUTCOME = "INSERT INTO outcome(uuid, exchange_id, trace_id, name, at_unix_us, body) VALUES"
 
@@ -94,28 +92,18 @@ class JournalFile:
         """Write starts, ends and outcomes. A second end of a call, and an event of an outcome that is kept already,
         is counted and changes nothing; a start that comes after its end opens nothing.
         """
-        known = {row.exchange_id for row in rows if not isinstance(row, Outcome)}
-        ended = set(heads(self._connection, _ENDED_AMONG, (listed(known),))) if known else set()
-        events: list[tuple[str, JournalEvent]] = []
         openings: list[Opening] = []
-        new_ends: list[Closing] = []
+        ends: dict[str, Closing] = {}
         for row in rows:
-            told: Sequence[JournalEvent] = row.events
             if isinstance(row, Opening):
                 openings.append(row)
-            elif isinstance(row, Outcome):
-                told = self._keep(row)
-            elif row.exchange_id in ended:
-                self.outbox.refuse(len(told), Drop.DUPLICATE_END)
-                continue
-            else:
-                ended.add(row.exchange_id)
-                new_ends.append(row)
-            events += [(row.exchange_id, event) for event in told]
-        self._write_ends(new_ends)
-        self.forget([closing.exchange_id for closing in new_ends])
-        left_open = [(row.exchange_id, row.trace_id, row.facts) for row in openings if row.exchange_id not in ended]
-        insert(self._connection, _INSERT_OPEN, left_open)
+            elif isinstance(row, Closing):
+                ends.setdefault(row.exchange_id, row)
+        new_ends = self._write_ends(list(ends.values()))
+        self.forget(new_ends)
+        self._write_openings([row for row in openings if row.exchange_id not in ends])
+        untold = set(new_ends)
+        events = [(row.exchange_id, event) for row in rows for event in self._new_events(row, untold)]
         if events:
             self.written += self.outbox.admit(events)
 
@@ -182,16 +170,43 @@ class JournalFile:
         except apsw.Error:
             return
 
-    def _write_ends(self, closings: Sequence[Closing]) -> None:
-        insert(
-            self._connection,
-            _INSERT_END,
-            [(row.exchange_id, row.trace_id, row.ended_unix_us, row.record) for row in closings],
-        )
-        if named := [(row.exchange_id, row.request_id) for row in closings if row.request_id]:
-            self._connection.execute(_NAME_ENDS, (listed(named),))
+    def _write_ends(self, closings: Sequence[Closing]) -> list[str]:
+        """Write ends of different calls; returns the ids of those that had none yet."""
+        if closings and not self._insert_ends(closings):
+            ended = self._ended_among([row.exchange_id for row in closings])
+            closings = [row for row in closings if row.exchange_id not in ended]
+            insert(self._connection, f"INSERT OR FAIL INTO {_END_COLUMNS} VALUES", _end_rows(closings))
+        last_seq = self._connection.last_insert_rowid()
+        seqs = range(last_seq - len(closings) + 1, last_seq + 1)
+        named = [(seq, row.request_id) for seq, row in zip(seqs, closings, strict=True) if row.request_id]
+        insert(self._connection, _NAME_ENDS, named)
         self.tally.add(Count.EXCHANGES, len(closings))
         self.tally.add(Count.STORE_BYTES, sum(len(row.record) + RECORD_OVERHEAD_BYTES for row in closings))
+        return [row.exchange_id for row in closings]
+
+    def _insert_ends(self, closings: Sequence[Closing]) -> bool:
+        """False when one of these calls has ended already: then none has been inserted."""
+        return insert_all_or_none(self._connection, _END_COLUMNS, _end_rows(closings), _DELETE_LAST_ENDS)
+
+    def _write_openings(self, openings: Sequence[Opening]) -> None:
+        """Those of calls that have not ended."""
+        ended = self._ended_among([row.exchange_id for row in openings])
+        running = [(row.exchange_id, row.trace_id, row.facts) for row in openings if row.exchange_id not in ended]
+        insert(self._connection, _INSERT_OPEN, running)
+
+    def _ended_among(self, exchange_ids: Sequence[str]) -> set[str]:
+        return set(heads(self._connection, _ENDED_AMONG, (listed(exchange_ids),))) if exchange_ids else set()
+
+    def _new_events(self, row: Row, untold: set[str]) -> Sequence[JournalEvent]:
+        """`untold` are the calls whose one end is still to come among the rows."""
+        if isinstance(row, Outcome):
+            return self._keep(row)
+        if isinstance(row, Closing):
+            if row.exchange_id not in untold:
+                self.outbox.refuse(len(row.events), Drop.DUPLICATE_END)
+                return ()
+            untold.remove(row.exchange_id)
+        return row.events
 
     def _keep(self, row: Outcome) -> list[JournalEvent]:
         """Keep those of its events that are new to the file, and return these."""
@@ -229,3 +244,7 @@ class JournalFile:
         return Closing(
             exchange_id=exchange_id, trace_id=trace_id, ended_unix_us=self._now_us(), events=events, record=facts
         )
+
+
+def _end_rows(closings: Sequence[Closing]) -> list[tuple[str, str, int, bytes]]:
+    return [(row.exchange_id, row.trace_id, row.ended_unix_us, row.record) for row in closings]

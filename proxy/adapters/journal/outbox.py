@@ -9,15 +9,15 @@ all over, and each call would cost more the more is pending.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence, Set
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 import apsw
 import orjson
 
 from proxy.adapters.journal import outbox_sql as sql
-from proxy.adapters.journal.bulk import Value, fetch, heads, insert, listed
+from proxy.adapters.journal.bulk import Value, fetch, heads, insert, insert_all_or_none, listed
 from proxy.adapters.journal.settings import JournalSettings
 from proxy.adapters.journal.tally import Certainty, Count, Drop, Tally
 from proxy.domain.journal_rows import JournalEvent
@@ -64,6 +64,18 @@ class Batch:
         return tuple(row.uuid for row in self.rows)
 
 
+@dataclass(slots=True)
+class _Sifted:
+    """New events by their fate."""
+
+    pending: list[Sequence[Value]] = field(default_factory=list)
+    pending_bytes: int = 0
+    kept: list[JournalEvent] = field(default_factory=list)
+    """Those of `pending`."""
+    too_large: list[OutboxRow] = field(default_factory=list)
+    lost: Counter[Drop] = field(default_factory=Counter)
+
+
 _END_OF_TIME_US = (1 << 63) - 1
 
 Name = TypeVar("Name", str, int)
@@ -96,41 +108,20 @@ class Outbox:
         """Write events, each with its exchange's id, that are new to the file and within the bounds; returns those
         that were kept.
         """
-        now_us = self._now_us()
-        known = self._pending_among([(exchange_id, event.uuid) for exchange_id, event in events])
-        kept: list[JournalEvent] = []
-        pending: list[Sequence[Value]] = []
-        too_large: list[OutboxRow] = []
-        lost: Counter[Drop] = Counter()
-        room_bytes = self._room_bytes()
-        all_bytes = pending_bytes = 0
-        for exchange_id, event in events:
-            size_bytes = len(event.body) + ROW_OVERHEAD_BYTES
-            all_bytes += size_bytes
-            if event.uuid in known:
-                lost[Drop.DUPLICATE_UUID] += 1
-                continue
-            row = event.uuid, exchange_id, event.name, size_bytes, now_us, 0, event.body
-            if len(event.body) > EVENT_MAX_BYTES:
-                too_large.append(OutboxRow._make(row))
-            elif pending_bytes + size_bytes > room_bytes:
-                lost[Drop.OUTBOX_FULL] += 1
-                continue
-            else:
-                pending_bytes += size_bytes
-                pending.append(row)
-                kept.append(event)
-            known.add(event.uuid)
+        sifted = self._sift(events, set())
+        if len(sifted.kept) < len(events) or not self._insert_new(sifted.pending):
+            known = self._pending_among([(exchange_id, event.uuid) for exchange_id, event in events])
+            sifted = self._sift(events, known)
+            insert(self._connection, sql.INSERT_PENDING, sifted.pending)
         self._tally.add(Count.ADMITTED, len(events))
-        self._tally.add(Count.ADMITTED_BYTES, all_bytes)
-        for drop, count in lost.items():
+        self._tally.add(Count.ADMITTED_BYTES, sum(len(event.body) + ROW_OVERHEAD_BYTES for _, event in events))
+        for drop, count in sifted.lost.items():
             self._tally.add(Count.DROPPED, count, drop)
-        self._count_pending(len(pending), pending_bytes)
-        insert(self._connection, sql.INSERT_PENDING, pending)
-        self._bury_new(too_large)
+        self._count_pending(len(sifted.pending), sifted.pending_bytes)
+        self._bury_new(sifted.too_large)
         if not self._settings.has_destination:
             self._make_room()
-        return kept
+        return sifted.kept
 
     def refuse(self, count: int, reason: Drop) -> None:
         """Count events that are not even tried."""
@@ -260,6 +251,34 @@ class Outbox:
         """When the oldest pending row was written."""
         rows = fetch(self._connection, "SELECT created_unix_us FROM outbox ORDER BY seq LIMIT 1")
         return int(rows[0][0]) if rows else None
+
+    def _sift(self, events: Sequence[tuple[str, JournalEvent]], known: Set[str]) -> "_Sifted":
+        """What is to become of events of which those uuids are pending already."""
+        now_us = self._now_us()
+        sifted = _Sifted()
+        seen = set(known)
+        room_bytes = self._room_bytes()
+        for exchange_id, event in events:
+            if event.uuid in seen:
+                sifted.lost[Drop.DUPLICATE_UUID] += 1
+                continue
+            size_bytes = len(event.body) + ROW_OVERHEAD_BYTES
+            row = event.uuid, exchange_id, event.name, size_bytes, now_us, 0, event.body
+            if len(event.body) > EVENT_MAX_BYTES:
+                sifted.too_large.append(OutboxRow._make(row))
+            elif sifted.pending_bytes + size_bytes > room_bytes:
+                sifted.lost[Drop.OUTBOX_FULL] += 1
+                continue
+            else:
+                sifted.pending_bytes += size_bytes
+                sifted.pending.append(row)
+                sifted.kept.append(event)
+            seen.add(event.uuid)
+        return sifted
+
+    def _insert_new(self, rows: Sequence[Sequence[Value]]) -> bool:
+        """False when one of them is pending already: then none has been inserted."""
+        return insert_all_or_none(self._connection, sql.PENDING_COLUMNS, rows, sql.DELETE_LAST_PENDING)
 
     def _room_bytes(self) -> float:
         """What new rows may take; where nobody waits for them, the oldest make room afterwards."""

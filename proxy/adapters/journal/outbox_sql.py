@@ -33,8 +33,10 @@ MEASURE_DEAD = (
 DELETE_PENDING = "DELETE FROM outbox WHERE seq IN (SELECT value FROM json_each(?1))"
 DELETE_DEAD = "DELETE FROM dead WHERE uuid IN (SELECT value FROM json_each(?1))"
 RETRY = "UPDATE outbox SET attempts = attempts + 1, next_unix_us = ?2 WHERE seq IN (SELECT value FROM json_each(?1))"
-INSERT_PENDING = "INSERT OR FAIL INTO outbox(uuid, exchange_id, name, bytes, created_unix_us, attempts, body) VALUES"
+PENDING_COLUMNS = "outbox(uuid, exchange_id, name, bytes, created_unix_us, attempts, body)"
+INSERT_PENDING = f"INSERT OR FAIL INTO {PENDING_COLUMNS} VALUES"
 """`OR FAIL`, for the transaction is undone anyway: a statement that could be undone alone copies what it changes."""
+DELETE_LAST_PENDING = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox ORDER BY seq DESC LIMIT ?)"
 INSERT_DEAD = (
     "INSERT INTO dead(uuid, exchange_id, name, bytes, created_unix_us, attempts, body, reason, first_unix_us) VALUES"
 )

@@ -36,6 +36,17 @@ def test_a_thousand_rows_are_few_statements_and_of_few_texts(connection: apsw.Co
     assert len(set(statements)) == 3
 
 
+@pytest.mark.parametrize("known", [(), (0,), (69,), (5, 66), tuple(range(70))])
+def test_rows_of_which_one_is_there_already_all_stay_out(connection: apsw.Connection, known: tuple[int, ...]) -> None:
+    connection.execute("CREATE UNIQUE INDEX once ON t(a)")
+    before = [(-1, b""), *((number, b"old") for number in known)]
+    bulk.insert(connection, "INSERT INTO t(a, b) VALUES", before)
+    rows = [(number, b"new") for number in range(70)]
+    undo = "DELETE FROM t WHERE rowid IN (SELECT rowid FROM t ORDER BY rowid DESC LIMIT ?)"
+    assert bulk.insert_all_or_none(connection, "t(a, b)", rows, undo) is not bool(known)
+    assert bulk.fetch(connection, "SELECT a, b FROM t ORDER BY rowid") == (before if known else before + rows)
+
+
 def test_heads_come_out_as_values(connection: apsw.Connection) -> None:
     query = "SELECT json_group_array(json_array(a, length(b))) FROM (SELECT a, b FROM t ORDER BY a LIMIT ?)"
     assert bulk.heads(connection, query, (5,)) == []

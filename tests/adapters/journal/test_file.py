@@ -60,6 +60,24 @@ def test_a_call_has_one_end(file: JournalFile) -> None:
     assert (stats.pending, stats.dropped, stats.unbalanced) == (1, {"duplicate_end": 1}, 0)
 
 
+def test_ends_that_are_there_already_cost_their_neighbours_nothing(file: JournalFile) -> None:
+    ends = [replace(closing(call), request_id=f"named-{call}" * (call != CALLS[3])) for call in CALLS]
+    with file.transaction():
+        file.write([opening(CALLS[1]), ends[1]])
+    with file.transaction():
+        file.write([opening(CALLS[0]), *ends, ends[0], outcome([event("x", "outcome")])])
+    assert rows(file, "exchange") == [CALLS[1], CALLS[0], *CALLS[2:]]
+    assert rows(file, "open_exchange") == []
+    named = "SELECT exchange_id, request_id FROM request JOIN exchange USING (seq) ORDER BY seq"
+    assert fetch(file._connection, named) == [
+        (call, f"named-{call}") for call in (CALLS[1], CALLS[0], CALLS[2], CALLS[4], CALLS[5])
+    ]
+    assert [one.name for one in file.written] == ["llm_request_started", *["llm_request_completed"] * 5, "outcome"]
+    stats = file.tally.stats(oldest_pending_unix_us=None)
+    assert (stats.exchanges, stats.pending, stats.dropped) == (6, 9, {"duplicate_end": 2})
+    assert stats.unbalanced == 0
+
+
 def test_an_opening_that_comes_after_its_end_opens_nothing(file: JournalFile) -> None:
     with file.transaction():
         file.write([closing("a")])

@@ -175,6 +175,18 @@ def test_a_known_uuid_is_taken_once(box: Box) -> None:
     assert box.counts() == (1, {}, {"duplicate_uuid": 1})
 
 
+def test_events_that_are_pending_already_cost_their_neighbours_nothing_and_take_no_room() -> None:
+    row_bytes = len(event("a").body) + ROW_OVERHEAD_BYTES
+    box = make(outbox_max_bytes=4 * row_bytes)
+    for names in ("b", "abcbd", "bdef"):
+        with box.file.transaction():
+            kept = box.outbox.admit([(name, event(name)) for name in names])
+    assert kept == []
+    assert box.counts() == (4, {}, {"duplicate_uuid": 4, "outbox_full": 2})
+    assert box.lease() == [event(name).uuid for name in "bacd"]
+    box.file.abandon()
+
+
 def test_buried_events_rest_until_they_are_replayed(box: Box) -> None:
     a, b = box.put("a", "b")
     box.lease()
