@@ -298,7 +298,7 @@ class Outbox:
         return [self._leased[uuid] for uuid in uuids if uuid in self._leased]
 
     def _read(self, places: Sequence[int]) -> list[OutboxRow]:
-        """Whole rows, in that order."""
+        """Whole rows; the places ascend."""
         if not places:
             return []
         columns, bodies = fetch(self._connection, sql.ROWS, (listed(places),))[0]

@@ -15,8 +15,9 @@ OLDEST = (
 ROWS = (
     "SELECT json_group_array(json_array(uuid, exchange_id, name, bytes, created_unix_us, attempts, length(body))),"
     " CAST(group_concat(body, '') AS BLOB) FROM"
-    " (SELECT outbox.* FROM json_each(?1) AS chosen JOIN outbox ON seq = chosen.value ORDER BY chosen.key)"
+    " (SELECT outbox.* FROM outbox WHERE seq IN (SELECT value FROM json_each(?1)) ORDER BY seq)"
 )
+"""By `seq`, in which they lie: any other order would have SQLite copy whole rows, to sort them."""
 DEAD = (
     "SELECT json_group_array(json_array(uuid, bytes, exchange_id)) FROM (SELECT uuid, bytes, exchange_id FROM dead"
     " WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR uuid = ?2) AND first_unix_us < ?3 ORDER BY seq LIMIT ?4)"

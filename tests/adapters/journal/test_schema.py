@@ -148,3 +148,10 @@ def test_no_look_up_reads_the_whole_outbox(path: Path, layout: str) -> None:
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", bindings)]
         assert not [step for step in plan if step.startswith("SCAN outbox")], name
     connection.close()
+
+
+def test_rows_that_are_due_are_not_sorted_whole(path: Path) -> None:
+    connection = schema.connect_reader(path)
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {outbox_sql.ROWS}", (None,)).fetchall()
+    assert not [step for *_, step in plan if "TEMP B-TREE" in str(step)]
+    connection.close()
