@@ -40,12 +40,12 @@ from proxy.app.rollouts import Rollouts
 from proxy.app.settings import Settings, journal_settings, keeping_settings, listen, posthog_settings, snapshot_of
 from proxy.config import Changes, Configuration, Refused
 from proxy.domain import events
-from proxy.domain.checks import HeavyRule, heavy_rules
+from proxy.domain.checks import heavy_rules
 from proxy.domain.exchange import Exchange
 from proxy.pages.process import PageProcess
 from proxy.pipeline.judging import Judging
 from proxy.pipeline.outcome import OutcomeServices
-from proxy.pipeline.services import Services, Snapshot
+from proxy.pipeline.services import Services
 from proxy.web.edge import Edge
 from proxy.web.front import Front
 from proxy.web.ops import Operations
@@ -123,7 +123,7 @@ class App:
             leaving.push_async_callback(asyncio.to_thread, self._content.close, DELIVERY_S)
             leaving.callback(self._later.finish)
             self._checker = Checker()
-            self._checker.warm(_rules_of(self._snapshot))
+            self._warm_checks()
             leaving.push_async_callback(self._checker.close)
             self._counting = CountingProcess()
             self._estimator = Estimator(self._counting.count)
@@ -357,7 +357,7 @@ class App:
         self._snapshot = snapshot_of(configuration, self._settings.secret, self.address)
         self._services.upstream = self._upstream()
         self._services.flags = self._flags.service
-        self._checker.warm(_rules_of(self._snapshot))
+        self._warm_checks()
         self._journal.keep_within(journal_settings(configuration, self._settings))
         self._content.take_up(keeping_settings(configuration, self._settings))
         if self._sink is not None and (settings := posthog_settings(configuration)) is not None:
@@ -366,6 +366,10 @@ class App:
         if self._settings.on_configuration is not None:
             self._settings.on_configuration(configuration)
         log.info("a changed configuration was taken up", extra={"digest": configuration.digest, "before": before})
+
+    def _warm_checks(self) -> None:
+        """Of any route, those that ask another process."""
+        self._checker.warm(heavy_rules(check for route in self._snapshot.routing.routes for check in route.checks))
 
     def _problems(self) -> Sequence[str]:
         draining = ("draining",) if self._is_draining else ()
@@ -393,8 +397,3 @@ class App:
 
     def _stats(self) -> list[JournalStats]:
         return [self._journal.stats(), *stats_by_file(self._settings.data_dir, but=self._journal.path).values()]
-
-
-def _rules_of(snapshot: Snapshot) -> Sequence[HeavyRule]:
-    """What checks of any route ask another process."""
-    return heavy_rules(check for route in snapshot.routing.routes for check in route.checks)

@@ -265,8 +265,13 @@ def attempt_ms(exchange: Exchange, attempt: Attempt) -> float:
     return _ms(attempt_ns(exchange, attempt))
 
 
+def of_failed_attempt(exchange: Exchange, attempt: Attempt) -> Properties:
+    """How an attempt ended that another one followed, beside who was asked (`of_attempt`)."""
+    return {"latency_ms": attempt_ms(exchange, attempt), **words_of_failed_attempt(attempt)}
+
+
 def words_of_failed_attempt(attempt: Attempt) -> Properties:
-    """How an attempt ended that another one followed, beside its duration and who was asked (`of_attempt`)."""
+    """The same without the duration."""
     return {
         "error_type": attempt.error_type,
         "error_code": error_code(attempt.error_code),

@@ -183,12 +183,7 @@ def _of_attempt(exchange: Exchange, policy: EventPolicy, common: bytes, tried: _
     ended_ns = attempt.started_ns + call_properties.attempt_ns(exchange, attempt)
     at_us = exchange.received_unix_us + (ended_ns - exchange.received_ns) // 1_000
     if policy.product and policy.attempt_failed and attempt is not exchange.final_attempt:
-        failed = ALLOWED[ATTEMPT_FAILED].members(
-            {
-                "latency_ms": call_properties.attempt_ms(exchange, attempt),
-                **call_properties.words_of_failed_attempt(attempt),
-            }
-        )
+        failed = ALLOWED[ATTEMPT_FAILED].members(call_properties.of_failed_attempt(exchange, attempt))
         said = joined(common, tried.who_members, failed)
         made.append(_event(ATTEMPT_FAILED, exchange, said, at_us, ordinal=attempt.ordinal))
     if policy.ai and attempt.reached_provider:

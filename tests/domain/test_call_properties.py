@@ -11,11 +11,11 @@ from proxy.domain.call_properties import (
     measures_of_end,
     of_attempt,
     of_call,
+    of_failed_attempt,
     of_request,
     of_start,
     tool_names,
     words_of_end,
-    words_of_failed_attempt,
 )
 from proxy.domain.chat import ModelCall
 from proxy.domain.errors import ErrorType, FailedPhase, Status
@@ -201,8 +201,9 @@ def test_words_of_the_provider_are_mapped() -> None:
     fate = Fate(status=Status.ERROR, error_type=ErrorType.PROVIDER_BAD_REQUEST, error_code="CANARY")
     told = of_end(finished(attempt(reading=reading), fate=fate))
     assert (told["finish_reason"], told["error_code"]) == ("other", "other")
-    failed = words_of_failed_attempt(attempt(error_type=ErrorType.PROVIDER_RATE_LIMIT, error_code="CANARY"))
+    failed = of_failed_attempt(finished(), attempt(error_type=ErrorType.PROVIDER_RATE_LIMIT, error_code="CANARY"))
     assert (failed["error_type"], failed["error_code"]) == (ErrorType.PROVIDER_RATE_LIMIT, "other")
+    assert failed["latency_ms"] == 1800.0
 
 
 def test_tool_names_have_the_form_of_names() -> None:

@@ -15,7 +15,7 @@ from proxy.domain.ids import request_id_of
 from proxy.domain.outcome_context import Found
 from proxy.domain.outcomes import BadOutcome, Reference, Verb
 from proxy.pipeline import outcome
-from proxy.pipeline.outcome import OutcomeServices, Receipt, hear, tell
+from proxy.pipeline.outcome import Heard, OutcomeServices, Receipt, hear, tell
 from tests.harness.exchanges import EXCHANGE_ID, attempt, caller, finished, running
 from tests.pipeline.fakes import SECRET, FakeSharedMemory, SteppingClock, World, request, snapshot, world
 from tests.pipeline.outcome_fakes import FakeFinder, outcome_services
@@ -250,28 +250,26 @@ class Late(SteppingClock):
         return super().unix_us() + 1_000_000
 
 
-async def test_two_workers_who_begin_at_the_same_moment_make_the_same_event() -> None:
-    """Both had asked whether it was known before either of them said that it is."""
+async def heard_by_two() -> tuple[World, list[tuple[Heard, OutcomeServices]]]:
+    """One outcome, at two workers: both have asked whether it is known before either of them says that it is."""
     made = world()
     late = replace(made, services=replace(made.services, clock=Late()))
-    desks = Desk(made=made), Desk(made=late)
-    heard = [
-        await hear(request({**RATING, "id": "7"}, headers=(HOST,)), Verb.FEEDBACK, desk.services) for desk in desks
-    ]
-    await asyncio.gather(*(tell(each, desk.services) for each, desk in zip(heard, desks, strict=True)))
+    desks = [Desk(made=each).services for each in (made, late)]
+    raws = [request({**RATING, "id": "7"}, headers=(HOST,)) for _ in desks]
+    return made, [(await hear(raw, Verb.FEEDBACK, desk), desk) for raw, desk in zip(raws, desks, strict=True)]
+
+
+async def test_two_workers_who_begin_at_the_same_moment_make_the_same_event() -> None:
+    made, two = await heard_by_two()
+    await asyncio.gather(*(tell(*each) for each in two))
     one, other = made.journal.outcomes
     assert one == other
 
 
 async def test_who_was_held_up_between_asking_and_saying_makes_the_event_that_was_made_meanwhile() -> None:
-    made = world()
-    late = replace(made, services=replace(made.services, clock=Late()))
-    desks = Desk(made=made), Desk(made=late)
-    heard = [
-        await hear(request({**RATING, "id": "7"}, headers=(HOST,)), Verb.FEEDBACK, desk.services) for desk in desks
-    ]
-    for each, desk in zip(heard, desks, strict=True):
-        await tell(each, desk.services)
+    made, two = await heard_by_two()
+    for each in two:
+        await tell(*each)
     one, other = made.journal.outcomes
     assert one == other
 

@@ -252,7 +252,7 @@ class Outbox:
         rows = fetch(self._connection, "SELECT created_unix_us FROM outbox ORDER BY seq LIMIT 1")
         return int(rows[0][0]) if rows else None
 
-    def _sift(self, events: Sequence[tuple[str, JournalEvent]], known: Set[str]) -> "_Sifted":
+    def _sift(self, events: Sequence[tuple[str, JournalEvent]], known: Set[str]) -> _Sifted:
         """What is to become of events of which those uuids are pending already."""
         now_us = self._now_us()
         sifted = _Sifted()
