@@ -61,6 +61,7 @@ def test_reasoning_is_not_told_where_posthog_would_add_it_to_the_output() -> Non
 
 
 def test_unknown_tokens_are_absent() -> None:
+    assert (told()["$ai_input_tokens"], told()["$ai_output_tokens"]) == (1284, 312)
     unknown = told(tried=attempt(reading=replace(READING, usage=Usage())))
     assert unknown.get("$ai_input_tokens") is None
     assert unknown.get("$ai_output_tokens") is None
