@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 import pytest
 
-from proxy.adapters.later import MOST_AT_ONCE, PAUSE_S, QUIET_S, Later
+from proxy.adapters.later import LEAST_AT_ONCE, MOST_WAITING, PAUSE_S, QUIET_S, Later
 
 
 @dataclass
@@ -38,7 +39,7 @@ def loop() -> ScriptedLoop:
 
 @pytest.fixture
 def later(loop: ScriptedLoop) -> Later:
-    return Later(cast("asyncio.AbstractEventLoop", loop))
+    return Later(cast("asyncio.AbstractEventLoop", loop), loop.time)
 
 
 def test_what_waits_is_done_together_and_in_order(loop: ScriptedLoop, later: Later) -> None:
@@ -76,13 +77,45 @@ def test_it_is_done_in_time_where_traffic_has_no_end(loop: ScriptedLoop, later: 
 
 def test_traffic_has_its_turn_between_two_batches(loop: ScriptedLoop, later: Later) -> None:
     done: list[int] = []
-    for number in range(MOST_AT_ONCE + 1):
+    for number in range(LEAST_AT_ONCE + 1):
         later(lambda number=number: done.append(number))  # type: ignore[misc]
     loop.ring()
-    assert (len(done), len(loop.ready)) == (MOST_AT_ONCE, 1)
+    assert (len(done), len(loop.ready)) == (LEAST_AT_ONCE, 1)
     later(lambda: done.append(-1))
     loop.ready.pop()()
-    assert (done[MOST_AT_ONCE:], loop.ready, loop.timers) == ([MOST_AT_ONCE, -1], [], [])
+    assert (done[LEAST_AT_ONCE:], loop.ready, loop.timers) == ([LEAST_AT_ONCE, -1], [], [])
+
+
+def test_what_waits_does_not_pile_up_where_traffic_never_rests(loop: ScriptedLoop, later: Later) -> None:
+    """Between two turns come more actions than the least of a turn; they take half as long as what gave them."""
+    given = 100
+    waited_s: list[float] = []
+
+    def act(given_at_s: float) -> None:
+        loop.now_s += 0.0001
+        waited_s.append(loop.now_s - given_at_s)
+
+    def traffic() -> None:
+        for _ in range(given):
+            loop.now_s += 0.0002
+            later(partial(act, loop.now_s))
+
+    traffic()
+    loop.ring()
+    for _ in range(100):
+        traffic()
+        (loop.ready.pop() if loop.ready else loop.ring)()
+    assert max(waited_s) < 0.1
+    later.finish()
+    assert len(waited_s) == 101 * given
+
+
+def test_what_takes_longer_than_the_traffic_that_left_it_is_bounded_too(loop: ScriptedLoop, later: Later) -> None:
+    done: list[int] = []
+    for number in range(MOST_WAITING + 500):
+        later(partial(done.append, number))
+    loop.ring()
+    assert len(done) == 500
 
 
 def test_an_action_may_give_another_one(loop: ScriptedLoop, later: Later) -> None:

@@ -69,6 +69,15 @@ def test_a_rig_that_holds_the_baselines_back_is_told() -> None:
     assert any("nginx used 60% of its core for requests/s" in note for note in notes(results))
 
 
+def test_work_that_is_put_off_until_nobody_counts_is_told() -> None:
+    results = Results(
+        {"promptlane": rounds(plain_late_share=[0.3, 0.05, 0.3]), "nginx": rounds(plain_late_share=[0.02])}
+    )
+    assert [note for note in notes(results) if "window was over" in note] == [
+        "promptlane did 30% of its work for requests/s when the window was over: it cannot go on at that rate."
+    ]
+
+
 def test_a_ratio_that_only_a_rig_flatters_is_not_judged() -> None:
     bare = rounds(requests_per_s=[100, 100, 100], plain_core_share=[0.4, 0.9, 0.5])
     results = Results({**RESULTS.rounds, "bare aiohttp": bare})

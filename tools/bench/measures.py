@@ -120,6 +120,7 @@ def _plain(bench: Bench, row: Row) -> Figures:
         "requests_per_s": window.replies / window.seconds,
         "request_cpu_us": _each(cpu_s, window.all_replies),
         "plain_core_share": window.cpu_s / window.seconds,
+        "plain_late_share": 1 - window.cpu_s / cpu_s if cpu_s else nan,
     }
 
 
@@ -129,6 +130,7 @@ def _streams(bench: Bench, row: Row) -> Figures:
         "streams_per_s": window.replies / window.seconds,
         "chunk_cpu_us": _each(cpu_s, window.all_replies * STREAM_EVENTS),
         "streams_core_share": window.cpu_s / window.seconds,
+        "streams_late_share": 1 - window.cpu_s / cpu_s if cpu_s else nan,
     }
 
 

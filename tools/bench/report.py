@@ -13,6 +13,8 @@ LEAST_ADDED_MS = 0.02
 """Where a baseline adds less than this to a direct call, nothing can be divided by it."""
 FULL_CORE = 0.85
 """A gateway that used less of its core at full speed was held back by something else: by the rig."""
+MOST_LATE = 0.1
+"""Calls that end just behind a window are a few hundredths; a gateway that does more after it puts its work off."""
 _CORE_SHARES = {
     "requests_per_s": "plain_core_share", "sustained_per_s": "plain_core_share", "streams_per_s": "streams_core_share",
 }  # fmt: skip
@@ -131,8 +133,8 @@ class Results:
         others = self.values(goal.against, figure, goal.base)
         return _median([own / base if base > least else nan for own, base in zip(mine, others, strict=False)])
 
-    def core_share(self, row: str, name: str) -> float:
-        """How much of its core the row used at full speed."""
+    def share(self, row: str, name: str) -> float:
+        """Measured at full speed: how much of its core the row used, or how much of its work came late."""
         return _median([one.get(name, nan) for one in self.rounds.get(row, ())])
 
     def spread(self, row: str) -> float:
@@ -200,7 +202,7 @@ def _falls_behind(results: Results, row: str, figure: Figure) -> bool:
 def _is_held_back(results: Results, row: str, figure: Figure) -> bool:
     """True where the row was not at its own limit, so that a ratio to it flatters."""
     share = _CORE_SHARES.get(figure.name)
-    return share is not None and results.core_share(row, share) < FULL_CORE
+    return share is not None and results.share(row, share) < FULL_CORE
 
 
 def table(results: Results) -> str:
@@ -263,7 +265,13 @@ def notes(results: Results) -> list[str]:
         said += [
             f"{row} used {share:.0%} of its core for {what}: the rig or other work held it back; trust CPU µs."
             for row in (NGINX, BARE)
-            if (share := results.core_share(row, name)) < FULL_CORE
+            if (share := results.share(row, name)) < FULL_CORE
+        ]
+    for name, what in (("plain_late_share", "requests/s"), ("streams_late_share", "streams/s")):
+        said += [
+            f"{row} did {share:.0%} of its work for {what} when the window was over: it cannot go on at that rate."
+            for row in results.rounds
+            if (share := results.share(row, name)) > MOST_LATE
         ]
     widest = max((spread for row in results.rounds if not isnan(spread := results.spread(row))), default=inf)
     if widest < inf:
