@@ -7,7 +7,6 @@ what arrives.
 import asyncio
 import gzip
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -18,7 +17,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, Metri
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.harness.call import PATIENCE_S
-from tests.harness.http1 import HEAD_LIMIT_BYTES, Broken, Head, iter_request_body, read_head
+from tests.harness.http1 import Broken, Head, iter_request_body, read_head
+from tests.harness.listener import Listener
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,6 @@ class Collector:
     """Replies wait for it."""
     poison: Callable[[SeenSpan], bool] | None = None
     """A request with such a span is refused with 400."""
-    port: int = 0
     spans: list[SeenSpan] = field(default_factory=list)
     metrics: dict[str, Metric] = field(default_factory=dict)
     """By name, as last told; counts are sums since the exporter's start."""
@@ -61,9 +60,12 @@ class Collector:
     """All that came, decompressed and in one piece, by path."""
 
     def __post_init__(self) -> None:
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener = Listener(self._connection)
         self._changed = asyncio.Event()
+
+    @property
+    def port(self) -> int:
+        return self._listener.port
 
     @property
     def url(self) -> str:
@@ -78,17 +80,11 @@ class Collector:
 
     async def listen(self) -> None:
         """Accept connections, on the same port as before if there was one."""
-        self._server = await asyncio.start_server(self._connection, "127.0.0.1", self.port, limit=HEAD_LIMIT_BYTES)
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self._listener.listen()
 
     async def refuse(self) -> None:
         """Refuse new connections and break those that are open."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._listener.stop()
 
     async def wait_for(self, is_there: Callable[["Collector"], bool]) -> None:
         """Until what arrived satisfies the question; fails after `PATIENCE_S`."""
@@ -119,19 +115,11 @@ class Collector:
         return {tuple(sorted(_attributes(point.attributes).items())): point for point in points}
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         try:
             while (head := await read_head(reader)) is not None:
                 await self._serve(head, reader, writer)
         except (ConnectionError, Broken, asyncio.CancelledError):
             pass  # the exporter left, or the collector stops
-        finally:
-            self._tasks.discard(task)
-            writer.close()
-            with suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
 
     async def _serve(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         body = b"".join([data async for data in iter_request_body(reader, head)])

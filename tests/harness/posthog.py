@@ -10,14 +10,14 @@ import gzip
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, Self
 
 from tests.harness.call import PATIENCE_S
-from tests.harness.http1 import HEAD_LIMIT_BYTES, Broken, Head, iter_request_body, read_head
+from tests.harness.http1 import Broken, Head, iter_request_body, read_head
+from tests.harness.listener import Listener
 from tests.harness.oracle import COMPLETED, FAILED, Event
 
 V0_PATHS = ("/batch/", "/batch")
@@ -132,11 +132,13 @@ class ScriptedPostHog:
         """Start lines of requests that are neither for capture nor for definitions."""
         self.posts: list[Post] = []
         self.deliveries: list[Delivery] = []
-        self.port = 0
         self.problems: list[Exception] = []
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener = Listener(self._connection)
         self._changed = asyncio.Event()
+
+    @property
+    def port(self) -> int:
+        return self._listener.port
 
     @property
     def url(self) -> str:
@@ -169,17 +171,11 @@ class ScriptedPostHog:
 
     async def listen(self) -> None:
         """Accept connections, on the same port as before if there was one."""
-        self._server = await asyncio.start_server(self._connection, "127.0.0.1", self.port, limit=HEAD_LIMIT_BYTES)
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self._listener.listen()
 
     async def refuse(self) -> None:
         """Refuse new connections and break those that are open."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._listener.stop()
 
     async def wait_for(self, is_there: Callable[["ScriptedPostHog"], bool]) -> None:
         """Until what arrived satisfies the question; fails after `PATIENCE_S`."""
@@ -200,9 +196,6 @@ class ScriptedPostHog:
         return [event for event in self.events.values() if event["properties"].get("request_id") == request_id]
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         try:
             while (head := await read_head(reader)) and await self._serve(head, reader, writer):
                 pass
@@ -210,11 +203,6 @@ class ScriptedPostHog:
             pass  # the caller left, or the server stops
         except Exception as problem:  # noqa: BLE001 - raised where the test can see it
             self.problems.append(problem)
-        finally:
-            self._tasks.discard(task)
-            writer.close()
-            with suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
 
     async def _serve(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; False when the connection is of no more use."""

@@ -10,21 +10,20 @@ import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Self
 
 from tests.harness.call import PATIENCE_S, SCRIPT_HEADER, Call, Record, Script
 from tests.harness.dialects import answer
-from tests.harness.http1 import HEAD_LIMIT_BYTES, Broken, read_head
+from tests.harness.http1 import Broken, read_head
+from tests.harness.listener import Connected, Listener
 from tests.harness.scripts import built_in
 
 
 class _Watched(asyncio.StreamReaderProtocol):
     """Tells when the peer has closed, also while nobody reads."""
 
-    def __init__(self, reader: asyncio.StreamReader, serve: Callable[..., Awaitable[None]]) -> None:
-        super().__init__(reader, serve)
+    def __init__(self, reader: asyncio.StreamReader, connected: Connected) -> None:
+        super().__init__(reader, connected)
         self._is_gone = False
         self._record: Record | None = None
 
@@ -60,48 +59,38 @@ class ScriptedProvider:
         self.ledger: list[Record] = []
         self._by_call: dict[str, list[Record]] = {}
         self.connections = 0
-        self.port = 0
         self.problems: list[BaseException] = []
         """Whatever a script raised beyond the peer's leaving; leaving the context raises them."""
         self._default = default
-        self._tls = tls
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_tls = tls is not None
+        self._listener = Listener(self._connection, tls=tls, make_protocol=_Watched)
         self._arrivals: asyncio.Queue[Record] = asyncio.Queue()
         self._awaited: dict[str, asyncio.Event] = {}
 
     @property
+    def port(self) -> int:
+        return self._listener.port
+
+    @property
     def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self._is_tls else 'http'}://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
         await self.listen()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self.refuse()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._listener.stop()
         if self.problems and exc_info[0] is None:
             raise ExceptionGroup("scripts failed", [p for p in self.problems if isinstance(p, Exception)])
 
     async def listen(self) -> None:
         """Accept connections, on the same port as before if there was one."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            self._protocol, "127.0.0.1", self.port, ssl=self._tls, backlog=1024, reuse_address=True
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self._listener.listen()
 
     async def refuse(self) -> None:
         """Refuse new connections and reset those that are open."""
-        if self._server is not None:
-            self._server.close()
-        for writer in list(self._writers):
-            writer.transport.abort()
-        self._server = None
+        self._listener.refuse()
 
     async def arrival(self) -> Record:
         """The next request, in order of arrival; each is given once."""
@@ -119,36 +108,18 @@ class ScriptedProvider:
         """The requests that carried this call id: the attempts of one call."""
         return self._by_call.get(call_id, [])
 
-    def _protocol(self) -> _Watched:
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Awaitable[None]:
-            return self._connection(reader, writer, protocol)
-
-        reader = asyncio.StreamReader(limit=HEAD_LIMIT_BYTES)
-        protocol = _Watched(reader, connected)
-        return protocol
-
-    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, protocol: _Watched) -> None:
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self._writers.add(writer)
         try:
-            await self._serve(reader, writer, protocol, self.connections)
+            await self._serve(reader, writer, self.connections)
         except (ConnectionError, Broken, asyncio.CancelledError):
             pass  # the peer left, or the provider stops; the ledger says when
         except Exception as problem:  # noqa: BLE001 - kept, and raised where the test can see it
             self.problems.append(problem)
-        finally:
-            self._tasks.discard(task)
-            self._writers.discard(writer)
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
 
-    async def _serve(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, protocol: _Watched, connection: int
-    ) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> None:
+        protocol = writer.transport.get_protocol()
+        assert isinstance(protocol, _Watched)
         keeps = True
         while keeps and (head := await read_head(reader)):
             record = Record(head, connection, time.monotonic_ns())

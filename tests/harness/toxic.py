@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
+from tests.harness.listener import Listener
+
 _READ_BYTES = 1 << 14
 
 
@@ -98,50 +100,41 @@ class ToxicProxy:
     target_port: int
     up: Toxics = field(default_factory=Toxics)
     down: Toxics = field(default_factory=Toxics)
-    port: int = 0
     connections: int = 0
-    _server: asyncio.Server | None = None
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._listener = Listener(self._connection)
+
+    @property
+    def port(self) -> int:
+        return self._listener.port
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connection, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self._listener.listen()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        if self._server is not None:
-            self._server.close()
-        await self.cut_all()
+        await self._listener.stop()
 
     async def cut_all(self) -> None:
         """Reset every open connection."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._listener.cancel_all()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         try:
             to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self.target_port)
         except OSError:
             _abort(writer)
-            self._tasks.discard(task)
             return
         pipes = (_Pipe(reader, to_writer, self.up), _Pipe(to_reader, writer, self.down))
         try:
             await self._run(pipes)
-        except asyncio.CancelledError:
-            pass  # `cut_all`; asyncio.streams reports a task that ends cancelled as an error
         finally:
-            self._tasks.discard(task)
             for each in (writer, to_writer):
                 _abort(each)
 
