@@ -16,8 +16,8 @@ from proxy.domain.meter import Decoder
 from proxy.pipeline.patience import Patience
 from proxy.pipeline.ports import Clock, SideDecompressor, Sink, UpstreamReply
 
-UNREAD_BYTES = 1_024
-"""How much of a stream may wait for the decoder: some five events, and little for each of thousands of streams."""
+UNREAD_BYTES = 4_096
+"""How much of a stream may wait for the decoder: some twenty events, and little for each of thousands of streams."""
 
 
 class Editor(Protocol):

@@ -38,7 +38,7 @@ class Size:
     connections: int = 64
     held: tuple[int, int] = (200, 1000)
     held_gap_us: int = 20_000
-    held_ramp_s: float = 1.6
+    held_ramp_s: float = 3.0
     slow: int = 5000
     slow_gap_us: int = 400_000
     slow_ramp_s: float = 6.0
