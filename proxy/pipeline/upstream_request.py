@@ -7,7 +7,7 @@ import orjson
 from proxy.domain.endpoints import Dialect, with_gemini_model
 from proxy.domain.errors import BadRequest
 from proxy.domain.headers import upstream_headers, without_key_query
-from proxy.domain.json_members import Edit, changed_members, spliced
+from proxy.domain.json_members import Edit, changed_members, only_member, spliced
 from proxy.domain.limits import narrowed_timeouts
 from proxy.domain.routing import Provider, Target
 from proxy.pipeline.call import Body, Call
@@ -78,10 +78,18 @@ def _body(
         return (aiter(body) if call.raw.has_body else None), False
     edits: list[Edit] = []
     if new_name is not None and call.exchange.endpoint.dialect is not Dialect.GEMINI:
-        edits += changed_members(body.decoded, body.members(), {"model": orjson.dumps(new_name)})
+        edits += _renamed(body, new_name, call)
     if with_usage:
-        edits += injection(body.decoded, body.members(), body.facts.options)
+        edits += injection(body.decoded, body.members, body.facts.options)
     return (spliced(body.decoded, edits), True) if edits else (body.raw, body.is_edited)
+
+
+def _renamed(body: WholeBody, new_name: str, call: Call) -> list[Edit]:
+    """The body names a model where one was asked for."""
+    is_named = call.exchange.call is not None and call.exchange.call.requested_model is not None
+    member = only_member(body.decoded, "model") if is_named else None
+    members = body.members() if member is None else (member,)
+    return changed_members(body.decoded, members, {"model": orjson.dumps(new_name)})
 
 
 def _new_name(call: Call, target: Target) -> str | None:

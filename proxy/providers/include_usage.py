@@ -10,16 +10,17 @@ ends it, which servers send with it. An event without `"usage"` in it is never l
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from proxy.domain.json_members import Edit, Member, top_level_members
+from proxy.domain.json_members import Edit, Member, appended, top_level_members
 
 HOLD_BYTES = 1 << 20
 _OPTIONS = "stream_options"
 _FLAG = "include_usage"
+_ASKING = b'{"include_usage":true}'
 _EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE = re.compile(rb"([^\r\n]*+)(?>\r\n|\n|\r|\Z)")
 _DATA_PREFIX = re.compile(rb"(?:\xef\xbb\xbf)?data: ?")
@@ -29,21 +30,23 @@ _EMPTY_ARRAY = re.compile(rb"\[\s*\]")
 _LOOKBACK_BYTES = 3
 
 
-def injection(body: bytes, members: Sequence[Member], options: Mapping[str, Any]) -> list[Edit]:
+def injection(body: bytes, members: Callable[[], Sequence[Member]], options: Mapping[str, Any]) -> list[Edit]:
     """What sets `stream_options.include_usage` to true in `body`, whose `members` they are.
 
     `options` is what a JSON parser made of its `stream_options`, under that name, where there are any. Nothing where
     it is set already, or `stream_options` is nothing that could hold it.
     """
-    asked = options.get(_OPTIONS)
+    if _OPTIONS not in options:
+        return [appended(body, _OPTIONS, _ASKING)]
+    asked, member = options[_OPTIONS], _last(members(), _OPTIONS)
+    assert member is not None
     if asked is None:
-        return [_new_member(body, members, _OPTIONS, b'{"include_usage":true}')]
+        return [Edit(member.value_start, member.value_end, _ASKING)]
     if not isinstance(asked, dict) or asked.get(_FLAG) is True:
         return []
-    member = _last(members, _OPTIONS)
-    assert member is not None
     inner = body[member.value_start : member.value_end]
-    edit = _new_member(inner, top_level_members(inner), _FLAG, b"true")
+    flag = _last(top_level_members(inner), _FLAG)
+    edit = appended(inner, _FLAG, b"true") if flag is None else Edit(flag.value_start, flag.value_end, b"true")
     return [edit._replace(start=edit.start + member.value_start, end=edit.end + member.value_start)]
 
 
@@ -170,16 +173,8 @@ def _end_of_event(held: bytearray, start: int, *, has_cr: bool) -> int:
     return end.end() if end else 0
 
 
-def _new_member(body: bytes, members: Sequence[Member], key: str, value: bytes) -> Edit:
-    """Sets the object's last member `key` to `value`, or puts such a member at its end."""
-    if (member := _last(members, key)) is not None:
-        return Edit(member.value_start, member.value_end, value)
-    end = members[-1].value_end if members else body.rindex(b"}")
-    comma = b"," if members else b""
-    return Edit(end, end, b"".join((comma, b'"', key.encode(), b'":', value)))
-
-
 def _last(members: Sequence[Member], name: str) -> Member | None:
+    """The one that parsers take where a name stands more than once."""
     return next((member for member in reversed(members) if member.name == name), None)
 
 

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from proxy.domain.json_members import (
     MEMBERS_LIMIT,
     Edit,
+    appended,
     array_items,
     changed_members,
     duplicate_keys,
+    only_member,
     spliced,
     top_level_members,
 )
@@ -167,3 +169,40 @@ def test_more_members_than_any_call_has_are_refused() -> None:
     assert len(top_level_members(body)) == MEMBERS_LIMIT
     with pytest.raises(ValueError, match="too many"):
         top_level_members(orjson.dumps({str(n): n for n in range(MEMBERS_LIMIT + 1)}))
+
+
+@given(PAIRS, VALUES, PAIRS, LAYOUTS, st.booleans())
+def test_what_is_found_without_the_scanner_is_what_it_finds(
+    before: list[tuple[str, Any]],
+    value: Any,
+    after: list[tuple[str, Any]],
+    layout: tuple[str, str, str],
+    ascii_only: bool,
+) -> None:
+    body = written([*before, ("model", value), *after], layout, ascii_only=ascii_only)
+    found = only_member(body, "model")
+    assert found is None or [found] == [member for member in top_level_members(body) if member.name == "model"]
+
+
+@pytest.mark.parametrize(
+    ("body", "is_found"),
+    [
+        (b'{"model":"a","x":"\\"model\\""}', True),
+        (b'{"x":"caf\\u4e2d","model" : {"a":[1]} }', True),
+        (b'{"model":"a","x":{"model":"b"}}', False),
+        (b'{"mod\\u0065l":"a","x":{"model":"b"}}', False),
+        (b'{"model":"a","x":["model"]}', False),
+    ],
+)
+def test_a_name_that_stands_once_is_found(body: bytes, is_found: bool) -> None:
+    found = only_member(body, "model")
+    assert (found is not None) is is_found
+    assert found is None or found == next(member for member in top_level_members(body) if member.name == "model")
+
+
+@given(PAIRS, VALUES, LAYOUTS)
+def test_a_member_more_comes_last(pairs: list[tuple[str, Any]], value: Any, layout: tuple[str, str, str]) -> None:
+    body = written(pairs, layout, ascii_only=False)
+    longer = spliced(body, [appended(body, "more", orjson.dumps(value, default=str))])
+    assert json.loads(longer, object_pairs_hook=list)[-1][0] == "more"
+    assert [member.name for member in top_level_members(longer)][:-1] == [name for name, _ in pairs]
