@@ -7,7 +7,7 @@ import orjson
 from proxy.domain.endpoints import Dialect, with_gemini_model
 from proxy.domain.errors import BadRequest
 from proxy.domain.headers import upstream_headers, without_key_query
-from proxy.domain.json_members import Edit, changed_members, only_member, spliced
+from proxy.domain.json_members import Edit, changed_members, only_text, spliced
 from proxy.domain.limits import narrowed_timeouts
 from proxy.domain.routing import Provider, Target
 from proxy.pipeline.call import Body, Call
@@ -87,7 +87,7 @@ def _body(
 def _renamed(body: WholeBody, new_name: str, call: Call) -> list[Edit]:
     """The body names a model where one was asked for."""
     is_named = call.exchange.call is not None and call.exchange.call.requested_model is not None
-    member = only_member(body.decoded, "model") if is_named else None
+    member = only_text(body.decoded, "model") if is_named else None
     members = body.members() if member is None else (member,)
     return changed_members(body.decoded, members, {"model": orjson.dumps(new_name)})
 

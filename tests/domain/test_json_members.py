@@ -15,7 +15,7 @@ from proxy.domain.json_members import (
     array_items,
     changed_members,
     duplicate_keys,
-    only_member,
+    only_text,
     spliced,
     top_level_members,
 )
@@ -180,7 +180,7 @@ def test_what_is_found_without_the_scanner_is_what_it_finds(
     ascii_only: bool,
 ) -> None:
     body = written([*before, ("model", value), *after], layout, ascii_only=ascii_only)
-    found = only_member(body, "model")
+    found = only_text(body, "model")
     assert found is None or [found] == [member for member in top_level_members(body) if member.name == "model"]
 
 
@@ -188,14 +188,16 @@ def test_what_is_found_without_the_scanner_is_what_it_finds(
     ("body", "is_found"),
     [
         (b'{"model":"a","x":"\\"model\\""}', True),
-        (b'{"x":"caf\\u4e2d","model" : {"a":[1]} }', True),
+        (b'{"x":"caf\\u4e2d","model" : "a\\\\\\"b" }', True),
+        (b'{"model":{"a":[1]}}', False),
+        (b'{"model":"a","x":"\\"model"}', False),
         (b'{"model":"a","x":{"model":"b"}}', False),
         (b'{"mod\\u0065l":"a","x":{"model":"b"}}', False),
         (b'{"model":"a","x":["model"]}', False),
     ],
 )
 def test_a_name_that_stands_once_is_found(body: bytes, is_found: bool) -> None:
-    found = only_member(body, "model")
+    found = only_text(body, "model")
     assert (found is not None) is is_found
     assert found is None or found == next(member for member in top_level_members(body) if member.name == "model")
 
