@@ -46,6 +46,7 @@ from proxy.pages.process import PageProcess
 from proxy.pipeline.judging import Judging
 from proxy.pipeline.outcome import OutcomeServices
 from proxy.pipeline.services import Services
+from proxy.web.acceptor import Acceptor
 from proxy.web.edge import Edge
 from proxy.web.front import Front
 from proxy.web.ops import Operations
@@ -55,8 +56,6 @@ log = logging.getLogger(__name__)
 
 SIDE_COPY_LIMIT_BYTES = 32 * 1024 * 1024
 """How much of a compressed reply is decoded for the meter."""
-BACKLOG = 1024
-"""Connections that may wait to be accepted; aiohttp's 128 is small for a burst."""
 DELIVERY_S = 5.0
 """How long, after the last call, events are still delivered before the process ends."""
 LOOK_S = 0.25
@@ -249,9 +248,8 @@ class App:
         self._server = Front(self._edge)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=1.0)
         await self._runner.setup()
-        self._socket.listen(BACKLOG)  # raises where another has just begun to; uvloop would say nothing
-        self._site = web.SockSite(self._runner, self._socket, backlog=BACKLOG)
-        await self._site.start()
+        self._acceptor = Acceptor(self._socket, self._server)
+        self._acceptor.start()
 
     def _watched_rollouts(self) -> Rollouts:
         note = self._journal.note if self._settings.worker == 0 else None
@@ -260,7 +258,7 @@ class App:
     async def _end_calls(self) -> None:
         """Let running calls finish within the limit, and cut the rest."""
         self._is_draining = True
-        await self._site.stop()
+        self._acceptor.stop()
         self._server.pre_shutdown()
         if not await self._edge.wait_idle(self._configuration.drain_s):
             self._services.is_cutting = True
