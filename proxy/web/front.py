@@ -61,8 +61,8 @@ class PlainConnection(asyncio.Protocol):
     """A client's connection as long as its requests are plain; one call at a time, each in a task."""
 
     __slots__ = (
-        "_call", "_front", "_head", "_idle_since_s", "_is_ending", "_is_full", "_is_held", "_loop", "_room", "_timer",
-        "_waiting", "flow", "transport",
+        "_call", "_front", "_head", "_idle_since_s", "_is_full", "_is_held", "_loop", "_room", "_timer", "_waiting",
+        "flow", "is_ending", "transport",
     )  # fmt: skip
 
     def __init__(self, front: Front) -> None:
@@ -78,7 +78,8 @@ class PlainConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         """Ends patience with an idle connection, or with a request that is not whole."""
         self._idle_since_s = 0.0
-        self._is_ending = False
+        self.is_ending = False
+        """No further request is taken."""
         self._is_full = False
         self._room: asyncio.Future[None] | None = None
         self.flow: Flow | None = None
@@ -171,7 +172,7 @@ class PlainConnection(asyncio.Protocol):
         goes_on = False
         try:
             await self._front.edge.relay(raw, writer)
-            goes_on = writer.keep_alive and not self._is_ending
+            goes_on = writer.keep_alive and not self.is_ending
         finally:
             self._call = None
             if goes_on and self.transport is not None:
@@ -209,7 +210,7 @@ class PlainConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Take no further request; the connection ends when no call runs."""
-        self._is_ending = True
+        self.is_ending = True
         if self._call is None and self.transport is not None:
             self.transport.close()
 

@@ -39,6 +39,10 @@ class Connection(Protocol):
     flow: Flow | None
     """Told at once when the client has no room, and when it has again."""
 
+    @property
+    def is_ending(self) -> bool:
+        """No further request is taken from it, which the client is told if it can be told yet."""
+
     def begin_stream(self, flow: Flow) -> None:
         """A reply begins that may take long: `flow` is set, and no timer of an idle connection is kept through it."""
 
@@ -119,6 +123,8 @@ class ReplyWriter:
     def _begin(self, reply: Reply, unix_s: int) -> bytes:
         """The head, which must be written now."""
         self._open_transport()
+        if self._connection.is_ending:
+            self.keep_alive = False
         head = self._head(reply, unix_s)
         self.is_begun = True
         return head

@@ -81,6 +81,11 @@ class HardenedRequestHandler(RequestHandler):
             self._keepalive_handle = None
 
     @property
+    def is_ending(self) -> bool:
+        """No further request is taken."""
+        return self._close
+
+    @property
     def has_room(self) -> bool:
         """The client is there, and takes what it is sent."""
         return self.transport is not None and not self._paused

@@ -357,8 +357,8 @@ async def test_a_reply_that_does_not_fit_goes_on_when_there_is_room() -> None:
 
 
 @asynccontextmanager
-async def running(*, holds: bool) -> AsyncIterator[tuple[Listening, RawClient, asyncio.Event]]:
-    """A call that waits for the event, on a connection that is not handed over."""
+async def running(*, holds: bool, asked: bytes = PLAIN) -> AsyncIterator[tuple[Listening, RawClient, asyncio.Event]]:
+    """A call that waits for the event."""
     begun, gate = asyncio.Event(), asyncio.Event()
 
     async def generate() -> None:
@@ -368,7 +368,7 @@ async def running(*, holds: bool) -> AsyncIterator[tuple[Listening, RawClient, a
     steps: list[Step] = [generate, b"{}"] if holds else [b"data: 1\n\n", generate]
     made = world(ScriptedReply(headers=STREAM, steps=steps), ScriptedReply(steps=[b"{}"]))
     async with listening(made.services) as served, RawClient(served.port) as client:
-        await client.send(PLAIN)
+        await client.send(asked)
         await soon(begun)
         yield served, client, gate
 
@@ -381,12 +381,14 @@ async def test_who_waits_for_a_request_ends_at_once() -> None:
         assert await client.read_some() == b""
 
 
-async def test_a_call_that_runs_is_finished_and_no_other_begun() -> None:
-    async with running(holds=True) as (served, client, gate):
+@pytest.mark.parametrize("asked", [PLAIN, CHUNKED], ids=["plain", "handed over"])
+async def test_a_call_that_runs_is_finished_and_no_other_begun(asked: bytes) -> None:
+    async with running(holds=True, asked=asked) as (served, client, gate):
         await client.send(PLAIN)
         served.server.pre_shutdown()
         gate.set()
-        assert len(await client.replies_until_closed()) == 1
+        (reply,) = await client.replies_until_closed()
+    assert reply.head.get("connection") == "close"
 
 
 async def test_a_call_that_does_not_end_is_cut_in_the_end() -> None:

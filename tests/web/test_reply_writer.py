@@ -185,6 +185,7 @@ class Wire:
         self.transport = cast("asyncio.Transport", self)
         self.flow: object = None
         self.has_room = True
+        self.is_ending = False
         self.writes: list[bytes] = []
 
     def begin_stream(self, flow: object) -> None:
