@@ -52,7 +52,11 @@ class Orphans:
 
     def visit(self, own: Path, take_over: TakeOver) -> None:
         """Look after one file at most, so that the living worker's own rows do not wait."""
-        for path in journal_files(own.parent):
+        try:
+            paths = journal_files(own.parent)
+        except OSError:  # no more files may be open, say: the next look sees them
+            return
+        for path in paths:
             if path != own and self._is_due(path) and self._adopt(path, take_over):
                 return
 

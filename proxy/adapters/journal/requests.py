@@ -63,14 +63,14 @@ def leave(path: Path, request: Request) -> Path:
 
 
 def waiting(path: Path) -> Request | None:
-    """The request beside the journal at `path`, if there is one that makes sense; another is removed."""
+    """The request beside the journal at `path`, if there is one that can be read; one without sense is removed."""
     target = path.with_suffix(".request")
     try:
         with target.open("rb") as file:
             found = Request(**orjson.loads(file.read(MAX_BYTES)))
-    except FileNotFoundError:
+    except OSError:  # none, or no more files may be open: the next look finds it
         return None
-    except (OSError, TypeError, ValueError):
+    except (TypeError, ValueError):
         done(path)
         return None
     return found

@@ -9,6 +9,7 @@ from proxy.adapters.journal import orphans as orphans_module
 from proxy.adapters.journal.orphans import GRACE_S, REVISIT_S, Orphans
 from proxy.adapters.journal.outbox import OutboxRow
 from proxy.adapters.journal.place import lock
+from tests.harness.open_files import no_more_files
 from tests.harness.rows import COMPLETED, FAILED, STARTED, closing, interrupted, opening
 
 NOW_US = 2_000_000_000_000_000
@@ -136,3 +137,10 @@ def test_a_living_worker_does_so_by_itself(heir: Heir) -> None:
         assert journal.flush(5)
     assert journal.stats().unbalanced == 0
     assert journal.close_journal(5)
+
+
+def test_while_no_more_files_may_be_open_there_is_nothing_to_see(heir: Heir) -> None:
+    heir.visit()
+    with no_more_files():
+        assert heir.visit(after_s=GRACE_S) == []
+    assert heir.visit() == ALL

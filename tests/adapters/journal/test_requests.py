@@ -4,6 +4,7 @@ import pytest
 
 from proxy.adapters.journal import JournalSettings, SqliteJournal
 from proxy.adapters.journal.requests import Request, RequestWaits, do_now, done, leave, waiting
+from tests.harness.open_files import no_more_files
 from tests.harness.rows import event, outcome
 
 NOW_US = 1_800_000_000_000_000
@@ -30,6 +31,14 @@ def test_nonsense_is_removed(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "journal-0.request").write_bytes(content)
     assert waiting(tmp_path / "journal-0.db") is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_request_stays_while_no_more_files_may_be_open(tmp_path: Path) -> None:
+    path = tmp_path / "journal-0.db"
+    leave(path, REQUEST)
+    with no_more_files():
+        assert waiting(path) is None
+    assert waiting(path) == REQUEST
 
 
 async def test_only_the_owner_of_the_lock_writes(tmp_path: Path) -> None:
