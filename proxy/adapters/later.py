@@ -53,7 +53,8 @@ class Later:
         """Is it quiet? Else look again when it could be."""
         left_s = min(self._given_at_s + QUIET_S, self._due_at_s) - self._loop.time()
         if left_s < _TICK_S:
-            self._turned_at_s = self._now_s()
+            late_s = max(0.0, self._loop.time() - self._due_at_s)
+            self._turned_at_s = self._now_s() - late_s  # as long, traffic has had its turn
             self._turn()
         else:
             self._loop.call_later(left_s, self._look)

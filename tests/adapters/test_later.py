@@ -110,6 +110,19 @@ def test_what_waits_does_not_pile_up_where_traffic_never_rests(loop: ScriptedLoo
     assert len(waited_s) == 101 * given
 
 
+def test_a_batch_that_traffic_has_made_late_is_done_without_another_turn_of_the_loop(
+    loop: ScriptedLoop, later: Later
+) -> None:
+    def act() -> None:
+        loop.now_s += 0.0001
+
+    for _ in range(1_000):
+        later(act)
+    loop.now_s += 0.15  # hundreds of sockets were ready at once
+    loop.ring()
+    assert (loop.ready, loop.timers) == ([], [])
+
+
 def test_what_takes_longer_than_the_traffic_that_left_it_is_bounded_too(loop: ScriptedLoop, later: Later) -> None:
     done: list[int] = []
     for number in range(MOST_WAITING + 500):
