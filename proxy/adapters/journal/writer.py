@@ -25,6 +25,7 @@ import apsw
 from proxy.adapters.journal import requests
 from proxy.adapters.journal.backing import Backing, StoreFailed
 from proxy.adapters.journal.debts import Debts
+from proxy.adapters.journal.drop_notices import DropNotices
 from proxy.adapters.journal.file import Interrupted, JournalFile, Row
 from proxy.adapters.journal.intake import Command, Intake, Note
 from proxy.adapters.journal.orphans import Orphans
@@ -92,6 +93,7 @@ class SqliteJournal:
         self._next_tick_s = 0.0
         self._published = JournalStats(), Counter[Drop]()
         self._publish()
+        self._drops = DropNotices(self.stats().dropped)
 
     @property
     def path(self) -> Path | None:
@@ -294,6 +296,7 @@ class SqliteJournal:
         self._look_after_orphans()
         self._backing.tend()
         self._publish()
+        self._drops.look(self.stats().dropped, time.monotonic())
 
     def _carry_out_requests(self) -> None:
         """What an operator asks for, a few steps at a time; the request stays until it is done."""

@@ -102,6 +102,19 @@ def test_free_pages_are_scrubbed_once_something_was_too_old(tmp_path: Path, monk
     assert journal.close_journal(5)
 
 
+def test_that_events_are_dropped_is_said_aloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = threading.Event()
+    monkeypatch.setattr(writer_module, "TICK_S", 0.01)
+    monkeypatch.setattr(caplog.handler, "handle", lambda record: said.set())
+    journal = SqliteJournal(JournalSettings(directory=tmp_path, commit_ms=1, outbox_max_bytes=1))
+    journal.start()
+    journal.note(outcome([event("a", "extra")]))
+    assert said.wait(5)
+    assert journal.close_journal(5)
+
+
 def test_a_busy_loop_cannot_starve_the_writer(make: Make) -> None:
     make()
     assert sys.getswitchinterval() <= writer_module.SWITCH_S
