@@ -2,6 +2,7 @@
 
 import base64
 import io
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -126,6 +127,19 @@ def test_what_has_no_room_is_let_go_and_counted(tmp_path: Path, monkeypatch: pyt
     content.keep(captured(request=None, reply=[]))
     assert content.lost == 2, "after the end nothing is taken"
     assert not list(tmp_path.iterdir()), "no child was needed"
+
+
+def test_what_is_not_written_when_the_time_is_up_is_let_go_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(handover, "END_S", 0.2)
+    content = ContentHandover(settings(tmp_path), module="tests.harness.deaf")
+    for _ in range(3):
+        content.keep(captured(request=b"x" * (1 << 20)))
+    content.close(0.2)
+    assert content.lost == 3
+    assert "content of calls was let go: there was no time to write it" in caplog.messages
+    assert "content" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_child_that_dies_costs_what_was_on_its_way_and_is_told_once(

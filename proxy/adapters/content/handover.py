@@ -22,6 +22,8 @@ MAX_BYTES = 64 << 20
 """What may wait, references to requests and replies together."""
 PAUSE_S = 60.0
 """How long nothing is kept after a child has died."""
+END_S = 1.0
+"""At the stop, for the thread to end once nothing waits any more; a child that takes nothing is then killed."""
 CHECK_S = 30.0
 """How often an idle thread looks whether the child still lives."""
 
@@ -97,13 +99,28 @@ class ContentHandover:
         self._run_thread()
 
     def close(self, timeout_s: float) -> None:
-        """Write what waits and let the child finish. Blocks."""
+        """Write what waits and let the child finish; what is not written in time is let go. Blocks."""
         with self._changed:
             self._is_closing = True
             self._changed.notify()
         if self._thread is not None:
             self._thread.join(timeout_s)
+            if self._thread.is_alive():
+                self._give_up(self._thread)
         self._end_child(timeout_s)
+
+    def _give_up(self, thread: Thread) -> None:
+        """The child is the thread's as long as that runs."""
+        with self._changed:
+            left = len(self._waiting)
+            self._waiting.clear()
+            self._waiting_bytes = 0
+            self.lost += left
+        _log.warning("content of calls was let go: there was no time to write it", extra={"calls": left})
+        thread.join(END_S)
+        if thread.is_alive() and (child := self._child) is not None:
+            child.kill()
+        thread.join(END_S)
 
     def _run_thread(self) -> None:
         if self._thread is None:
