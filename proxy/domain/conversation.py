@@ -81,7 +81,9 @@ def read_conversation(parsed: Mapping[str, Any], api: str, secret: bytes) -> Con
     begin, end = _last_run(turns)
     is_open = end == len(turns)  # the app has begun the reply itself
     has_user = response_id is not None or (begin > 0 and _USER in [side for _, side in turns[:begin]])
-    hashed = blake2b((response_id or "").encode(), digest_size=DIGEST_BYTES, key=key)
+    hashed = _begun(key).copy()
+    if response_id is not None:
+        hashed.update(response_id.encode())
     followed = None
     if begin:
         hashed.update(_words(turns[:begin]))

@@ -6,13 +6,13 @@ key but is not known is refused too, so that it can never be sent to a provider.
 """
 
 import hmac
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Protocol
 from urllib.parse import unquote_plus
 
 from proxy.domain.errors import BadRequest, Unauthenticated
 from proxy.domain.fields import MOST_SETS, Fields, Names
+from proxy.domain.globs import matches
 from proxy.domain.identity import VirtualKey
 from proxy.domain.paths import query_name
 from proxy.domain.values import value_class
@@ -97,7 +97,7 @@ def may_use(key: VirtualKey, model: str | None) -> bool:
 
     What names no model (a batch, a job, a form whose `model` stands too far in) could run any, so it takes "*".
     """
-    return "*" in key.allow if model is None else any(fnmatchcase(model, pattern) for pattern in key.allow)
+    return "*" in key.allow or (model is not None and any(matches(pattern, model) for pattern in key.allow))
 
 
 def is_token(given: str, expected: str | None) -> bool:

@@ -76,14 +76,19 @@ def top_level_members(body: bytes) -> list[Member]:
 
 def only_text(body: bytes, name: str) -> Member | None:
     """A member that the object has, as a parser says, and that is a text, where its quoted name stands once in all of
-    `body`: then that is where, and the scanner need not be asked. None where it must be. `name` is ASCII.
+    `body`: then that is where, and the scanner need not be asked. None where it must be. `name` is of small letters.
     """
     quoted = b'"%b"' % name.encode()
-    if body.count(quoted) != 1 or b"\\u00" in body:  # else it may be spelt with escapes
+    if body.count(quoted) != 1 or has_escaped_letters(body):
         return None
     start = body.index(quoted)
     found = _TEXT_BEHIND_NAME.match(body, start + len(quoted))
     return found and Member(name, start, *found.span(1))
+
+
+def has_escaped_letters(body: bytes) -> bool:
+    """True where a name of small letters, a to z, may stand with one of them spelt by its number, as `\\u006d`."""
+    return b"\\u00" in body and (b"\\u006" in body or b"\\u007" in body)
 
 
 def duplicate_keys(body: bytes) -> set[str]:

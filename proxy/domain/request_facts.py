@@ -8,7 +8,7 @@ from proxy.domain import chat
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import BadRequest
 from proxy.domain.fingerprints import PromptHashing, prompt_hash
-from proxy.domain.json_members import Member, duplicate_keys, top_level_members
+from proxy.domain.json_members import Member, duplicate_keys, has_escaped_letters, top_level_members
 from proxy.domain.prompt_edit import PromptEdit, edited
 from proxy.domain.prompts import VARIABLES
 from proxy.domain.provenance import Provenance, instructions_of, read_provenance
@@ -32,7 +32,7 @@ class RequestFacts:
 
 def read_facts(parsed: Mapping[str, Any], body: bytes, endpoint: Endpoint) -> RequestFacts:
     """What the request needs to go on, of a body and its JSON. Raises BadRequest."""
-    if "model" in parsed and (body.count(b'"model"') > 1 or b"\\u00" in body):
+    if "model" in parsed and (body.count(b'"model"') > 1 or has_escaped_letters(body)):
         _refuse_second_model(body)  # else a second one could only be spelt with escapes
     return RequestFacts(
         call=chat.admit(parsed, endpoint),

@@ -86,6 +86,19 @@ class TargetRollout:
         return self.targets.get(decision.variant, self.targets[self.rollout.default])
 
 
+@value_class
+class Plan:
+    """Ordered targets: the drawn one first, then fallbacks."""
+
+    targets: tuple[Target, ...]
+    needs_key: bool
+    """One of them spends the operator's key, so that nobody passes without a proxy key."""
+    retries: RetryPolicy = RetryPolicy()
+    demand: Demand | None = None
+    checks: tuple[Check, ...] = ()
+    judges: tuple[Judge, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One entry of `models:`. One of `targets` is drawn by weight, or chosen by `rollout`; `fallback` is tried in order
@@ -101,19 +114,23 @@ class Route:
     """Of a prompt version; None: as for all calls."""
     checks: tuple[Check, ...] = ()
     judges: tuple[Judge, ...] = ()
+    plans: Mapping[str, Plan] = field(init=False, repr=False)
+    """By the label of the target that goes first."""
 
+    def __post_init__(self) -> None:
+        chosen = (*self.targets, *(self.rollout.targets.values() if self.rollout else ()))
+        object.__setattr__(self, "plans", {target.label: self._plan_with(target) for target in chosen})
 
-@value_class
-class Plan:
-    """Ordered targets: the drawn one first, then fallbacks."""
-
-    targets: tuple[Target, ...]
-    needs_key: bool
-    """One of them spends the operator's key, so that nobody passes without a proxy key."""
-    retries: RetryPolicy = RetryPolicy()
-    demand: Demand | None = None
-    checks: tuple[Check, ...] = ()
-    judges: tuple[Judge, ...] = ()
+    def _plan_with(self, first: Target) -> Plan:
+        ordered = (first, *[target for target in self.fallback if target.label != first.label])
+        return Plan(
+            targets=ordered,
+            needs_key=any(target.provider.api_key is not None for target in ordered),
+            retries=self.retries,
+            demand=self.demand,
+            checks=self.checks,
+            judges=self.judges,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,15 +196,7 @@ def plan(
         chosen = choice.target_of(decide(choice.rollout))
     else:
         chosen = targets[0] if len(targets) == 1 else _drawn(targets, draw())
-    ordered = (chosen, *[target for target in route.fallback if target.label != chosen.label])
-    return Plan(
-        targets=ordered,
-        needs_key=any(target.provider.api_key is not None for target in ordered),
-        retries=route.retries,
-        demand=route.demand,
-        checks=route.checks,
-        judges=route.judges,
-    )
+    return route.plans[chosen.label]
 
 
 def route_of(table: RoutingTable, model: str) -> Route | None:

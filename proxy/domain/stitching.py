@@ -152,11 +152,12 @@ def repeats_before(value: bytes | None, now_unix_ms: int) -> int:
 class Keys:
     """The keys of one caller. `person` is the distinct id, "" for nobody in particular."""
 
-    __slots__ = ("_person", "_tenant", "secret")
+    __slots__ = ("_begun", "_person", "secret")
 
     def __init__(self, tenant: bytes, person: str, secret: bytes) -> None:
         self.secret = secret
-        self._tenant = blake2b(tenant, digest_size=KEY_BYTES, key=purpose_key(secret, "stitching")).digest()
+        of_tenant = blake2b(tenant, digest_size=KEY_BYTES, key=purpose_key(secret, "stitching")).digest()
+        self._begun = blake2b(digest_size=KEY_BYTES, key=of_tenant)
         self._person = person.encode("utf-8", "replace")
 
     def response(self, response_id: str) -> bytes:
@@ -193,7 +194,9 @@ class Keys:
         return self._of(b"trace of request", self._person, model.encode("utf-8", "replace"), digest)
 
     def _of(self, *parts: bytes) -> bytes:
-        return blake2b(b"\0".join(parts), digest_size=KEY_BYTES, key=self._tenant).digest()
+        hashed = self._begun.copy()
+        hashed.update(b"\0".join(parts))
+        return hashed.digest()
 
 
 def tenant_of(headers: Fields, raw_query: str, key: VirtualKey | None) -> bytes:

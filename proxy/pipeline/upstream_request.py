@@ -86,10 +86,11 @@ def _body(
 
 def _renamed(body: WholeBody, new_name: str, call: Call) -> list[Edit]:
     """The body names a model where one was asked for."""
+    value = orjson.dumps(new_name)
     is_named = call.exchange.call is not None and call.exchange.call.requested_model is not None
-    member = only_text(body.decoded, "model") if is_named else None
-    members = body.members() if member is None else (member,)
-    return changed_members(body.decoded, members, {"model": orjson.dumps(new_name)})
+    if is_named and (member := only_text(body.decoded, "model")) is not None:
+        return [Edit(member.value_start, member.value_end, value)]
+    return changed_members(body.decoded, body.members(), {"model": value})
 
 
 def _new_name(call: Call, target: Target) -> str | None:

@@ -189,6 +189,9 @@ def test_what_is_found_without_the_scanner_is_what_it_finds(
     [
         (b'{"model":"a","x":"\\"model\\""}', True),
         (b'{"x":"caf\\u4e2d","model" : "a\\\\\\"b" }', True),
+        (b'{"x":"caf\\u00e9","model":"a"}', True),
+        (b'{"x":"\\u006Dodel","model":"a"}', False),
+        (b'{"x":"\\u0070","model":"a"}', False),
         (b'{"model":{"a":[1]}}', False),
         (b'{"model":"a","x":"\\"model"}', False),
         (b'{"model":"a","x":{"model":"b"}}', False),
