@@ -102,6 +102,12 @@ def _bare(place: Place) -> Command:
     return Command([sys.executable, Path(__file__).parent / "bare.py", place.upstream])
 
 
+def _bound(place: Place) -> Command:
+    (place.folder / "data").mkdir()
+    argv: list[str | Path] = [sys.executable, "-m", "tools.bench.bound", place.upstream, place.folder / "data"]
+    return Command(argv, env={"PYTHONPATH": str(Path(__file__).parents[2])})
+
+
 def _promptlane(place: Place, routing: object, analytics: object, env: Mapping[str, str]) -> Command:
     """JSON is YAML enough for the files."""
     (place.folder / "routing.yaml").write_text(json.dumps(routing))
@@ -168,10 +174,12 @@ def _not_found(command: str) -> Callable[[], str | None]:
     return lambda: None if shutil.which(command) else f"optional: no `{command}` on the path"
 
 
-BARE, NGINX, OFF, ON, SHIPPING = "bare aiohttp", "nginx", "promptlane off", "promptlane", "promptlane + PostHog"
+BARE, NGINX, BOUND = "bare aiohttp", "nginx", "least in Python"
+OFF, ON, SHIPPING = "promptlane off", "promptlane", "promptlane + PostHog"
 RECIPES = (
     Recipe(name=NGINX, prepare=_nginx, missing=_nginx_missing),
     Recipe(name=BARE, prepare=_bare),
+    Recipe(name=BOUND, prepare=_bound, keeps_events=True),
     Recipe(name=OFF, prepare=_promptlane_off),
     Recipe(name=ON, prepare=_promptlane_on, keeps_events=True),
     Recipe(name=SHIPPING, prepare=_promptlane_shipping, is_shipping=True),
