@@ -26,14 +26,8 @@ class Question(NamedTuple):
     edit: PromptEdit | None = None
 
 
-class Refusal(NamedTuple):
-    """What a BadRequest says, and its code."""
-
-    message: str
-    code: str
-
-
-Outcome = RequestFacts | tuple[bytes, RequestFacts] | Refusal | NoPlaceError
+Outcome = RequestFacts | tuple[bytes, RequestFacts] | BadRequest | NoPlaceError
+"""Nothing of this module's own: to its reader, the program's name for that would be `__main__`."""
 
 
 def outcome_of(body: bytes, question: Question) -> Outcome:
@@ -43,10 +37,8 @@ def outcome_of(body: bytes, question: Question) -> Outcome:
         if edit is None:
             return read_all_facts(body, endpoint, hashing)
         return all_edited_facts(body, endpoint, hashing, edit)
-    except NoPlaceError as error:
+    except (BadRequest, NoPlaceError) as error:
         return error
-    except BadRequest as error:
-        return Refusal(error.public_message, error.code)
 
 
 def framed(value: object) -> bytes:

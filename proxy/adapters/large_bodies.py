@@ -11,7 +11,7 @@ import pickle
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 
-from proxy.adapters.body_reader import Outcome, Question, Refusal, framed, outcome_of
+from proxy.adapters.body_reader import Outcome, Question, framed, outcome_of
 from proxy.adapters.children import environment, python_module
 from proxy.domain.endpoints import Endpoint
 from proxy.domain.errors import BadRequest
@@ -55,9 +55,7 @@ class LargeBodies:
     async def _answer(self, body: bytes, question: Question) -> RequestFacts | tuple[bytes, RequestFacts]:
         await self._turn.acquire()
         outcome = await asyncio.shield(self._outcome(body, question))
-        if isinstance(outcome, Refusal):
-            raise BadRequest(outcome.message, code=outcome.code)
-        if isinstance(outcome, NoPlaceError):
+        if isinstance(outcome, BadRequest | NoPlaceError):
             raise outcome
         return outcome
 

@@ -2,6 +2,7 @@ from io import BytesIO
 
 from proxy.adapters.body_reader import Question, answer, framed, outcome_of, read_frame
 from proxy.domain.endpoints import Dialect, classify
+from proxy.domain.errors import BadRequest
 from proxy.domain.fingerprints import PromptHashing
 from proxy.domain.prompt_edit import NoPlaceError, PromptEdit
 from proxy.domain.request_facts import read_all_facts
@@ -18,13 +19,15 @@ def test_it_answers_each_body_in_order_until_there_are_no_more() -> None:
     answer(BytesIO(questions), answers)
     answers.seek(0)
     told = [read_frame(answers) for _ in range(4)]
-    assert told[:3] == [outcome_of(body, READ) for body in BODIES]
+    assert [repr(one) for one in told[:3]] == [repr(outcome_of(body, READ)) for body in BODIES]
     assert told[3] is None
 
 
 def test_an_outcome_is_facts_or_what_the_caller_is_told() -> None:
     assert outcome_of(BODIES[0], READ) == read_all_facts(BODIES[0], CHAT, HASHING)
-    assert outcome_of(BODIES[1], READ) == ("The body names `model` more than once.", "duplicate_model")
+    refused = outcome_of(BODIES[1], READ)
+    assert isinstance(refused, BadRequest)
+    assert (refused.public_message, refused.code) == ("The body names `model` more than once.", "duplicate_model")
 
 
 def test_an_edited_body_comes_with_its_own_facts_or_not_at_all() -> None:

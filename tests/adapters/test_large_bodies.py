@@ -41,10 +41,14 @@ async def test_many_at_once_are_read_in_turn(bodies: LargeBodies) -> None:
     assert [one.call.requested_model for one in facts] == [f"m{number}" for number in range(20)]
 
 
-async def test_a_refusal_is_the_callers(bodies: LargeBodies) -> None:
+async def test_a_refusal_is_the_callers_and_the_childs_to_tell(
+    bodies: LargeBodies, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(BadRequest) as refused:
         await bodies.read(REFUSED, CHAT, HASHING)
     assert refused.value.code == "duplicate_model"
+    assert refused.value.public_message
+    assert caplog.text == ""
 
 
 async def test_a_body_of_megabytes_is_edited_as_it_would_be_here(bodies: LargeBodies) -> None:
