@@ -5,6 +5,7 @@ comes last is served too.
 import os
 import signal
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,11 +13,14 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
+from proxy.adapters.journal.intake import MAX_GROUP_ROWS
+from tests.harness.pages import ROOT
 from tools.bench.machine import rss_kib
 from tools.bench.payload import plain
-from tools.bench.recipes import RECIPES
+from tools.bench.recipes import RECIPES, Command, Place, Recipe
 from tools.bench.rig import Rig, closed, compiler
 from tools.bench.site import Gateway, site
 
@@ -30,19 +34,45 @@ pytestmark = [
 ]
 
 
+EVERYTHING = next(recipe for recipe in RECIPES if recipe.keeps_events)
+
+
 @contextmanager
-def running() -> Iterator[tuple[Rig, Gateway]]:
+def running(recipe: Recipe = EVERYTHING) -> Iterator[tuple[Rig, Gateway]]:
     """Everything on, on a core of its own."""
-    recipe = next(recipe for recipe in RECIPES if recipe.keeps_events)
     with site([SCRIPT]) as place, place.running(recipe) as gateway:
         yield place.rig, gateway
 
 
-def ends_kept(gateway: Gateway) -> int:
-    """Of calls, in the journal."""
+def on_a_disk_that_takes(sync_s: float) -> Recipe:
+    """The same, from SIGUSR1 on."""
+
+    def prepare(place: Place) -> Command:
+        command = EVERYTHING.prepare(place)
+        argv = [sys.executable, "-m", "tests.harness.slow_disk", str(sync_s), *command.argv[1:]]
+        return Command(argv, env={**command.env, "PYTHONPATH": str(ROOT)})
+
+    return replace(EVERYTHING, prepare=prepare)
+
+
+def number(gateway: Gateway, query: str) -> int:
+    """What the journal answers."""
     (journal,) = (gateway.folder / "data").glob("journal-*.db")
     with closing(sqlite3.connect(Path(journal))) as connection:
-        return int(connection.execute("SELECT count(*) FROM exchange").fetchone()[0])
+        return int(connection.execute(query).fetchone()[0])
+
+
+def ends_kept(gateway: Gateway) -> int:
+    """Of calls, in the journal."""
+    return number(gateway, "SELECT count(*) FROM exchange")
+
+
+def ends_told_as_lost(gateway: Gateway) -> int:
+    """By the journal's counts, and by the log where the journal could not be told."""
+    counted = "SELECT coalesce(sum(value), 0) FROM counters WHERE name = 'records_dropped'"
+    lines = map(orjson.loads, (gateway.folder / "err").read_bytes().splitlines())
+    told = sum(int(line["calls"]) for line in lines if "before the stop" in line["message"])
+    return number(gateway, counted) + told
 
 
 def test_what_was_answered_before_a_kill_is_told() -> None:
@@ -75,3 +105,17 @@ def test_who_comes_last_is_served_too() -> None:
         assert window.errors == 0
         assert window.latency_us is not None
         assert window.latency_us["max"] < 10 * window.latency_us["p50"]  # all of them in turn
+
+
+@pytest.mark.parametrize("sync_s", [0.2, 60.0])
+def test_a_stop_on_a_slow_disk_tells_of_every_call_that_was_answered(sync_s: float) -> None:
+    clients = 64
+    with running(on_a_disk_that_takes(sync_s)) as (rig, gateway):
+        pid = gateway.target.pid or 0
+        threading.Timer(1.0, os.kill, (pid, signal.SIGUSR1)).start()
+        threading.Timer(4.0, os.kill, (pid, signal.SIGTERM)).start()
+        window = rig.run(closed(SCRIPT, clients, 5.0), replace(gateway.target, pid=None))
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        told = ends_kept(gateway) + ends_told_as_lost(gateway)
+        answered = window.all_replies + 1  # that told that it was ready
+        assert answered <= told <= answered + clients + MAX_GROUP_ROWS  # what was being written may be there as well

@@ -30,9 +30,9 @@ class Debts:
         self.settled: Counter[Drop] = Counter()
         """What the counters of the file include; replaced, never changed."""
 
-    def lose(self, row: Row) -> None:
+    def lose(self, row: Row, reason: Drop = Drop.STORE_FAILED) -> None:
         """A row could not be written."""
-        self._lost[Drop.STORE_FAILED] += len(row.events)
+        self._lost[reason] += len(row.events)
         if isinstance(row, Closing):
             self._lost_records += 1
             if len(self._lost_ends) < MAX_ENDS:
@@ -41,6 +41,11 @@ class Debts:
     def owed(self, settled: Counter[Drop]) -> Counter[Drop]:
         """Events lost beyond `settled`."""
         return self._totals() - settled
+
+    @property
+    def owed_records(self) -> int:
+        """Ended calls whose record is lost, and of which no file knows."""
+        return self._intake.records_refused + self._lost_records - self._settled_records
 
     def record(self, file: JournalFile) -> None:
         """Write what is owed, inside a transaction."""

@@ -8,7 +8,7 @@ refused, a note of its id takes its place, so that the next start does not inven
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -69,8 +69,9 @@ class Intake:
         self._max_bytes = max_bytes
         self._put_bytes = 0
         self._taken_bytes = 0
+        self._in_hand: Sequence[Row | Note | Command] = ()
         self.is_closed = False
-        self.refused = {Drop.QUEUE_FULL: 0, Drop.CLOSED: 0}
+        self.refused = {Drop.QUEUE_FULL: 0, Drop.CLOSED: 0, Drop.STOPPED: 0}
         """Events refused so far, by reason; only ever grows."""
         self.records_refused = 0
         """Ended calls whose record was refused; only ever grows."""
@@ -115,7 +116,9 @@ class Intake:
         self._hurry.set()
 
     def gather(self, patience_s: float, commit_s: float) -> list[Row | Note | Command]:
-        """The next group, in order: waits up to `patience_s` for a first row and `commit_s` for its company."""
+        """The next group, in order: waits up to `patience_s` for a first row and `commit_s` for its company. It is in
+        the writer's hand until it is `done`. After closing it is all that waits: there is no time for many commits.
+        """
         try:
             first = self._queue.get(timeout=patience_s)
         except Empty:
@@ -123,10 +126,28 @@ class Intake:
         self._hurry.wait(commit_s)
         self._hurry.clear()
         group = [first]
-        while len(group) < MAX_GROUP_ROWS:
+        while self.is_closed or len(group) < MAX_GROUP_ROWS:
             try:
                 group.append(self._queue.get_nowait())
             except Empty:
                 break
         self._taken_bytes += sum(size_bytes for size_bytes, _ in group)
-        return [item for _, item in group]
+        self._in_hand = [item for _, item in group]
+        return self._in_hand
+
+    def done(self) -> None:
+        """The last group is written, or its loss is known."""
+        self._in_hand = ()
+
+    def abandon(self) -> None:
+        """Count what is in the writer's hand, and all that waits, as lost: there is no more time. After closing."""
+        left = [*self._in_hand]
+        while waiting := self.gather(0.0, 0.0):
+            left += waiting
+        self.done()
+        for item in left:
+            if isinstance(item, Command):
+                item.future.cancel()
+            elif not isinstance(item, Note):
+                self.refused[Drop.STOPPED] += len(item.events)
+                self.records_refused += isinstance(item, Closing)

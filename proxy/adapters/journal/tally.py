@@ -48,6 +48,8 @@ class Drop(StrEnum):
     QUARANTINED = "quarantined"
     STORE_FAILED = "store_failed"
     CLOSED = "closed"
+    STOPPED = "stopped"
+    """The stop came before the disk had taken it."""
 
 
 class Certainty(StrEnum):

@@ -44,6 +44,8 @@ With the usual 5 ms the writer starved for seconds beside a loop at its limit; w
 """
 TICK_S = 1.0
 BUSY_PAUSE_S = 0.05
+LAST_TRY_S = 2.0
+"""How much longer than it should a stop may take, where something would be lost without."""
 START_PATIENCE_S = 2.0
 """How long a file that another process locks may hold up the start: the traffic matters more."""
 MAX_SWEEPS = 20
@@ -87,7 +89,6 @@ class SqliteJournal:
         self._intake = Intake(settings.queue_max_rows, settings.queue_max_bytes)
         self._backing = Backing(settings, wall_unix_us, vfs=vfs, free=free)
         self._thread: threading.Thread | None = None
-        self._left_behind = 0
         self._give_up = threading.Event()
         self._debts = Debts(self._intake)
         self._next_tick_s = 0.0
@@ -196,18 +197,22 @@ class SqliteJournal:
         return True
 
     def close_journal(self, timeout_s: float) -> bool:
-        """Refuse new rows, write what waits, checkpoint, close the file. Blocks; True when nothing was left behind."""
+        """Refuse new rows, write what waits, checkpoint, close the file. Blocks, up to `LAST_TRY_S` longer when that is
+        not done in time; what then is lost is counted and told. True when nothing was.
+        """
         self._intake.close()
         if self._thread is None:
             self.start()
         self._intake.submit(Command(_nothing))
         assert self._thread is not None
         self._thread.join(timeout_s)
-        if not self._thread.is_alive():
-            return self._left_behind == 0
         self._give_up.set()
-        self._thread.join(1.0)
-        return False
+        self._thread.join(LAST_TRY_S)
+        self._intake.abandon()
+        recorded, settled = self._published
+        lost = self._debts.owed(settled)
+        self._drops.at_stop(recorded.dropped, lost, self._debts.owed_records)
+        return Drop.STOPPED not in lost
 
     async def _ask(self, action: Callable[[JournalFile], T]) -> T:
         return await asyncio.wrap_future(self._order(action))
@@ -220,20 +225,21 @@ class SqliteJournal:
         return command.future
 
     def _run(self) -> None:
-        while not self._give_up.is_set() and (self._intake.rows or not self._intake.is_closed):
+        while self._intake.rows or not self._intake.is_closed:
             try:
                 self._turn()
             except Exception as error:  # noqa: BLE001 - a dead writer would lose everything that follows
                 _log.error("the journal's writer stumbled", extra={"error": type(error).__name__})
                 self._give_up.wait(BUSY_PAUSE_S)
-        self._finish()
+        self._backing.finish()
 
     def _turn(self) -> None:
         patience_s = max(0.0, self._next_tick_s - time.monotonic())
         group = self._intake.gather(patience_s, self._settings.commit_ms / 1000)
         if group:
             self._commit(group)
-        if time.monotonic() >= self._next_tick_s:
+            self._intake.done()
+        if time.monotonic() >= self._next_tick_s and not self._intake.is_closed:
             self._next_tick_s = time.monotonic() + TICK_S
             self._housekeep()
 
@@ -252,7 +258,7 @@ class SqliteJournal:
             if isinstance(item, Command):
                 item.succeed() if is_written else item.fail(JournalUnavailable())
             elif not is_written and not isinstance(item, Note):
-                self._debts.lose(item)
+                self._debts.lose(item, Drop.STOPPED if self._give_up.is_set() else Drop.STORE_FAILED)
 
     def _transact(self, group: Sequence[Row | Note | Command]) -> bool:
         """Write a group in one transaction, as long as another process may lock us out; False when there is no way.
@@ -345,15 +351,6 @@ class SqliteJournal:
                 self._on_events(events)
         except Exception as error:  # noqa: BLE001 - an onlooker must not stop the writer
             _log.warning("the journal's onlooker failed", extra={"error": type(error).__name__})
-
-    def _finish(self) -> None:
-        """Answer who still waits, and close the file."""
-        while left := self._intake.gather(0.0, 0.0):
-            self._left_behind += len(left)
-            for item in left:
-                if isinstance(item, Command):
-                    item.fail(JournalUnavailable())
-        self._backing.finish()
 
 
 def _apply(group: Sequence[Row | Note | Command], file: JournalFile, accepts_rows: bool) -> None:
