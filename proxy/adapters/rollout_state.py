@@ -2,7 +2,8 @@
 
 The file is replaced whole, and is on disk before the change counts, so that a stopped rollout stays stopped across any
 kind of end. Whoever writes holds a lock, since a guardrail and an operator may write at the same time. A file that
-cannot be read stops nothing and resumes nothing: what counted before goes on to count.
+cannot be read stops nothing and resumes nothing: what counted before goes on to count, and where nothing did, since
+the process has just begun, every rollout runs its default until somebody has put the file right.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from proxy.adapters.state_file import Signature, locked, replace_file, signature_of
-from proxy.domain.overrides import NO_OVERRIDES, Overrides
+from proxy.domain.overrides import NO_OVERRIDES, UNKNOWN_OVERRIDES, Overrides
 from proxy.domain.rollout_changes import AtPostHog, RolloutChange, from_json, overrides_of, to_json
 
 FILE_NAME = "rollouts.json"
@@ -77,23 +78,22 @@ class WatchedRollouts:
         self.changes: Sequence[RolloutChange] = ()
         self.is_readable = True
         """False while the file is damaged or cannot be read: what counted before counts."""
-
-    @property
-    def has_read(self) -> bool:
-        """False as long as the file could never be read, so that nothing is known of earlier changes."""
-        return self._mark is not None
+        self._has_read = False
 
     def look(self) -> bool:
         """True where the changes are not those of the last look. Never raises."""
         mark = signature_of(self._state.path)
-        if mark == self._mark:
+        if mark == self._mark and self.is_readable:
+            self._has_read = True
             return False
         try:
             changes = self._state.changes()
         except (OSError, Damaged):
             was_readable, self.is_readable = self.is_readable, False
+            if not self._has_read:
+                self.overrides = UNKNOWN_OVERRIDES
             return was_readable
-        self._mark, self.is_readable = mark, True
+        self._mark, self.is_readable, self._has_read = mark, True, True
         self.overrides, self.changes = overrides_of(changes), changes
         return True
 

@@ -39,10 +39,12 @@ class Rollouts:
         if not await asyncio.to_thread(self._watched.look):
             return
         if not self._watched.is_readable:
-            if self._watched.has_read:
+            if self.overrides().are_known:
                 log.error("rollouts.json cannot be read: what counted before goes on; see `promptlane rollout status`")
             else:
-                log.error("rollouts.json cannot be read: rollouts run as configured; see `promptlane rollout status`")
+                log.error(
+                    "rollouts.json cannot be read: every rollout runs its default; see `promptlane rollout status`"
+                )
             return
         if self._note is not None:
             self._tell(self._note)

@@ -88,7 +88,7 @@ def guarded(run: Run) -> Run:
         except Failed as error:
             said, code = str(error), 1
         except Damaged as error:
-            said, code = f"{error}: move it away, and every rollout runs as configured", 1
+            said, code = f"{error}: put it back; or move it away, and every rollout runs as configured", 1
         except BrokenPipeError:
             raise  # that is standard output: `main` knows what it means
         except OSError as error:

@@ -35,6 +35,8 @@ class Overrides:
     """All of them, by the rollout's key: the flag's, or the split's. No override: the rollout runs as configured."""
 
     by_key: Mapping[str, Override] = field(default_factory=dict)
+    are_known: bool = True
+    """False where any rollout may have been stopped, and nobody can tell which."""
 
     def of(self, key: str) -> Override | None:
         """What counts instead of configuration for this rollout; None where configuration counts."""
@@ -42,3 +44,4 @@ class Overrides:
 
 
 NO_OVERRIDES = Overrides()
+UNKNOWN_OVERRIDES = Overrides(are_known=False)

@@ -83,6 +83,7 @@ class Reason(StrEnum):
     SPLIT = "split"
     OVERRIDE = "override"
     STOPPED = "stopped"
+    UNKNOWN_STATE = "unknown_state"
     NOT_CONFIGURED = "not_configured"
     NO_DEFINITIONS = "no_definitions"
     UNKNOWN_FLAG = "unknown_flag"

@@ -27,7 +27,10 @@ def assign(rollout: Rollout, exchange: Exchange, services: Services) -> Decision
 
 
 def _decide(rollout: Rollout, caller: Caller, services: Services) -> Decision:
-    if (override := services.overrides().of(rollout.flag)) is not None:
+    overrides = services.overrides()
+    if not overrides.are_known:
+        return by_default(rollout, Reason.UNKNOWN_STATE)
+    if (override := overrides.of(rollout.flag)) is not None:
         return by_override(rollout.flag, override, caller.distinct_id)
     if rollout.split is not None:
         return by_split(rollout.flag, rollout.split, caller.distinct_id)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from proxy.adapters.rollout_state import FILE_NAME, KEPT_CHANGES, Damaged, RolloutState, WatchedRollouts
-from proxy.domain.overrides import ChangedBy
+from proxy.domain.overrides import ChangedBy, Overrides
 from proxy.domain.rollout_changes import AtPostHog, RolloutChange, to_json
 
 STOPPED = RolloutChange(
@@ -66,6 +66,31 @@ def test_a_damaged_file_changes_nothing_and_is_told_once(tmp_path: Path) -> None
     assert watching.overrides.of("test") is not None
     with pytest.raises(Damaged, match=FILE_NAME):
         state.add(RESUMED)
+
+
+def test_a_file_that_was_damaged_before_the_first_look_leaves_unknown_what_counts(tmp_path: Path) -> None:
+    state, watching = RolloutState(tmp_path), WatchedRollouts(tmp_path)
+    (tmp_path / FILE_NAME).write_bytes(b"{")
+
+    assert [watching.look(), watching.look()] == [True, False]
+    assert not watching.overrides.are_known
+
+    (tmp_path / FILE_NAME).unlink()
+    assert [watching.look(), watching.look()] == [True, False]
+    assert watching.overrides == Overrides()
+    state.add(STOPPED)
+    assert watching.look()
+    assert watching.overrides.of("test") is not None
+
+
+def test_where_there_was_no_file_nothing_was_stopped(tmp_path: Path) -> None:
+    watching = WatchedRollouts(tmp_path)
+    watching.look()
+
+    (tmp_path / FILE_NAME).write_bytes(b"{")
+
+    assert watching.look()
+    assert watching.overrides.are_known
 
 
 def test_old_changes_go_but_for_the_one_that_counts(tmp_path: Path) -> None:

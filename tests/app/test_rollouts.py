@@ -7,7 +7,7 @@ import pytest
 from proxy.adapters.rollout_state import FILE_NAME, RolloutState
 from proxy.app.rollouts import TOLD_WITHIN_US, Rollouts
 from proxy.domain.journal_rows import Outcome
-from proxy.domain.overrides import ChangedBy
+from proxy.domain.overrides import ChangedBy, Overrides
 from proxy.domain.rollout_changes import RolloutChange, outcome_of
 
 NOW_US = 1_800_000_000_000_000
@@ -79,7 +79,7 @@ async def test_a_damaged_file_is_an_error_in_the_log_once(tmp_path: Path, caplog
     assert rollouts.overrides().of("test") is not None
 
 
-async def test_a_file_that_is_damaged_from_the_start_is_told_as_what_it_means(
+async def test_a_file_that_is_damaged_from_the_start_holds_every_rollout_until_it_is_put_right(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     rollouts = Rollouts(tmp_path, None, lambda: NOW_US)
@@ -88,4 +88,9 @@ async def test_a_file_that_is_damaged_from_the_start_is_told_as_what_it_means(
     with caplog.at_level(logging.ERROR):
         await rollouts.look()
 
-    assert "rollouts run as configured" in caplog.text
+    assert "every rollout runs its default" in caplog.text
+    assert not rollouts.overrides().are_known
+
+    (tmp_path / FILE_NAME).unlink()
+    await rollouts.look()
+    assert rollouts.overrides() == Overrides()

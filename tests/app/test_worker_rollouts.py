@@ -84,6 +84,25 @@ async def test_a_stop_counts_at_once_and_after_a_restart_and_is_told_once(
     assert sources == ["assigned", "default", "default", "assigned"]
 
 
+async def test_where_the_state_is_damaged_at_the_start_nothing_that_was_stopped_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "LOOK_S", 0.01)
+    support_folder.write(tmp_path)
+    state = RolloutState(tmp_path / "data")
+    state.add(STOPPED)
+    whole = state.path.read_bytes()
+    state.path.write_bytes(whole[:-20])
+    async with ScriptedProvider() as provider, ScriptedPostHog() as posthog:
+        async with running(tmp_path, provider, posthog) as worker:
+            assert await version_of(worker) == "v1"
+            state.path.write_bytes(whole)
+            await posthog.wait_for(lambda it: len(changes(it)) == 1)
+            assert await version_of(worker) == "v1"
+        reasons = [event["properties"]["posthog_flag_reason"] for event in ends(posthog)]
+    assert reasons == ["unknown_state", "stopped"]
+
+
 def changes(posthog: ScriptedPostHog) -> list[Event]:
     return [event for event in posthog.events.values() if event["event"] == "llm_rollout_changed"]
 

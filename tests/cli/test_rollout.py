@@ -94,7 +94,8 @@ def test_a_damaged_file_is_told_with_what_to_do(tmp_path: Path, capsys: pytest.C
     assert main(["rollout", "status"]) == 1
 
     assert capsys.readouterr().err == (
-        "data/rollouts.json holds no list of changes: move it away, and every rollout runs as configured\n"
+        "data/rollouts.json holds no list of changes: "
+        "put it back; or move it away, and every rollout runs as configured\n"
     )
 
 

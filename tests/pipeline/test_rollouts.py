@@ -8,7 +8,7 @@ from proxy.domain.endpoints import Dialect, classify
 from proxy.domain.events import EventPolicy
 from proxy.domain.exchange import Exchange
 from proxy.domain.identity import Caller
-from proxy.domain.overrides import ChangedBy, Override, Overrides
+from proxy.domain.overrides import UNKNOWN_OVERRIDES, ChangedBy, Override, Overrides
 from proxy.domain.rollout import Decision, Reason, Rollout, Split
 from proxy.domain.routing import Route, Target, TargetRollout
 from proxy.pipeline.rollouts import assign, expose
@@ -75,6 +75,17 @@ def test_an_override_counts_before_all(rollout):
     stopped = Override(shares={"a": 0.0, "b": 100.0}, changed_by=ChangedBy.GUARDRAIL, changed_at_unix_us=0)
     services.overrides = lambda: Overrides({"answers": stopped})
     assert {assign(rollout, exchange(f"user_{n}"), services).variant for n in range(20)} == {"b"}
+
+
+@pytest.mark.parametrize("rollout", [FLAG, SPLIT])
+def test_where_nobody_knows_what_is_stopped_everybody_gets_the_default(rollout):
+    services = world().services
+    services.flags = FakeFlags()
+    services.overrides = lambda: UNKNOWN_OVERRIDES
+    decided = {assign(rollout, exchange(f"user_{n}"), services) for n in range(20)}
+    assert {(made.variant, made.reason, made.is_assigned) for made in decided} == {
+        (rollout.default, "unknown_state", False)
+    }
 
 
 def test_a_default_of_one_rollout_is_no_answer_to_another():
