@@ -122,9 +122,10 @@ class _Compiler:
         self._check_alike(path, [*targets, *(target for target in fallback if target)])
         if targets and not any(target.weight for target in targets):
             self.document.report((*path, "targets"), "at least one target needs a weight above 0")
-        if section.checks and targets and targets[0].provider.dialect is Dialect.GEMINI:
+        has_judge = any(check.judge for check in section.checks)
+        if has_judge and targets and targets[0].provider.dialect is Dialect.GEMINI:
             self.document.report(
-                (*path, "checks"), "replies in Gemini's dialect are not read, so nothing could be checked"
+                (*path, "checks"), "a judge cannot read requests in Gemini's dialect; other checks can be made"
             )
         checks, judges = compile_checks(self.document, (*path, "checks"), section.checks, self.schemas)
         return Route(

@@ -66,10 +66,10 @@ def _gemini(name: str, api: str = "", *, is_embedding: bool = False) -> Endpoint
 
 
 _GEMINI_POST = {
-    "generateContent": _gemini("generate_content"),
-    "streamGenerateContent": _gemini("generate_content"),
-    "embedContent": _gemini("embed_content", is_embedding=True),
-    "batchEmbedContents": _gemini("embed_content", is_embedding=True),
+    "generateContent": _gemini("generate_content", "gemini"),
+    "streamGenerateContent": _gemini("generate_content", "gemini"),
+    "embedContent": _gemini("embed_content", "gemini_embeddings", is_embedding=True),
+    "batchEmbedContents": _gemini("embed_content", "gemini_embeddings", is_embedding=True),
 }
 _OTHER = {dialect: Endpoint("other", dialect) for dialect in Dialect}
 

@@ -76,7 +76,9 @@ def _fate_of_proxy_error(error: ProxyError, exchange: Exchange) -> Fate:
 def _fate_of_reply(attempt: Attempt) -> Fate:
     reading, http_status = attempt.reading, attempt.http_status or 0
     is_whole = reading is None or reading.stream_end is _COMPLETE or reading.stream_end is StreamEnd.PENDING
-    is_filtered = reading is not None and is_content_filter(reading.finish_reason)
+    is_filtered = reading is not None and (
+        is_content_filter(reading.finish_reason) or is_content_filter(reading.incomplete_reason)
+    )
     if http_status < 300 and is_whole and not is_filtered:
         return _success(http_status)
     raw_code = reading.error_code if reading else None

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import orjson
 
+from proxy.domain.provider_errors import is_content_filter
 from proxy.domain.tool_calls import ToolCall
 from proxy.domain.usage import Usage, UsageSource
 from proxy.domain.values import value_class
@@ -112,8 +113,7 @@ class Decoder(Protocol):
 _UNFINISHED = (StreamEnd.TRUNCATED, StreamEnd.ERROR)
 _ANSWER = OutputCategory.ANSWER
 """To ask the class of an enumeration for a member takes ten times as long."""
-_BLOCKED = frozenset({"content_filter"})
-_CUT_SHORT = frozenset({"length", "max_tokens", "incomplete", "model_context_window_exceeded"})
+_CUT_SHORT = frozenset({"length", "max_tokens", "MAX_TOKENS", "incomplete", "model_context_window_exceeded"})
 
 
 def output_category(reading: Reading, *, wants_json: bool) -> OutputCategory:
@@ -124,7 +124,7 @@ def output_category(reading: Reading, *, wants_json: bool) -> OutputCategory:
     (starts like it where it was asked for, or the whole of a short answer parses) · code (starts with a
     fence) · answer_with_citation · answer.
     """
-    if not _BLOCKED.isdisjoint({reading.finish_reason, reading.incomplete_reason, reading.error_code}):
+    if any(map(is_content_filter, (reading.finish_reason, reading.incomplete_reason, reading.error_code))):
         return OutputCategory.BLOCKED
     if reading.has_refusal:
         return OutputCategory.REFUSAL

@@ -155,6 +155,7 @@ _FILTERED = frozenset(
     {
         "content_filter", "content_filtered", "guardrail_intervened", "safety", "recitation", "blocklist", "spii",
         "prohibited_content", "image_safety", "image_prohibited_content", "image_recitation", "model_armor",
+        "jailbreak",
     }
 )  # fmt: skip
 FINISH_REASONS = _FILTERED | frozenset(
@@ -227,9 +228,9 @@ def _known(raw: str, words: frozenset[str]) -> str:
     return word if word in words else OTHER
 
 
-def is_content_filter(raw_finish_reason: str | None) -> bool:
+def is_content_filter(raw_reason: str | None) -> bool:
     """True where a reply that was good so far was stopped by the provider's filter: the call is then `blocked`."""
-    return raw_finish_reason is not None and raw_finish_reason.lower() in _FILTERED
+    return raw_reason is not None and raw_reason.lower() in _FILTERED
 
 
 def status_of(error_type: ErrorType) -> Status:

@@ -7,6 +7,7 @@ from proxy.domain.meter import Decoder
 from proxy.providers.anthropic import MessagesCodec
 from proxy.providers.decoder import BlindDecoder, Codec, ReplyDecoder
 from proxy.providers.draft import Draft
+from proxy.providers.gemini import GeminiEmbeddingsCodec, GenerateContentCodec
 from proxy.providers.openai_chat import ChatCodec
 from proxy.providers.openai_media import AudioCodec, EmbeddingsCodec, ImagesCodec
 from proxy.providers.openai_responses import ResponsesCodec
@@ -17,6 +18,8 @@ CODECS: dict[str, Callable[[Draft], Codec]] = {
     "responses": ResponsesCodec,
     "embeddings": EmbeddingsCodec,
     "messages": MessagesCodec,
+    "gemini": GenerateContentCodec,
+    "gemini_embeddings": GeminiEmbeddingsCodec,
     "images": ImagesCodec,
     "transcriptions": AudioCodec,
     "speech": AudioCodec,

@@ -18,7 +18,7 @@ from proxy.domain.usage import Usage, UsageSource
 from proxy.providers.draft import Draft
 from proxy.providers.likeness import Likeness
 from proxy.providers.sse import TAIL_BYTES, WINDOW_BYTES, Event, SseFramer
-from proxy.providers.untrusted import Json
+from proxy.providers.untrusted import Json, objects
 
 DOCUMENT_BYTES = 4 << 20
 _BLANK = b" \t\r\n"
@@ -181,14 +181,14 @@ class ReplyDecoder:
             self._tell(self._codec.on_document, salvage(bytes(self._document)) or {})
             self._draft.is_terminal = not broken
             return
-        body = _parse(self._document)
-        if body is None:
+        bodies = _parsed(self._document)
+        if not bodies:
             self._draft.malformed_events += 1
-            return
-        if not self._is_success or _is_error(body):
-            self._draft.fail(body)
-        if self._is_success:
-            self._tell(self._codec.on_document, body)
+        for body in bodies:
+            if not self._is_success or _is_error(body):
+                self._draft.fail(body)
+            if self._is_success:
+                self._tell(self._codec.on_document, body)
 
     def _tell(self, codec_method: Callable[..., None], *args: object) -> None:
         """Codecs take anything; should one fail all the same, it costs the numbers and not the client's stream."""
@@ -220,7 +220,7 @@ def salvage(tail: bytes) -> Json | None:
     """
     start = 0
     for _ in range(_SALVAGE_ATTEMPTS):
-        start = tail.find(b'"usage"', start)
+        start = tail.find(b'"usage', start)  # Gemini's is called `usageMetadata`
         if start < 0:
             return None
         for opening in (b"{", b'{"response":{'):
@@ -230,14 +230,20 @@ def salvage(tail: bytes) -> Json | None:
     return None
 
 
-def _parse(data: bytes | bytearray) -> Json | None:
+def _parsed(data: bytes | bytearray) -> list[Json]:
+    """The object, or those of an array: some gateways wrap an error in one, and Gemini a stream that is no SSE."""
     try:
         body = orjson.loads(data[len(_BOM) :] if data[: len(_BOM)] == _BOM else data)
     except orjson.JSONDecodeError:
-        return None
-    if type(body) is list and body:  # some gateways wrap an error in an array
-        body = body[0]
-    return body if type(body) is dict else None
+        return []
+    if type(body) is list and body and type(body[0]) is dict:
+        return objects(body)
+    return [body] if type(body) is dict else []
+
+
+def _parse(data: bytes | bytearray) -> Json | None:
+    bodies = _parsed(data)
+    return bodies[0] if bodies else None
 
 
 def _is_error(body: Json | None) -> bool:

@@ -8,7 +8,7 @@ A detail that contradicts its total is unknown: nothing here is ever negative.
 from decimal import Decimal
 
 from proxy.domain.usage import Usage
-from proxy.providers.untrusted import MAX_COUNT, Json, amount, count, mapping
+from proxy.providers.untrusted import MAX_COUNT, Json, amount, count, mapping, part
 
 _TICKS_PER_USD = 10_000_000_000
 _NO_DETAILS: Json = {}
@@ -30,10 +30,10 @@ def read_usage(usage: Json, service_tier: str | None = None) -> Usage:
         cache_creation_input_tokens=written,
         cache_creation_12h_tokens=_written_for_12h(inputs, written),
         reasoning_tokens=max(reasoning or 0, untold) if untold else reasoning,
-        audio_input_tokens=_part(inputs.get("audio_tokens"), input_tokens),
-        audio_output_tokens=_part(outputs.get("audio_tokens"), output_tokens),
-        image_input_tokens=_part(inputs.get("image_tokens"), input_tokens),
-        image_output_tokens=_part(outputs.get("image_tokens"), output_tokens),
+        audio_input_tokens=part(inputs.get("audio_tokens"), input_tokens),
+        audio_output_tokens=part(outputs.get("audio_tokens"), output_tokens),
+        image_input_tokens=part(inputs.get("image_tokens"), input_tokens),
+        image_output_tokens=part(outputs.get("image_tokens"), output_tokens),
         audio_seconds=amount(usage["seconds"]) if "seconds" in usage and usage.get("type") == "duration" else None,
         service_tier=service_tier,
         provider_cost_usd=None if _COSTS.isdisjoint(usage) else provider_cost(usage),
@@ -89,7 +89,7 @@ def _output(usage: Json, input_tokens: int | None) -> tuple[int | None, int]:
 def _cache(usage: Json, inputs: Json, input_tokens: int) -> tuple[int | None, int | None]:
     """Cached reads and cache writes, both part of the input. What is not named is 0, what is impossible unknown."""
     if inputs.get("cached_tokens") is not None:
-        cached = _part(inputs["cached_tokens"], input_tokens)
+        cached = part(inputs["cached_tokens"], input_tokens)
     elif usage.get("prompt_cache_hit_tokens") is not None:
         cached = _named(usage, "prompt_cache_hit_tokens", input_tokens)
     else:
@@ -100,7 +100,7 @@ def _cache(usage: Json, inputs: Json, input_tokens: int) -> tuple[int | None, in
 def _written_for_12h(inputs: Json, written: int | None) -> int | None:
     if "cache_write_tokens_details" not in inputs:
         return None
-    return _part(mapping(inputs["cache_write_tokens_details"]).get("ttl_12h_tokens"), written)
+    return part(mapping(inputs["cache_write_tokens_details"]).get("ttl_12h_tokens"), written)
 
 
 def _details(usage: Json, key: str, *other_keys: str) -> Json:
@@ -113,14 +113,4 @@ def _details(usage: Json, key: str, *other_keys: str) -> Json:
 def _named(details: Json, name: str, whole: int | None) -> int | None:
     """The count of a part that is 0 where nobody names it."""
     told = details.get(name)
-    return _part(0 if told is None else told, whole)
-
-
-def _part(told: object, whole: int | None) -> int | None:
-    """The count of a part; unknown where that of its whole is, or it is more."""
-    if whole is None or told is None:
-        return None
-    if type(told) is int and 0 <= told <= whole:
-        return told
-    part = count(told)
-    return part if part is not None and part <= whole else None
+    return part(0 if told is None else told, whole)

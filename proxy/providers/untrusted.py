@@ -43,6 +43,16 @@ def count(value: object) -> int | None:
     return value if 0 <= value <= MAX_COUNT else None
 
 
+def part(told: object, whole: int | None) -> int | None:
+    """The count of a part; unknown where that of its whole is, or it is more."""
+    if whole is None or told is None:
+        return None
+    if type(told) is int and 0 <= told <= whole:
+        return told
+    tokens = count(told)
+    return tokens if tokens is not None and tokens <= whole else None
+
+
 def amount(value: object) -> Decimal | None:
     """A sum of money or a length of time, as written on the wire; None for what cannot be one."""
     if type(value) is not int and type(value) is not float:

@@ -23,8 +23,9 @@ NONE: frozenset[str] = frozenset()
         ("/v1/messages", "messages", "messages", BodyKind.JSON),
         ("/v1/audio/transcriptions", "transcriptions", "transcriptions", BodyKind.STREAMED),
         ("/v1/images/edits", "images", "images", BodyKind.STREAMED),
-        ("/v1beta/models/g:generateContent", "generate_content", "", BodyKind.JSON),
-        ("/v1/models/g:streamGenerateContent", "generate_content", "", BodyKind.JSON),
+        ("/v1beta/models/g:generateContent", "generate_content", "gemini", BodyKind.JSON),
+        ("/v1/models/g:streamGenerateContent", "generate_content", "gemini", BodyKind.JSON),
+        ("/v1beta/models/g:batchEmbedContents", "embed_content", "gemini_embeddings", BodyKind.JSON),
     ],
 )
 def test_model_calls_are_named(path: str, name: str, api: str, body: BodyKind) -> None:

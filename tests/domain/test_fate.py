@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -51,10 +52,13 @@ def test_a_reply_cut_by_max_tokens_and_a_queued_one_are_successes(end: StreamEnd
     assert fate_of(made, None, is_cutting=False).status is Status.SUCCESS
 
 
-def test_a_content_filter_blocks_whether_it_comes_as_finish_reason_or_as_status() -> None:
+def test_a_content_filter_blocks_however_it_is_told() -> None:
     finished = exchange(http_status=200, committed=True, reading=reading(finish="content_filter"))
     refused = exchange(http_status=400, committed=True, reading=reading(StreamEnd.ERROR, None, "content_filter"))
-    for made in (finished, refused):
+    incomplete = replace(reading(finish="incomplete"), incomplete_reason="content_filter")
+    cut = exchange(http_status=200, committed=True, reading=incomplete)
+    by_gemini = exchange(http_status=200, committed=True, reading=reading(finish="SAFETY"))
+    for made in (finished, refused, cut, by_gemini):
         found = fate_of(made, None, is_cutting=False)
         assert (found.status, found.error_type) == (Status.BLOCKED, ErrorType.CONTENT_FILTER)
 

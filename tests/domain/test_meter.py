@@ -28,6 +28,7 @@ ANSWER = Reading(
         ({"finish_reason": "length"}, OutputCategory.TRUNCATED),
         ({"finish_reason": "max_tokens", "answer_head": "", "output_chars": 0}, OutputCategory.TRUNCATED),
         ({"finish_reason": "incomplete", "incomplete_reason": "max_output_tokens"}, OutputCategory.TRUNCATED),
+        ({"finish_reason": "MAX_TOKENS"}, OutputCategory.TRUNCATED),
         ({"finish_reason": "model_context_window_exceeded"}, OutputCategory.TRUNCATED),
         ({"stream_end": StreamEnd.TRUNCATED}, OutputCategory.TRUNCATED),
         ({"stream_end": StreamEnd.ERROR}, OutputCategory.TRUNCATED),
@@ -36,6 +37,7 @@ ANSWER = Reading(
         ({"has_refusal": True}, OutputCategory.REFUSAL),
         ({"finish_reason": "content_filter"}, OutputCategory.BLOCKED),
         ({"finish_reason": "incomplete", "incomplete_reason": "content_filter"}, OutputCategory.BLOCKED),
+        ({"finish_reason": "PROHIBITED_CONTENT", "answer_head": "", "output_chars": 0}, OutputCategory.BLOCKED),
         ({"error_code": "content_filter", "answer_head": "", "output_chars": 0}, OutputCategory.BLOCKED),
     ],
 )

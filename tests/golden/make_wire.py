@@ -10,13 +10,14 @@ from pathlib import Path
 from tests.golden.samples_chat_output import CHAT_OUTPUT
 from tests.golden.samples_chat_usage import CHAT_USAGE
 from tests.golden.samples_edges import EDGES
+from tests.golden.samples_gemini import GEMINI
 from tests.golden.samples_media import MEDIA
 from tests.golden.samples_messages import MESSAGES
 from tests.golden.samples_responses import RESPONSES
 from tests.golden.wire_forms import Sample
 
 WIRE = Path(__file__).parent / "wire"
-SAMPLES: list[Sample] = [*CHAT_USAGE, *CHAT_OUTPUT, *RESPONSES, *MEDIA, *MESSAGES, *EDGES]
+SAMPLES: list[Sample] = [*CHAT_USAGE, *CHAT_OUTPUT, *RESPONSES, *MEDIA, *MESSAGES, *GEMINI, *EDGES]
 
 
 def files() -> dict[str, bytes]:
