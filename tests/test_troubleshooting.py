@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from typing import TypeVar
 
 from proxy.adapters.journal.tally import Drop
 from proxy.adapters.metrics import PARTS
@@ -38,11 +39,19 @@ def in_code(text: str) -> list[str]:
     return re.findall(r"`([^`]+)`", text)
 
 
-def calls() -> Iterator[tuple[str, ast.Call]]:
-    """Every call in the source, with its module's name."""
+Node = TypeVar("Node", bound=ast.AST)
+
+
+def nodes(kind: type[Node]) -> Iterator[tuple[str, Node]]:
+    """Every node of a kind in the source, with its module's name."""
     for path, tree in SOURCES.items():
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        yield from ((module, node) for node in ast.walk(tree) if isinstance(node, ast.Call))
+        yield from ((module, node) for node in ast.walk(tree) if isinstance(node, kind))
+
+
+def calls() -> Iterator[tuple[str, ast.Call]]:
+    """Every call in the source, with its module's name."""
+    return nodes(ast.Call)
 
 
 def answered_codes() -> set[tuple[str, str]]:
@@ -50,7 +59,7 @@ def answered_codes() -> set[tuple[str, str]]:
 
     A code that is handed on, from another process or a variable, was made elsewhere.
     """
-    classes = {made.__name__: made for made in errors(ProxyError)}
+    classes = {made.__name__: made for made in errors()}
     found = set()
     for _, call in calls():
         if isinstance(call.func, ast.Name) and call.func.id in classes:
@@ -64,10 +73,16 @@ def answered_codes() -> set[tuple[str, str]]:
     return found | {by_field} | {(made.error_type.value, str(made.http_status)) for made in by_patience}
 
 
-def errors(of: type[ProxyError]) -> Iterator[type[ProxyError]]:
-    yield of
-    for narrower in of.__subclasses__():
-        yield from errors(narrower)
+def errors() -> Iterator[type[ProxyError]]:
+    """Those of all modules, whoever has imported them so far."""
+    found: dict[str, type[ProxyError]] = {ProxyError.__name__: ProxyError}
+    while added := {
+        node.name: getattr(import_module(module), node.name)
+        for module, node in nodes(ast.ClassDef)
+        if node.name not in found and any(isinstance(base, ast.Name) and base.id in found for base in node.bases)
+    }:
+        found |= added
+    return iter(found.values())
 
 
 def test_every_error_code_is_explained_with_its_status() -> None:
