@@ -2,8 +2,10 @@
 
 Files are looked at, not listened to: a mounted volume swaps links, an editor renames, a copy grows for a while, and
 all of that shows in what `stat` says. A file that was just touched is left alone until two looks in a row find it the
-same, so that half of a file is never taken for the whole. A file that has become empty, or is gone, is a problem and
-no configuration: nobody means to open the proxy, or to take its keys away, by a slip of an editor.
+same, so that half of a file is never taken for the whole. Files that are never left alone, since a tool writes them
+again and again, are read after a while all the same, at a moment at which none of them is written. A file that has
+become empty, or is gone, is a problem and no configuration: nobody means to open the proxy, or to take its keys away,
+by a slip of an editor.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +20,7 @@ Mark = tuple[int, int, int, int, int] | None
 """Device, inode, size, and times of change of the content and of all else, which nobody can set back; None where there
 is no such file."""
 UNKNOWN: Mark = (0, 0, 0, 0, 0)
-"""No file has it."""
+"""No file has it. Stands for a file that was written while it was read."""
 Marks = Mapping[Path, Mark]
 """Of all files that count, whether or not they are there."""
 
@@ -32,7 +34,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the files amount to. The marks are of before they were read: who finds others now has seen half a change."""
+    """What the files amount to. The marks are of when they were read: who finds others now has seen half a change."""
 
     marks: Marks
     found: Configuration | Refused
@@ -42,6 +44,10 @@ class Seen:
         if isinstance(self.found, Refused):
             raise ConfigError(self.found.problems)
         return self.found
+
+
+MOST_LOOKS = 12
+"""So many looks, a change that was seen may wait for its files to be at rest."""
 
 
 class Changes:
@@ -55,6 +61,7 @@ class Changes:
         self._running = first.usable()
         self._is_refused = False
         self._last: Marks = {}
+        self._waited_looks = 0
         self._told = first.marks
 
     def look(self, *, is_asked: bool = False) -> Configuration | Refused | None:
@@ -64,13 +71,19 @@ class Changes:
         """
         marks = _marks_now(self._told)
         is_at_rest, self._last = marks == self._last, marks
-        if not is_asked and (not is_at_rest or marks == self._told):
+        if marks == self._told and not is_asked:
+            self._waited_looks = 0
+            return None
+        must_be = is_asked or self._waited_looks >= MOST_LOOKS
+        self._waited_looks += 1
+        if not (is_at_rest or must_be):
             return None
         seen = self._read()
         self._last = seen.marks
-        if _marks_now(seen.marks) != seen.marks:
-            return None  # it changed while it was read
-        self._told = seen.marks
+        has_moved = not must_be and _marks_now(seen.marks) != seen.marks
+        if has_moved or UNKNOWN in seen.marks.values():
+            return None
+        self._told, self._waited_looks = seen.marks, 0
         return self._news(seen.found)
 
     def _news(self, found: Configuration | Refused) -> Configuration | Refused | None:

@@ -11,7 +11,7 @@ from proxy.config.alerts import AlertsFile, compile_alerts
 from proxy.config.analytics import AnalyticsFile, compile_destination, compile_policy
 from proxy.config.base_table import BaseTable, load_base_table
 from proxy.config.capture import compile_capture
-from proxy.config.changes import Refused, Seen, mark_of
+from proxy.config.changes import UNKNOWN, Mark, Refused, Seen, mark_of
 from proxy.config.check_rules import referred_schemas
 from proxy.config.configuration import Configuration
 from proxy.config.document import MAX_FILE_BYTES, Document, parse_document
@@ -32,25 +32,42 @@ _DOCUMENTS = 5
 schemas."""
 
 
+READINGS = 5
+"""So often files are read that change meanwhile; it takes a few milliseconds."""
+
+
 def load(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> Configuration:
     """Read and check everything. Files may be absent. Raises ConfigError with all problems."""
+    return _checked(config_dir, read_files(config_dir, pricing_file, env), env)
+
+
+def look(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> Seen:
+    """What lies there now, and the marks by which a later change of it shows: `UNKNOWN` for files that were written
+    whenever they were read.
+    """
+    try:
+        for _ in range(READINGS):
+            marks: dict[Path, Mark] = {path: mark_of(path) for path in _watched(config_dir, pricing_file, env)}
+            files = read_files(config_dir, pricing_file, env)
+            if marks == {path: mark_of(path) for path in marks}:
+                break
+        else:
+            marks = dict.fromkeys(marks, UNKNOWN)
+        return Seen(marks, _checked(config_dir, files, env))
+    except ConfigError as error:
+        return Seen(marks, Refused(error.problems))
+
+
+def _checked(config_dir: Path, files: Mapping[Path, bytes], env: Mapping[str, str]) -> Configuration:
+    """What was read there. Raises ConfigError with all problems."""
     misplaced = _misplaced(config_dir)
     try:
-        configuration = compile_files(read_files(config_dir, pricing_file, env), env)
+        configuration = compile_files(files, env)
     except ConfigError as error:
         raise ConfigError([*error.problems, *misplaced]) from None
     if misplaced:
         raise ConfigError(misplaced)
     return configuration
-
-
-def look(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> Seen:
-    """What lies there now, and the marks by which a later change of it shows."""
-    marks = {path: mark_of(path) for path in _watched(config_dir, pricing_file, env)}
-    try:
-        return Seen(marks, load(config_dir, pricing_file, env))
-    except ConfigError as error:
-        return Seen(marks, Refused(error.problems))
 
 
 def _watched(config_dir: Path, pricing_file: Path, env: Mapping[str, str]) -> Sequence[Path]:

@@ -1,11 +1,15 @@
 """Looks at real files; time passes only by looks."""
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from proxy.config import Changes, Configuration, Places, Refused, Seen
+from proxy.config.changes import MOST_LOOKS, UNKNOWN
 from proxy.config.load import look
 from proxy.config.prompt_lock import LOCK, hashes, lock_text
 
@@ -90,6 +94,53 @@ def test_a_file_that_moves_while_it_is_read_is_read_again(
     monkeypatch.setattr(changes, "_read", disturbed)
     assert looked(changes) is None
     assert environment(looked(changes)) == "second"
+
+
+def never_at_rest(changes: Changes, file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """From now on the file changes before each look, and while it is read; what is returned is one look's news."""
+    read, numbers = changes._read, count()
+
+    def write() -> None:
+        file.write_text(f"version: 1\nenvironment: number-{next(numbers)}\n")
+
+    def disturbed() -> Seen:
+        found = read()
+        write()
+        return found
+
+    def looked_at_once() -> str:
+        write()
+        news = changes.look()
+        return environment(news) if news is not None else ""
+
+    monkeypatch.setattr(changes, "_read", disturbed)
+    return looked_at_once
+
+
+def test_a_file_that_never_rests_is_taken_up_all_the_same(
+    changes: Changes, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_at_once = never_at_rest(changes, file, monkeypatch)
+    for _ in range(2):
+        assert [look_at_once() for _ in range(MOST_LOOKS)] == [""] * MOST_LOOKS
+        assert look_at_once().startswith("number-")
+
+
+def test_a_file_that_is_written_right_then_is_never_taken(
+    changes: Changes, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = changes._read
+    look_at_once = never_at_rest(changes, file, monkeypatch)
+    monkeypatch.setattr(changes, "_read", lambda: replace(read(), marks={file: UNKNOWN}))
+    assert {look_at_once() for _ in range(3 * MOST_LOOKS)} == {""}
+
+
+def test_who_asks_is_told_though_it_goes_on_changing(
+    changes: Changes, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never_at_rest(changes, file, monkeypatch)
+    file.write_text(SECOND)
+    assert environment(changes.look(is_asked=True)) == "second"
 
 
 def test_a_bad_file_is_told_once_and_its_mending_too(changes: Changes, file: Path) -> None:

@@ -1,9 +1,12 @@
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from proxy.config import ConfigError, Configuration
+from proxy.config import load as loading
+from proxy.config.changes import UNKNOWN, mark_of
 from proxy.config.load import load, load_prices
 from proxy.domain.endpoints import Dialect
 from proxy.domain.usage import Usage
@@ -121,6 +124,40 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
     write(tmp_path, routing="#" * 3_000_000)
     assert refused(tmp_path) == ["routing.yaml: the file is larger than 1024 KiB"]
+
+
+def written_while_read(monkeypatch: pytest.MonkeyPatch, file: Path, times: int) -> None:
+    """So often, the next reading finds half of what is there right after it."""
+    whole = loading.read_files
+
+    def disturbed(*places: Any) -> dict[Path, bytes]:
+        nonlocal times
+        files = whole(*places)
+        if times > 0:
+            times -= 1
+            file.write_text(f"version: 1\nenvironment: whole-{times}\n")
+        return files
+
+    file.write_text("version: 1\n")
+    monkeypatch.setattr(loading, "read_files", disturbed)
+
+
+def test_a_file_that_was_written_while_it_was_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "analytics.yaml"
+    written_while_read(monkeypatch, file, loading.READINGS - 1)
+    seen = loading.look(tmp_path, tmp_path / "pricing.yaml", {})
+    assert seen.usable().analytics.environment == "whole-0"
+    assert seen.marks[file] == mark_of(file)
+
+
+def test_a_file_that_is_written_all_the_time_has_no_mark_that_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "analytics.yaml"
+    written_while_read(monkeypatch, file, loading.READINGS)
+    assert loading.look(tmp_path, tmp_path / "pricing.yaml", {}).marks[file] == UNKNOWN
 
 
 def test_no_secret_shows_in_the_configurations_repr(tmp_path: Path) -> None:
