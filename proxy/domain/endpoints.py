@@ -46,6 +46,7 @@ _POST: dict[str, Endpoint] = {
     "/v1/chat/completions": _openai("chat", "chat"),
     "/v1/completions": _openai("completions", "completions"),
     "/v1/responses": _openai("responses", "responses"),
+    "/v1/responses/compact": _openai("compact", "responses"),
     "/v1/embeddings": _openai("embeddings", "embeddings", is_embedding=True),
     "/v1/moderations": _openai("moderations"),
     "/v1/images/generations": _openai("images", "images"),

@@ -19,6 +19,8 @@ _ENCODED_TRAP = re.compile(r"%(?![0-9A-Fa-f]{2})|%(?:2[eEfF]|5[cC]|00|0[dDaA]|25
 """What no client needs to encode: separators of paths, a second encoding, and letters and digits, which would let
 `/v1/ch%61t/completions` be one endpoint here and another at the provider."""
 _GATEWAY_PREFIXES = ("/v1/", "/v1beta/")
+_TWICE = tuple(first + second for first in _GATEWAY_PREFIXES for second in ("v1/", "v1beta/"))
+"""What an SDK asks for that adds the version to a base URL which has it already."""
 _NONE: frozenset[str] = frozenset()
 
 
@@ -32,7 +34,12 @@ class RequestTarget:
     @property
     def is_gateway(self) -> bool:
         """True for the paths that are relayed to a provider."""
-        return self.raw_path.startswith(_GATEWAY_PREFIXES)
+        return self.raw_path.startswith(_GATEWAY_PREFIXES) and not self.has_two_versions
+
+    @property
+    def has_two_versions(self) -> bool:
+        """True for a path such as `/v1/v1/messages`."""
+        return self.raw_path.startswith(_TWICE)
 
 
 def parse_target(raw_target: str) -> RequestTarget:

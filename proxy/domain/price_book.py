@@ -130,7 +130,8 @@ def hides(earlier: PriceRule, rule: PriceRule) -> bool:
     )
 
 
-_DATE_SUFFIX = re.compile(r"[-@](?:20\d{2}-\d{2}-\d{2}|20\d{6})$")
+_SNAPSHOT = re.compile(r"(?:[-@](?:20\d{2}-\d{2}-\d{2}|20\d{6})|:20\d{6}-v\d|-00\d)$")
+"""What names one snapshot of a model: a date, as OpenAI's older `:20230824-v2`, or a number, as Google's `-001`."""
 
 
 def model_forms(model: str) -> tuple[str, ...]:
@@ -138,7 +139,7 @@ def model_forms(model: str) -> tuple[str, ...]:
     whole = model.removeprefix("models/")
     if whole.startswith("ft:"):
         whole = ":".join(whole.split(":")[:2])
-    return tuple(dict.fromkeys((model, whole, _DATE_SUFFIX.sub("", whole))))
+    return tuple(dict.fromkeys((model, whole, _SNAPSHOT.sub("", whole))))
 
 
 _VENDORS = {"x-ai": "xai", "mistralai": "mistral", "gemini": "google"}

@@ -138,13 +138,13 @@ _NAMED_BY_CODE_ALONE = (ErrorType.CONTENT_FILTER, ErrorType.PROVIDER_OVERLOADED)
 
 PROXY_CODES = frozenset(
     {
-        "alias_needs_json", "ambiguous_credentials", "bad_framing", "bad_header", "bad_host", "bad_path", "bad_query",
-        "bad_target", "body_too_large", "duplicate_model", "headers_too_large", "invalid_json",
+        "alias_needs_json", "ambiguous_credentials", "azure_path", "bad_framing", "bad_header", "bad_host", "bad_path",
+        "bad_query", "bad_target", "body_too_large", "duplicate_model", "headers_too_large", "invalid_json",
         "malformed_request", "method_not_allowed", "missing_v1", "model_malformed", "model_not_a_string",
         "model_not_allowed", "model_required", "not_an_object", "not_found",
         "prompt_has_no_model", "prompt_no_place", "prompt_variable_missing", "prompt_version_required",
         "prompt_version_unknown", "proxy_key_required", "token_required", "too_deep", "too_many_members",
-        "unknown_prompt", "unknown_proxy_key", "unsupported_encoding", "upgrade_refused",
+        "unknown_prompt", "unknown_proxy_key", "unsupported_encoding", "upgrade_refused", "version_twice",
     }
 )  # fmt: skip
 """Codes of the proxy's own refusals that are not the name of an `ErrorType`."""

@@ -18,6 +18,11 @@ from proxy.web.plain_head import PlainHead
 from proxy.web.reply_writer import ReplyWriter
 from proxy.web.server import message_of
 
+_WITHOUT_VERSION = (
+    "/chat/", "/responses", "/embeddings", "/completions", "/models", "/messages", "/images/", "/audio/",
+    "/moderations",
+)  # fmt: skip
+
 log = logging.getLogger(__name__)
 
 
@@ -123,6 +128,13 @@ async def _fail(error: ProxyError, writer: ReplyWriter, raw: RawRequest) -> None
 
 def not_found(target: RequestTarget) -> NotFound:
     """The error for a path that is none of ours, with the likeliest remedy."""
-    if target.raw_path.startswith(("/chat/", "/responses", "/embeddings", "/completions", "/models")):
+    path = target.raw_path
+    if path.startswith(_WITHOUT_VERSION):
         return NotFound("Not found. Set the SDK's base URL to this address with /v1 at its end.", code="missing_v1")
+    if target.has_two_versions:
+        said = "Not found. This SDK adds /v1 or /v1beta by itself: set its base URL to this address without it."
+        return NotFound(said, code="version_twice")
+    if path.startswith("/openai/"):
+        said = "Not found. For Azure, use OpenAI's plain client, with this address and /v1 at its end as base URL."
+        return NotFound(said, code="azure_path")
     return NotFound("Not found. The gateway serves /v1/… and /v1beta/…", code="not_found")

@@ -20,6 +20,7 @@ NONE: frozenset[str] = frozenset()
         ("/v1/completions", "completions", "completions", BodyKind.JSON),
         ("/v1/responses", "responses", "responses", BodyKind.JSON),
         ("/v1/embeddings", "embeddings", "embeddings", BodyKind.JSON),
+        ("/v1/responses/compact", "compact", "responses", BodyKind.JSON),
         ("/v1/messages", "messages", "messages", BodyKind.JSON),
         ("/v1/audio/transcriptions", "transcriptions", "transcriptions", BodyKind.STREAMED),
         ("/v1/images/edits", "images", "images", BodyKind.STREAMED),

@@ -67,6 +67,8 @@ def test_no_target_crashes_and_none_that_passes_has_a_dot_segment(raw: str) -> N
 def test_paths_outside_the_gateway_are_told_apart() -> None:
     assert not parse_target("/healthz").is_gateway
     assert not parse_target("/v1").is_gateway
+    assert not parse_target("/v1/v1/messages").is_gateway
+    assert parse_target("/v1/v1").is_gateway
     assert not parse_target("/v10/models").is_gateway
 
 

@@ -176,6 +176,10 @@ def test_forms_of_a_name_go_from_the_most_telling_to_the_least() -> None:
     )
     assert model_forms("gpt-4o") == ("gpt-4o",)
     assert model_forms("gpt-4-0613") == ("gpt-4-0613",)
+    snapshot = "gpt-3.5-turbo-instruct:20230824-v2"
+    assert model_forms(snapshot) == (snapshot, "gpt-3.5-turbo-instruct")
+    assert model_forms("gemini-2.5-flash-001") == ("gemini-2.5-flash-001", "gemini-2.5-flash")
+    assert model_forms("llama3:70b") == ("llama3:70b",)
 
 
 def test_the_memo_is_bounded_and_forgets_nothing_that_matters() -> None:

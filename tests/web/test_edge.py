@@ -74,6 +74,7 @@ async def test_what_is_below_the_prefixes_is_relayed(target: str) -> None:
         ("/V1/models", "not_found"),
         ("/healthz/", "not_found"),
         ("/chat/completions", "missing_v1"),
+        ("/v1/v1/messages", "version_twice"),
     ],
 )
 async def test_the_rest_is_not_found(target: str, code: str) -> None:
