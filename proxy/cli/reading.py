@@ -33,9 +33,10 @@ def begin_first_look(places: Places, env: Mapping[str, str], kept: KeptConfigura
     receiver, sender = os.pipe()
     try:
         child = os.fork()
-    except OSError:
+    except OSError as error:
         os.close(receiver)
         os.close(sender)
+        _say_it_is_read_here(type(error).__name__)
         return look
     if child == 0:
         os.close(receiver)  # else who writes would wait for ever for itself, were the original killed meanwhile
@@ -46,7 +47,10 @@ def begin_first_look(places: Places, env: Mapping[str, str], kept: KeptConfigura
         with os.fdopen(receiver, "rb") as pipe:
             told = pipe.read()
         _, status = os.waitpid(child, 0)
-        return _unpickled(told) if status == 0 else look()
+        if status != 0:
+            _say_it_is_read_here(f"exit code {os.waitstatus_to_exitcode(status)}")
+            return look()
+        return _unpickled(told)
 
     return wait
 
@@ -99,11 +103,20 @@ def look_again(places: Places) -> Seen:
             timeout=PATIENCE_S,
             start_new_session=True,  # a terminal's Ctrl-C is not for it
         )
-    except (OSError, subprocess.SubprocessError):
-        from proxy.config.load import look
+    except subprocess.CalledProcessError as error:
+        reason = f"exit code {error.returncode}"
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = type(error).__name__
+    else:
+        return _unpickled(ended.stdout)
+    from proxy.config.load import look
 
-        return look(places.config_dir, places.pricing_file, os.environ)
-    return _unpickled(ended.stdout)
+    _say_it_is_read_here(reason)
+    return look(places.config_dir, places.pricing_file, os.environ)
+
+
+def _say_it_is_read_here(reason: str) -> None:
+    log.warning("no other process could read the configuration: it is read here", extra={"reason": reason})
 
 
 def _unpickled(told: bytes) -> Seen:

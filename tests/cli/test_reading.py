@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,13 +81,30 @@ def test_a_copy_of_us_looks_first(places: Places, monkeypatch: pytest.MonkeyPatc
     assert pid_of(first(places)) != os.getpid()
 
 
-def test_where_no_process_can_be_had_we_look_first(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def reasons(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Why it was read here, by the lines of the log that say that it was."""
+    return [vars(record)["reason"] for record in caplog.records if "it is read here" in record.msg]
+
+
+def test_where_no_process_can_be_had_we_look_first(
+    places: Places, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def no_process(*_: object, **__: object) -> int:
         raise BlockingIOError
 
     monkeypatch.setattr(config_loading, "look", marked_with_its_pid)
     monkeypatch.setattr(os, "fork", no_process)
     assert pid_of(first(places)) == os.getpid()
+    assert reasons(caplog) == ["BlockingIOError"]
+
+
+def test_what_cannot_be_handed_over_is_read_here_and_the_log_says_so(
+    places: Places, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    unpicklable: Any = lambda: None  # noqa: E731
+    monkeypatch.setattr(config_loading, "look", lambda *_: Seen({Path("a"): unpicklable}, Refused([])))
+    assert first(places).marks == {Path("a"): unpicklable}
+    assert reasons(caplog) == ["exit code 1"]
 
 
 def test_where_the_copy_breaks_we_look_first(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,9 +139,16 @@ def test_a_program_looks_again(places: Places, monkeypatch: pytest.MonkeyPatch) 
     assert look_again(places).usable().files
 
 
-@pytest.mark.parametrize("failure", [BlockingIOError(), subprocess.CalledProcessError(-9, "killed")])
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (BlockingIOError(), "BlockingIOError"),
+        (subprocess.CalledProcessError(-9, "killed"), "exit code -9"),
+        (subprocess.TimeoutExpired("slow", 30), "TimeoutExpired"),
+    ],
+)
 def test_where_there_is_no_program_we_look_again(
-    places: Places, monkeypatch: pytest.MonkeyPatch, failure: Exception
+    places: Places, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failure: Exception, reason: str
 ) -> None:
     def no_program(*_: object, **__: object) -> None:
         raise failure
@@ -131,6 +156,7 @@ def test_where_there_is_no_program_we_look_again(
     monkeypatch.setattr(config_loading, "look", marked_with_its_pid)
     monkeypatch.setattr(subprocess, "run", no_program)
     assert pid_of(look_again(places)) == os.getpid()
+    assert reasons(caplog) == [reason]
 
 
 def test_a_worker_begins_with_what_lies_there_or_else_with_what_the_others_run(tmp_path: Path) -> None:
