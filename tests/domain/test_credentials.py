@@ -94,8 +94,6 @@ def test_allow_globs_decide_the_models_of_a_key() -> None:
     assert may_use(VirtualKey(alias="a", allow=("*",)), None)
     assert not may_use(key, "claude-opus-5")
     assert not may_use(key, "GPT-4.1")
-    assert not may_use(VirtualKey(alias="a", allow=("gpt-[45]", "o?")), "gpt-4")
-    assert may_use(VirtualKey(alias="a", allow=("gpt-[45]", "o?")), "o?")
 
 
 @pytest.mark.parametrize(
