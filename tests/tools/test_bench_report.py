@@ -87,6 +87,26 @@ def test_a_ratio_that_only_a_rig_flatters_is_not_judged() -> None:
     assert mark(slow, figure, figure.goals[1]) == "NOT MET"
 
 
+def test_a_floor_that_the_least_in_python_misses_too_says_so() -> None:
+    slow = rounds(requests_per_s=[50, 50, 50])
+    results = Results({**RESULTS.rounds, "promptlane": slow, "least in Python": rounds(requests_per_s=[90, 90, 90])})
+    figure = FIGURE["requests_per_s"]
+    assert mark(results, figure, figure.goals[1]) == "NOT MET; least in Python: 0.90"
+    fast = Results({**results.rounds, "least in Python": RESULTS.rounds["promptlane"]})
+    assert mark(fast, figure, figure.goals[1]) == "NOT MET"
+    shipping = FIGURE["sustained_per_s"]
+    sustained = Results({**results.rounds, "promptlane + PostHog": rounds(sustained_per_s=[40, 40, 40])})
+    assert mark(sustained, shipping, shipping.goals[1]) == "NOT MET; least in Python: 0.90"
+
+
+def test_a_time_that_nginx_does_not_keep_here_is_not_judged() -> None:
+    figure = FIGURE["slow_p99_ms"]
+    late = Results({"nginx": rounds(slow_p99_ms=[5.6]), "promptlane": rounds(slow_p99_ms=[5.9])})
+    assert mark(late, figure, figure.goals[0]) == "cannot be shown here: nginx itself takes 5.6"
+    quiet = Results({**late.rounds, "nginx": rounds(slow_p99_ms=[1.5])})
+    assert mark(quiet, figure, figure.goals[0]) == "NOT MET"
+
+
 def test_what_most_rounds_do_not_show_is_not_shown() -> None:
     figure = FIGURE["requests_per_s"]
     assert Results({"nginx": rounds(requests_per_s=[1, nan, 3])}).value("nginx", figure) == 2

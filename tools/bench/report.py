@@ -6,7 +6,7 @@ from math import inf, isnan, nan
 from statistics import median
 from typing import Any
 
-from tools.bench.recipes import BARE, NGINX, OFF, ON, SHIPPING
+from tools.bench.recipes import BARE, BOUND, NGINX, OFF, ON, SHIPPING
 
 DIRECT = "direct"
 LEAST_ADDED_MS = 0.02
@@ -124,9 +124,11 @@ class Results:
         """The median of the rounds; not a number where there is none."""
         return _median(self.values(row, figure))
 
-    def ratio(self, row: str, figure: Figure, goal: Goal) -> float:
-        """The median of the ratios within each round, to the row of the goal; the value itself where it names none."""
-        mine = self.values(row, figure)
+    def ratio(self, row: str, figure: Figure, goal: Goal, name: str | None = None) -> float:
+        """The median of the ratios within each round, to the row of the goal; the value itself where it names none.
+        `name` is the figure of the row, where it is not the same.
+        """
+        mine = self.values(row, figure, name)
         if goal.against is None:
             return _median(mine)
         least = LEAST_ADDED_MS if figure.is_added else 0
@@ -166,11 +168,24 @@ def mark(results: Results, figure: Figure, goal: Goal) -> str:
         return "reached"
     if goal.floor is None:
         return "not reached"
-    return "met" if _is_within(value, goal.floor, figure) else "NOT MET"
+    return "met" if _is_within(value, goal.floor, figure) else _not_met(results, figure, goal, goal.floor)
+
+
+def _not_met(results: Results, figure: Figure, goal: Goal, floor: float) -> str:
+    """Whether nginx, or a program that does the least in Python, has missed it in the same run."""
+    if goal.against is None and _misses(nginx := results.ratio(NGINX, figure, goal), floor, figure):
+        return f"cannot be shown here: nginx itself takes {nginx:.3g}"
+    if _misses(least := results.ratio(BOUND, figure, goal, goal.base), floor, figure):
+        return f"NOT MET; {BOUND}: {least:.2f}"
+    return "NOT MET"
 
 
 def _is_within(value: float, bound: float, figure: Figure) -> bool:
     return value >= bound if figure.more_is_better else value <= bound
+
+
+def _misses(value: float, bound: float, figure: Figure) -> bool:
+    return not isnan(value) and not _is_within(value, bound, figure)
 
 
 def _why_unknown(results: Results, figure: Figure, goal: Goal) -> str:
