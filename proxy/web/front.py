@@ -12,6 +12,7 @@ from typing import cast
 
 from aiohttp import web
 
+from proxy.domain.fields import Names
 from proxy.pipeline.services import RawRequest
 from proxy.web.edge import Edge
 from proxy.web.gateway import plain_request
@@ -61,8 +62,8 @@ class PlainConnection(asyncio.Protocol):
     """A client's connection as long as its requests are plain; one call at a time, each in a task."""
 
     __slots__ = (
-        "_call", "_front", "_head", "_idle_since_s", "_is_full", "_is_held", "_loop", "_room", "_timer", "_waiting",
-        "flow", "is_ending", "transport",
+        "_call", "_front", "_head", "_idle_since_s", "_is_full", "_is_held", "_loop", "_names", "_room", "_timer",
+        "_waiting", "flow", "is_ending", "transport",
     )  # fmt: skip
 
     def __init__(self, front: Front) -> None:
@@ -74,6 +75,8 @@ class PlainConnection(asyncio.Protocol):
         """The client is not read from: more than enough waits."""
         self._head: PlainHead | None = None
         """The head of the request that is not whole, where it has come."""
+        self._names: Names | None = None
+        """Those of the last head."""
         self._call: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         """Ends patience with an idle connection, or with a request that is not whole."""
@@ -133,7 +136,8 @@ class PlainConnection(asyncio.Protocol):
         if end < 0:
             self._wait_for_more(data)
             return
-        head = self._head = self._head or read_head(data[:end])
+        head = self._head = self._head or read_head(data[:end], self._names)
+        self._names = None if head is None else head.headers.names
         body_at = end + len(END)
         length = body_at + (head.content_length or 0) if head is not None else 0
         if head is None or len(data) > length or length > REQUEST_BYTES:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.domain.paths import RequestTarget
-from proxy.web.plain_head import END, read_head
+from proxy.web import plain_head
+from proxy.web.plain_head import END, PlainHead, read_head
 from proxy.web.server import HEADER_BLOCK_BYTES, HEADER_COUNT
 from tests.harness import framing
 
@@ -103,6 +104,28 @@ def as_aiohttp_reads(data: bytes) -> tuple[RawRequestMessage, bytes]:
     return message, payload.read_nowait() if isinstance(payload, StreamReader) else b""
 
 
+def test_the_names_of_the_head_before_find_the_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = read_head(head(b"X-A: a", b"Content-Length: 3"))
+    assert first is not None
+    monkeypatch.setattr(plain_head, "_read", Mock(side_effect=ValueError))
+    read = read_head(head(b"X-A: b: c", b"Content-Length: 14", start=b"GET /v1/models HTTP/1.1"), first.headers.names)
+    assert read is not None
+    assert (read.method, read.target, read.content_length) == ("GET", RequestTarget("/v1/models", ""), 14)
+    assert [*read.headers] == [("Host", "proxy.test"), ("X-A", "b: c"), ("Content-Length", "14")]
+
+
+def test_names_longer_than_any_sdks_are_read_without_a_pattern() -> None:
+    long = head(b"X-%b: a" % (b"a" * plain_head.PATTERN_CHARS))
+    first = read_head(long)
+    assert first is not None
+    assert plain_head._pattern(first.headers.names) is None
+    assert said(read_head(long, first.headers.names)) == said(first)
+
+
+def said(read: PlainHead | None) -> object:
+    return read and (read.method, read.target, [*read.headers], read.content_length, read.keep_alive)
+
+
 _LINES = st.sampled_from(
     [value.partition(b"\r\n")[2] for value in NOT_PLAIN.values() if len(value) < 200]
     + [b"Content-Length: 3", b"Content-Length: 003", b"Connection: keep-alive", b"Connection: close", b"X-B: b: c", b""]
@@ -114,10 +137,23 @@ _TEXT = st.text(st.characters(max_codepoint=255), max_size=3).map(lambda text: t
 @st.composite
 def _heads(draw: st.DrawFn) -> bytes:
     made = head(*draw(st.lists(_LINES, max_size=4)), start=draw(st.sampled_from([START, b"GET /v1/models HTTP/1.1"])))
+    return draw(_damaged(made))
+
+
+@st.composite
+def _damaged(draw: st.DrawFn, made: bytes) -> bytes:
     for _ in range(draw(st.integers(0, 2))):
         at = draw(st.integers(0, len(made)))
         made = made[:at] + draw(_TEXT) + made[at + draw(st.integers(0, 2)) :]
     return made
+
+
+@given(st.data(), st.sampled_from([*NOT_PLAIN.values(), head(b"X-A: a", b"Content-Length: 3", b"X-B: b c")]))
+def test_a_head_says_the_same_whatever_came_before_it(data: st.DataObject, made: bytes) -> None:
+    damaged = data.draw(_damaged(made))
+    for before in (made, damaged, head(b"X-A: a"), head(b"X-A: a", b"Content-Length: 3", b"X-B: b")):
+        if (first := read_head(before)) is not None:
+            assert said(read_head(damaged, first.headers.names)) == said(read_head(damaged))
 
 
 @given(_heads())
