@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from proxy.cli.serve import problems_of_variables
 from proxy.config import ConfigError, Configuration, Places, Problem, find_places
 from proxy.config.advice import advise
 from proxy.config.load import load
@@ -42,7 +43,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Print every problem (2), or a summary and what looks like a slip (0)."""
-    configuration, problems, warnings = None, [], []
+    configuration, problems, warnings = None, list[Problem](), list[Problem]()
     try:
         places = find_places(os.environ, config=args.config, pricing=args.pricing, data=args.data)
         configuration = load(places.config_dir, places.pricing_file, os.environ)
@@ -51,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
             warnings += _about_flags(configuration, places)
     except ConfigError as error:
         problems = list(error.problems)
+    if refused := list(problems_of_variables(os.environ)):
+        configuration, problems = None, problems + refused
     if args.json:
         print(_as_json(configuration, problems, warnings))
     else:

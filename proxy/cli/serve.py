@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from proxy.adapters.metric_files import room_bytes
 from proxy.cli.reading import begin_first_look
 from proxy.cli.where import Where, cannot_listen
 from proxy.cli.workers import KeptConfiguration, Supervisor, shared_folder
-from proxy.config import ConfigError, Configuration, Problem, find_places, load_secret
+from proxy.config import ConfigError, Configuration, Problem, find_places, given_secret, load_secret
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 4000
 PORTS = range(65_536)
@@ -62,8 +62,8 @@ def _where(args: argparse.Namespace, env: Mapping[str, str]) -> Where:
     """By flags, variables and defaults. Raises ConfigError."""
     return Where(
         host=args.host or env.get("PROMPTLANE_HOST") or DEFAULT_HOST,
-        port=chosen_number(args.port, env, "PROMPTLANE_PORT", DEFAULT_PORT, PORTS),
-        workers=chosen_number(args.workers, env, "PROMPTLANE_WORKERS", 1, WORKERS),
+        port=_port(env, args.port),
+        workers=_workers(env, args.workers),
     )
 
 
@@ -83,12 +83,33 @@ def _supervise(where: Where, configuration: Configuration) -> int:
             return 1
 
 
+def problems_of_variables(env: Mapping[str, str]) -> Iterator[Problem]:
+    """What `serve` would say of the variables that are for it alone, whatever the files say."""
+    for read in (_log_level, _port, _workers, given_secret):
+        try:
+            read(env)
+        except ConfigError as error:
+            yield from error.problems
+
+
 def configure_logs(env: Mapping[str, str], *, default: str) -> None:
     """Log from the level of `PROMPTLANE_LOG_LEVEL` on. Raises ConfigError."""
-    level = env.get("PROMPTLANE_LOG_LEVEL", "").lower() or default
-    if level not in LOG_LEVELS:
+    logs.configure(_log_level(env) or default)
+
+
+def _log_level(env: Mapping[str, str]) -> str:
+    level = env.get("PROMPTLANE_LOG_LEVEL", "").lower()
+    if level and level not in LOG_LEVELS:
         raise _variable("PROMPTLANE_LOG_LEVEL", f"it must be one of {', '.join(LOG_LEVELS)}")
-    logs.configure(level)
+    return level
+
+
+def _port(env: Mapping[str, str], given: int | None = None) -> int:
+    return chosen_number(given, env, "PROMPTLANE_PORT", DEFAULT_PORT, PORTS)
+
+
+def _workers(env: Mapping[str, str], given: int | None = None) -> int:
+    return chosen_number(given, env, "PROMPTLANE_WORKERS", 1, WORKERS)
 
 
 def chosen_number(given: int | None, env: Mapping[str, str], variable: str, default: int, allowed: range) -> int:

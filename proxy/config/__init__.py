@@ -10,7 +10,7 @@ from proxy.config.changes import Changes, Refused, Seen, lost_files
 from proxy.config.configuration import Configuration
 from proxy.config.places import Places, find_places
 from proxy.config.problems import ConfigError, Problem
-from proxy.config.secret import load_secret
+from proxy.config.secret import given_secret, load_secret
 
 __all__ = [
     "Changes",
@@ -21,6 +21,7 @@ __all__ = [
     "Refused",
     "Seen",
     "find_places",
+    "given_secret",
     "load_secret",
     "lost_files",
 ]

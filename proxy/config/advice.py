@@ -24,6 +24,8 @@ Said = Iterator[tuple[Path, str]]
 _TELL_THEIR_COST = frozenset({"openrouter", "perplexity", "xai", "deepinfra"})
 """Hosts whose replies say what the call cost, by label; `providers/openai_usage.py` reads it."""
 
+_SHORTEST_TOKEN_CHARS = 16
+
 
 def advise(configuration: Configuration, env: Mapping[str, str], today: date) -> list[Problem]:
     """Everything to look at again, in the order of the files. `today` tells which days of prices are far ahead."""
@@ -76,7 +78,10 @@ def _providers(configuration: Configuration, document: Document) -> Said:
 
 
 def _doubtful_address(provider: Provider) -> str | None:
-    known, path = preset_of_host(provider.base_url), urlsplit(provider.base_url).path
+    known, parts = preset_of_host(provider.base_url), urlsplit(provider.base_url)
+    path = parts.path
+    if (parts.hostname or "").endswith(".openai.azure.com") and not path.endswith("/openai/v1"):
+        return f"Azure takes these calls at {parts.scheme}://{parts.netloc}/openai/v1"
     if provider.kind == "gemini" and path.endswith("/v1beta"):
         return "leave /v1beta off: callers send it"
     if known and known.base_url and known.kind == provider.kind and not path and urlsplit(known.base_url).path:
@@ -225,6 +230,12 @@ def _environment(configuration: Configuration, env: Mapping[str, str]) -> Said:
         if name.startswith(OURS) and (rest := name.removeprefix(OURS)) not in known:
             near = nearest(rest, known)
             yield (name,), "no variable of this name is read" + (f"; did you mean {OURS}{near}?" if near else "")
+    for name in ("PROMPTLANE_ADMIN_TOKEN", "PROMPTLANE_VIEWER_TOKEN"):
+        if 0 < len(env.get(name, "")) < _SHORTEST_TOKEN_CHARS:
+            yield (
+                (name,),
+                f"it can be guessed: take {_SHORTEST_TOKEN_CHARS} signs or more, such as `openssl rand -hex 16`",
+            )
     if (key := configuration.destination.api_key) and not key.startswith("phc_"):
         yield ("POSTHOG_API_KEY",), "a project's key starts with phc_"
     addresses = {provider.base_url for provider in configuration.routing.providers.values()}

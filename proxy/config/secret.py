@@ -19,8 +19,8 @@ _SHORTEST_BYTES = 16
 
 def load_secret(env: Mapping[str, str], data_dir: Path) -> bytes:
     """The secret that keys every HMAC, at least 16 bytes. Raises ConfigError."""
-    if given := env.get(VARIABLE):
-        return _checked(given.encode("utf-8", "surrogateescape"), VARIABLE)
+    if (given := given_secret(env)) is not None:
+        return given
     path = data_dir / FILE_NAME
     try:
         if not path.exists():
@@ -31,6 +31,12 @@ def load_secret(env: Mapping[str, str], data_dir: Path) -> bytes:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else "it cannot be read"
         raise ConfigError([Problem(file=str(path), message=f"{reason}; set {VARIABLE} instead")]) from None
+
+
+def given_secret(env: Mapping[str, str]) -> bytes | None:
+    """That of the environment. Raises ConfigError."""
+    given = env.get(VARIABLE)
+    return _checked(given.encode("utf-8", "surrogateescape"), VARIABLE) if given else None
 
 
 def _checked(secret: bytes, source: str) -> bytes:

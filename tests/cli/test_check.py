@@ -153,6 +153,26 @@ def test_every_problem_of_all_files_goes_to_the_error_stream_at_once(
     assert tuple(printed.err.replace(f"{tmp_path}/", "").splitlines()) == case.says
 
 
+def test_variables_that_serve_would_refuse_are_problems(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = {
+        "PROMPTLANE_LOG_LEVEL": "loud",
+        "PROMPTLANE_PORT": "http",
+        "PROMPTLANE_SECRET": "short",
+        "PROMPTLANE_WORKERS": "0",
+    }
+    for name, value in refused.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "routing.yaml").write_text("version: 1\nlimits: {drain_s: soon}\n")
+    assert run("--config", str(tmp_path), "--data", str(tmp_path / "data")) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    told = [line.removeprefix("environment: ").partition(": ")[0] for line in printed.err.splitlines()]
+    assert sorted(told[1:]) == sorted(refused)
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_folder_that_is_not_there_is_a_problem(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--config", "nowhere-at-all") == 2
     assert capsys.readouterr().err == "nowhere-at-all: there is no such folder\n"

@@ -10,6 +10,10 @@ from proxy.cli.where import cannot_listen
     ("error", "told"),
     [
         (OSError(errno.EADDRINUSE, "text"), "cannot listen on h:80: Address already in use; choose another --port"),
+        (
+            OSError(errno.EADDRNOTAVAIL, "text"),
+            "cannot listen on h: this machine has no such address; choose another --host",
+        ),
         (OSError("text"), "cannot listen on h:80: it cannot be had; choose another --port"),
         (socket.gaierror(-2, "text"), "cannot listen on h: this host name does not resolve; choose another --host"),
     ],

@@ -59,6 +59,18 @@ def test_a_whole_configuration_may_be_without_fault(tmp_path: Path) -> None:
             ["2:36: providers.gemini.base_url: leave /v1beta off: callers send it"],
         ),
         (
+            "providers: {azure: {kind: azure_openai, base_url: 'https://us.openai.azure.com'}}",
+            ["2:41: providers.azure.base_url: Azure takes these calls at https://us.openai.azure.com/openai/v1"],
+        ),
+        (
+            "providers: {a: {kind: openai, base_url: 'https://us.openai.azure.com/openai/deployments/gpt'}}",
+            ["2:31: providers.a.base_url: Azure takes these calls at https://us.openai.azure.com/openai/v1"],
+        ),
+        (
+            "providers: {azure: {kind: azure_openai, base_url: 'https://us.openai.azure.com/openai/v1'}}",
+            [],
+        ),
+        (
             "providers: {}",
             ["2:1: providers: every call is refused; leave `providers` out to reach openai, anthropic and gemini"],
         ),
@@ -81,7 +93,7 @@ def test_a_whole_configuration_may_be_without_fault(tmp_path: Path) -> None:
              "unless the provider reports it"],
         ),
         (
-            "providers: {az: {preset: azure_openai, base_url: 'https://a.openai.azure.com'}}\n"
+            "providers: {az: {preset: azure_openai, base_url: 'https://a.openai.azure.com/openai/v1'}}\n"
             "models: {ours: {target: az/ours}}",
             [],
         ),
@@ -162,6 +174,8 @@ def test_slips_of_the_environment(tmp_path: Path) -> None:
     env = {
         "PROMPTLANE_WORKER": "4",
         "PROMPTLANE_X": "hidden",
+        "PROMPTLANE_ADMIN_TOKEN": "admin",
+        "PROMPTLANE_VIEWER_TOKEN": "0123456789abcdef",
         "POSTHOG_API_KEY": "12345",
         "OPENAI_UPSTREAM_URL": "http://127.0.0.1:9/v1/",
         "GEMINI_UPSTREAM_URL": "http://127.0.0.1:9",
@@ -170,6 +184,7 @@ def test_slips_of_the_environment(tmp_path: Path) -> None:
     assert advice(tmp_path, env=env, routing=text) == [
         "environment: GEMINI_UPSTREAM_URL: it has no effect: no provider takes its address from the preset",
         "environment: POSTHOG_API_KEY: a project's key starts with phc_",
+        "environment: PROMPTLANE_ADMIN_TOKEN: it can be guessed: take 16 signs or more, such as `openssl rand -hex 16`",
         "environment: PROMPTLANE_WORKER: no variable of this name is read; did you mean PROMPTLANE_WORKERS?",
         "environment: PROMPTLANE_X: no variable of this name is read",
     ]
