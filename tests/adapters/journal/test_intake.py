@@ -1,5 +1,5 @@
 from proxy.adapters.journal.file import JournalFile, Row
-from proxy.adapters.journal.intake import GROUP_ROWS, ROW_OVERHEAD_BYTES, Command, Intake, Note
+from proxy.adapters.journal.intake import GROUP_ROWS, MAX_GROUP_ROWS, ROW_OVERHEAD_BYTES, Command, Intake, Note
 from proxy.adapters.journal.tally import Drop
 from tests.harness.rows import closing, event, opening, outcome
 
@@ -69,6 +69,39 @@ def test_a_full_group_ends_the_wait_for_company() -> None:
     for number in range(GROUP_ROWS + 1):
         intake.offer(closing(str(number)), 0)
     assert len(intake.gather(0, 3600)) == GROUP_ROWS + 1
+
+
+def test_what_a_slow_disk_lets_pile_up_is_one_group_within_a_bound() -> None:
+    intake = Intake(2000, 1 << 20)
+    for number in range(MAX_GROUP_ROWS + 1):
+        intake.offer(closing(str(number)), 0)
+    assert (len(intake.gather(0, 0)), len(intake.gather(0, 0))) == (MAX_GROUP_ROWS, 1)
+    assert MAX_GROUP_ROWS >= 1000, "a disk that takes 0.1 s to sync keeps up with 1,000 calls a second"
+
+
+def test_after_closing_all_that_waits_is_one_group() -> None:
+    intake = Intake(2000, 1 << 20)
+    for number in range(MAX_GROUP_ROWS + 1):
+        intake.offer(closing(str(number)), 0)
+    intake.close()
+    assert len(intake.gather(0, 0)) == MAX_GROUP_ROWS + 1
+
+
+def test_what_is_abandoned_is_counted_once() -> None:
+    intake, command = Intake(100, 1 << 20), Command(nothing)
+    intake.offer(opening("a"), 0)
+    intake.offer(closing("a"), 0)
+    assert intake.gather(0, 0)
+    intake.done()
+    intake.offer(opening("b"), 0)
+    assert intake.gather(0, 0)
+    intake.offer(closing("b"), 0)
+    intake.submit(command)
+    intake.close()
+    for _ in range(2):
+        intake.abandon()
+        assert (intake.refused[Drop.STOPPED], intake.records_refused, intake.rows) == (2, 1, 0)
+    assert command.future.cancelled()
 
 
 def test_a_command_whose_caller_has_gone_bothers_nobody() -> None:
