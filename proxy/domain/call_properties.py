@@ -122,6 +122,7 @@ def measures_of_end(exchange: Exchange) -> Properties:
     """Time, size and money of the whole call, and the names that its reply and its checks brought."""
     attempt = exchange.final_attempt
     told = _times(exchange, attempt)
+    told["repeat_count"] = exchange.thread.repeat_count if exchange.thread else None
     if attempt is None:
         return told
     if (reading := attempt.reading) is not None:
@@ -155,7 +156,6 @@ def words_of_end(exchange: Exchange) -> Properties:
         "output_category": _category(exchange, attempt),
         "attempt_count": len(exchange.attempts),
         "retry_count": caller.retry_count,
-        "repeat_count": exchange.thread.repeat_count if exchange.thread else None,
         "fallback_used": _fell_back(exchange),
         "tool_call_count": reading.tool_call_count if reading else None,
     }

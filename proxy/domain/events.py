@@ -260,21 +260,22 @@ def _attempt_record(exchange: Exchange, tried: _Tried) -> bytes:
         "max_tokens": call.max_tokens if call else None,
         "reached_provider": attempt.reached_provider,
     }
-    times_ns = {
-        "started_us": attempt.started_ns,
-        "sent_us": attempt.sent_ns,
-        "first_byte_us": attempt.first_byte_ns,
-        "first_token_us": reading.first_token_ns if reading else None,
-        "ended_us": attempt.ended_ns,
-    }
-    measures = {
+    times_ns = (
+        ("started_us", attempt.started_ns),
+        ("sent_us", attempt.sent_ns),
+        ("first_byte_us", attempt.first_byte_ns),
+        ("first_token_us", reading.first_token_ns if reading else None),
+        ("ended_us", attempt.ended_ns),
+    )
+    told = {
+        **_KEPT_OF_ATTEMPT.kept(words),
         "latency_ms": call_properties.attempt_ms(exchange, attempt),
-        **{name: (at_ns - exchange.received_ns) // 1_000 for name, at_ns in times_ns.items() if at_ns is not None},
+        **{name: (at_ns - exchange.received_ns) // 1_000 for name, at_ns in times_ns if at_ns is not None},
         "input_tokens": reading.usage.input_tokens if reading else None,
         "output_tokens": reading.usage.output_tokens if reading else None,
         "cost_usd": str(cost.total_usd) if cost and cost.total_usd is not None else None,
     }
-    return b"{%b}" % joined(tried.who_members, _KEPT_OF_ATTEMPT.members_of_words(words), orjson.dumps(measures)[1:-1])
+    return b"{%b}" % joined(tried.who_members, orjson.dumps(told)[1:-1])
 
 
 def _caller(exchange: Exchange) -> Caller:
@@ -303,7 +304,8 @@ def encoded(name: str, uuid: str, *, distinct_id: str, at_us: int, said: bytes) 
     unix_s, us = divmod(at_us, 1_000_000)
     stamp = f'"uuid":"{uuid}","timestamp":"{_second(unix_s)}.{us:06}+00:00"'.encode()
     named, who = orjson.dumps(name), orjson.dumps(distinct_id)
-    return JournalEvent(uuid, name, b'{"event":%b,"distinct_id":%b,%b,"properties":{%b}}' % (named, who, stamp, said))
+    parts = (b'{"event":', named, b',"distinct_id":', who, b",", stamp, b',"properties":{', said, b"}}")
+    return JournalEvent(uuid, name, b"".join(parts))
 
 
 @lru_cache(maxsize=64)

@@ -97,7 +97,7 @@ class AllowList:
         """By what their names begin with."""
         for row in {row.name: row for row in rows}.values():
             self._add(row)
-        self._remembered = lru_cache(maxsize=_REMEMBERED)(lambda said: self.members(dict(said)))
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._members_of)
 
     def members(self, properties: Mapping[str, object]) -> bytes:
         """What is `kept`, as members of a JSON object: without its braces, empty where there is nothing."""
@@ -106,9 +106,13 @@ class AllowList:
     def members_of_words(self, properties: Mapping[str, object]) -> bytes:
         """As `members`, where the same values come again and again: checked and encoded once for each set of them.
 
-        Values are words, small counts and facts, never lists or maps; what equals a value is told like it.
+        Values are words, small counts and facts, never lists or maps, nor what grows from call to call; what equals a
+        value is told like it.
         """
-        return self._remembered(tuple(properties.items()))
+        return self._remembered(tuple(properties), tuple(properties.values()))
+
+    def _members_of(self, names: tuple[str, ...], values: tuple[object, ...]) -> bytes:
+        return self.members(dict(zip(names, values, strict=True)))
 
     def kept(self, properties: Mapping[str, object]) -> dict[str, object]:
         """What of `properties` may go out: known names with good values, in the given order."""

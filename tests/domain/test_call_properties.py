@@ -18,10 +18,12 @@ from proxy.domain.call_properties import (
     words_of_end,
 )
 from proxy.domain.chat import ModelCall
+from proxy.domain.conversation import Conversation
 from proxy.domain.errors import ErrorType, FailedPhase, Status
 from proxy.domain.exchange import Exchange, Fate
 from proxy.domain.meter import StreamEnd
 from proxy.domain.pricing import Cost, CostStatus
+from proxy.domain.stitching import Keys, Thread
 from proxy.domain.usage import Usage, UsageSource
 from tests.harness.exchanges import (
     EMBEDDINGS,
@@ -194,6 +196,13 @@ def test_the_category_of_an_output() -> None:
     assert of_end(finished(attempt(reading=nothing), fate=CANCELLED))["output_category"] is None
     blocked = Fate(status=Status.BLOCKED, error_type=ErrorType.CONTENT_FILTER)
     assert of_end(finished(attempt(reading=None), fate=blocked))["output_category"] == "blocked"
+
+
+def test_a_request_that_is_sent_again_and_again_ends_in_the_same_words() -> None:
+    keys, asked = Keys(b"tenant", "user_8f3a", b"secret of 16 bytes"), Conversation(asked=b"digest")
+    ends = [finished(thread=Thread(keys=keys, conversation=asked, repeat_count=count)) for count in (1, 2)]
+    assert words_of_end(ends[0]) == words_of_end(ends[1])
+    assert [of_end(end)["repeat_count"] for end in ends] == [1, 2]
 
 
 def test_words_of_the_provider_are_mapped() -> None:

@@ -65,6 +65,11 @@ def test_words_are_told_as_they_would_be_each_time_and_a_bad_one_never() -> None
     assert allowed.members_of_words({"b": True}) == b""
 
 
+def test_the_same_values_are_told_under_the_names_that_they_come_with() -> None:
+    allowed = AllowList((integer("a", "a count"), integer("b", "a count")))
+    assert [allowed.members_of_words({name: 1}) for name in "abc"] == [b'"a":1', b'"b":1', b""]
+
+
 def test_what_equals_a_good_value_is_told_like_it() -> None:
     allowed = AllowList((number("a", "a measure", 9),))
     assert [allowed.members_of_words({"a": value}) for value in (1, 1.0)] == [b'"a":1'] * 2
