@@ -17,61 +17,52 @@ TRACKED_LIMIT = 1000
 """How many choices and tool calls of one reply are told apart."""
 _CODE_LIMIT_CHARS = 100
 _UNKNOWN_USAGE = Usage()
-_NONE, _TRUNCATED = UsageSource.NONE, StreamEnd.TRUNCATED
-"""To ask the class of an enumeration for a member takes ten times as long."""
 
 
 class Draft:
     """The mutable beginning of a `Reading`. `at_ns` is when the bytes now being read arrived; None in a
     document, whose parts have no times of their own."""
 
-    __slots__ = (
-        "_answer", "_calls", "_names", "_other_chars", "_pieces", "_text", "answer_head", "at_ns", "choice_count",
-        "error_code", "finish_reason", "first_token_ns", "has_citation", "has_error", "has_media", "has_refusal",
-        "incomplete_reason", "is_pending", "is_terminal", "malformed_events", "model", "only_text", "output_chars",
-        "response_id", "saw_done", "service_tier", "stream_end", "text_key", "tool_call_count", "usage", "usage_source",
-    )  # fmt: skip
+    at_ns: int | None = None
+    first_token_ns: int | None = None
+    usage = _UNKNOWN_USAGE
+    usage_source = UsageSource.NONE
+    stream_end = StreamEnd.TRUNCATED
+    """Like the source of the usage, told at the end."""
+    service_tier: str | None = None
+    finish_reason: str | None = None
+    incomplete_reason: str | None = None
+    model: str | None = None
+    response_id: str | None = None
+    tool_call_count = 0
+    output_chars = 0
+    _text = ""
+    """All of it, while it is one piece, as in most documents."""
+    _pieces: StringIO | None = None
+    """All of it, once there was a second piece."""
+    _answer: StringIO | None = None
+    """The answer by itself, once there was other output; until then it is all the text."""
+    _other_chars = 0
+    choice_count = 1
+    has_refusal = False
+    has_citation = False
+    has_media = False
+    has_error = False
+    error_code: str | None = None
+    saw_done = False
+    """The stream said `[DONE]`; by itself that is no success."""
+    is_terminal = False
+    """The dialect's own mark of a whole reply was seen."""
+    is_pending = False
+    malformed_events = 0
+    only_text = ""
+    """All that the event just read has to say, where that is a text of the answer; set by codecs that know."""
+    text_key = b""
+    """How the member begins on the wire in which such a text stands, up to its quote."""
 
     def __init__(self) -> None:
-        self.at_ns: int | None = None
-        self.first_token_ns: int | None = None
-        self.usage = _UNKNOWN_USAGE
-        self.usage_source = _NONE
-        self.stream_end = _TRUNCATED
-        """Like the source of the usage, told at the end."""
-        self.service_tier: str | None = None
-        self.finish_reason: str | None = None
-        self.incomplete_reason: str | None = None
-        self.model: str | None = None
-        self.response_id: str | None = None
-        self.tool_call_count = 0
         self._names: dict[str, None] = {}
         self._calls: list[ToolCallDraft] = []
-        self.answer_head = ""
-        self.output_chars = 0
-        self._text = ""
-        """All of it, while it is one piece, as in most documents."""
-        self._pieces: StringIO | None = None
-        """All of it, once there was a second piece."""
-        self._answer: StringIO | None = None
-        """The answer by itself, once there was other output; until then it is all the text."""
-        self._other_chars = 0
-        self.choice_count = 1
-        self.has_refusal = False
-        self.has_citation = False
-        self.has_media = False
-        self.has_error = False
-        self.error_code: str | None = None
-        self.saw_done = False
-        """The stream said `[DONE]`; by itself that is no success."""
-        self.is_terminal = False
-        """The dialect's own mark of a whole reply was seen."""
-        self.is_pending = False
-        self.malformed_events = 0
-        self.only_text = ""
-        """All that the event just read has to say, where that is a text of the answer; set by codecs that know."""
-        self.text_key = b""
-        """How the member begins on the wire in which such a text stands, up to its quote."""
 
     @property
     def tool_names(self) -> tuple[str, ...]:
@@ -96,6 +87,11 @@ class Draft:
         return self.output_text if self._answer is None else self._answer.getvalue()
 
     @property
+    def answer_head(self) -> str:
+        """How it begins."""
+        return self.answer_text[:ANSWER_HEAD_LIMIT_CHARS]
+
+    @property
     def answer_chars(self) -> int:
         """Length of all of the answer, also of what was not kept."""
         return self.output_chars - self._other_chars
@@ -117,9 +113,6 @@ class Draft:
 
     def add_answer(self, text: str) -> None:
         """Visible text of the answer."""
-        room = ANSWER_HEAD_LIMIT_CHARS - len(self.answer_head)
-        if room > 0:
-            self.answer_head += text[:room]
         if self._answer is not None and (room := OUTPUT_TEXT_LIMIT_CHARS - self.answer_chars) > 0:
             self._answer.write(text[:room])
         self._keep(text)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from proxy.domain.fields import fields_of
 from proxy.domain.headers import encode_head
+from proxy.pipeline.pump import Pump
 from proxy.pipeline.services import Reply
 
 _COPIED_BYTES = 16_384
@@ -82,15 +83,15 @@ class ReplyWriter:
 
     async def send(self, reply: Reply, *, unix_s: int) -> None:
         """Write all of it. `unix_s` is the time that the head tells, where the provider told none."""
-        body = reply.body
+        transport, body, head = self._open_transport(), reply.body, self._head(reply, unix_s)
+        self.is_begun = True
         if isinstance(body, bytes):
-            head = self._begin(reply, unix_s)
-            self._write(head + body if self._has_body(reply.status) else head)
+            transport.write(head + body if self._has_body(reply.status) else head)
         else:
+            self._lead = head
             self._connection.begin_stream(body)
+            del reply, head  # not to hold its head for as long as the stream lasts
             try:
-                self._lead = self._begin(reply, unix_s)
-                del reply  # not to hold its head for as long as the stream lasts
                 if self._is_chunked:
                     await body.pour(self._write_chunk, self._write)
                 else:
@@ -120,15 +121,6 @@ class ReplyWriter:
             self._transport.close()
         self.keep_alive = False
 
-    def _begin(self, reply: Reply, unix_s: int) -> bytes:
-        """The head, which must be written now."""
-        self._open_transport()
-        if self._connection.is_ending:
-            self.keep_alive = False
-        head = self._head(reply, unix_s)
-        self.is_begun = True
-        return head
-
     def _send_lead(self) -> None:
         """Alone, where no piece takes it along."""
         lead, self._lead = self._lead, b""
@@ -157,10 +149,9 @@ class ReplyWriter:
 
     def _head(self, reply: Reply, unix_s: int) -> bytes:
         """The status line and the fields; settles how the body is framed and whether the connection goes on."""
-        major, minor = self._version
-        fields = reply.headers
-        own_length = len(reply.body) if isinstance(reply.body, bytes) and self._has_body(reply.status) else None
-        if (own_length is not None or reply.status == 204) and "content-length" in fields.names.at:
+        fields, has_body = reply.headers, self._has_body(reply.status)
+        is_measured = reply.status == 204 or (has_body and isinstance(reply.body, bytes))
+        if is_measured and "content-length" in fields.names.at:
             fields = fields_of(field for field in fields if field[0].lower() != "content-length")
         names = fields.names.at
         after = []
@@ -168,28 +159,28 @@ class ReplyWriter:
             after.append("Server: promptlane")
         if "date" not in names:
             after.append(f"Date: {_http_date(unix_s)}")
-        if own_length is not None:
-            after.append(f"Content-Length: {own_length}")
-        elif "content-length" not in names and self._has_body(reply.status):
-            after += self._framing()
-        after += self._persistence()
+        if has_body and "content-length" not in names:
+            after += self._framing(reply.body)
+        if not self.keep_alive or self._connection.is_ending:
+            self.keep_alive = False
+            after.append("Connection: close")
+        elif self._version < _HTTP_1_1:
+            after.append("Connection: keep-alive")
+        major, minor = self._version
         return encode_head((f"HTTP/{major}.{minor} {reply.status} {reply.reason}",), fields, after)
 
     def _has_body(self, status: int) -> bool:
         return not self._is_head and status not in _WITHOUT_BODY
 
-    def _framing(self) -> list[str]:
+    def _framing(self, body: bytes | Pump) -> list[str]:
         """A body of unknown length ends with its last chunk, or where there are no chunks with the connection."""
-        if self._version < _HTTP_1_1:
-            self.keep_alive = False
-            return []
-        self._is_chunked = True
-        return ["Transfer-Encoding: chunked"]
-
-    def _persistence(self) -> list[str]:
-        if not self.keep_alive:
-            return ["Connection: close"]
-        return [] if self._version >= _HTTP_1_1 else ["Connection: keep-alive"]
+        if isinstance(body, bytes):
+            return [f"Content-Length: {len(body)}"]
+        self._is_chunked = self._version >= _HTTP_1_1
+        if self._is_chunked:
+            return ["Transfer-Encoding: chunked"]
+        self.keep_alive = False
+        return []
 
 
 def client_gone() -> ConnectionResetError:
