@@ -15,6 +15,7 @@ from hashlib import blake2b
 from typing import Any
 
 from proxy.domain import tool_results
+from proxy.domain.gemini_contents import messages_of_contents
 from proxy.domain.privacy import purpose_key
 from proxy.domain.tool_calls import CLIENT_TOOL_ITEMS, DIGEST_BYTES, ID_LIMIT_CHARS, MOST_CALLS
 from proxy.domain.values import value_class
@@ -25,7 +26,7 @@ _COMPARED_CHARS = 96
 """Of these, without white space, that are compared: apps trim what they keep."""
 _ASCII_SPACE = bytes(code for code in range(128) if chr(code).isspace())
 _EDGE_CHARS = 2_000
-_APIS = {"chat": "messages", "messages": "messages", "responses": "input"}
+_APIS = {"chat": "messages", "messages": "messages", "responses": "input", "gemini": "contents"}
 """Where the messages of an API stand."""
 _HIDDEN = ("thinking", "redacted_thinking", "reasoning", "reasoning_text")
 _NOT_SAID = (*_HIDDEN, "tool_result", "tool_use")
@@ -73,6 +74,8 @@ def read_conversation(parsed: Mapping[str, Any], api: str, secret: bytes) -> Con
     slot = _APIS.get(api)
     given = parsed.get(slot) if slot else None
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    if slot == "contents":
+        items = messages_of_contents(given)
     if not isinstance(items, list) or not items:
         return None
     key = purpose_key(secret, "conversation")

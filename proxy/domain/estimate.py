@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from proxy.domain.gemini_contents import messages_of_contents
+
 MESSAGE_TOKENS = 3
 NAME_TOKENS = 1
 REPLY_PRIMER_TOKENS = 3
@@ -214,6 +216,30 @@ def _read_anthropic(request: dict[str, Any], tally: _Tally) -> None:
     tally.fixed_tokens += REPLY_PRIMER_TOKENS
 
 
+def _read_gemini(request: dict[str, Any], tally: _Tally) -> None:
+    if request.get("cachedContent"):
+        raise _UnknownSize
+    _read_contents(request["contents"], tally)
+    if (instructions := request.get("systemInstruction", request.get("system_instruction"))) is not None:
+        _read_contents(instructions, tally)
+    for tool in request.get("tools") or ():
+        for function in tool.get("functionDeclarations") or ():
+            tally.function(function["name"], function.get("description"), function.get("parameters"))
+
+
+def _read_gemini_embedding(request: dict[str, Any], tally: _Tally) -> None:
+    for one in request.get("requests") or [request]:
+        _read_contents(one["content"], tally)
+
+
+def _read_contents(contents: object, tally: _Tally) -> None:
+    messages = messages_of_contents(contents)
+    if not messages:
+        raise _UnknownSize
+    for message in messages:
+        tally.content(message["content"])
+
+
 def _read_completion(request: dict[str, Any], tally: _Tally) -> None:
     _read_prompt(request["prompt"], tally)
     tally.text(request.get("suffix"))
@@ -240,6 +266,8 @@ _READERS: dict[str, Callable[[dict[str, Any], _Tally], None]] = {
     "embeddings": _read_embedding,
     "responses": _read_responses,
     "messages": _read_anthropic,
+    "gemini": _read_gemini,
+    "gemini_embeddings": _read_gemini_embedding,
 }
 
 

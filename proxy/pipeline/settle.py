@@ -104,7 +104,8 @@ def _estimate_job(exchange: Exchange, sent: bytes | None) -> TextToCount | None:
     is_reply = attempt.http_status is not None and attempt.http_status < 300
     if not is_reply or reading.usage_source not in _UNTOLD:
         return None
-    if reading.output_chars == 0 and reading.finish_reason is None:
+    is_empty = reading.output_chars == 0 and reading.finish_reason is None
+    if is_empty and not (exchange.endpoint.is_embedding and reading.stream_end is StreamEnd.COMPLETE):
         return None
     return TextToCount(
         request_body=sent,

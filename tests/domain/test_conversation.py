@@ -193,3 +193,46 @@ def test_any_body_can_be_read(items: list[Any], api: str) -> None:
 def test_nothing_of_the_content_is_kept() -> None:
     found = chat(ASK, ANSWERED, {"role": "tool", "tool_call_id": "c1", "content": "SECRET-WORD"}, NEXT)
     assert not [word for word in ("France", "Spain", "SECRET-WORD") if word in repr(found)]
+
+
+def gemini(*contents: Any) -> Conversation:
+    found = read_conversation({"contents": list(contents)}, "gemini", SECRET)
+    assert found is not None
+    return found
+
+
+def content(role: str, *parts: Message) -> Message:
+    return {"role": role, "parts": list(parts)}
+
+
+GEMINI_ASK = content("user", {"text": "What is the capital of France?"})
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        [content("model", {"text": ANSWER})],
+        [content("model", {"text": "hm", "thought": True}, {"text": ANSWER, "thoughtSignature": "c2ln"})],
+        [content("model", {"text": ANSWER[:40]}), content("model", {"text": ANSWER[40:]})],
+    ],
+)
+def test_a_conversation_with_gemini_goes_on(answered: list[Message]) -> None:
+    following = gemini(GEMINI_ASK, *answered, content("user", {"text": "And of Spain?"}))
+    assert following.followed == after(gemini(GEMINI_ASK))
+    other = gemini(content("user", {"text": "Who?"}), *answered, content("user", {"text": "And of Spain?"}))
+    assert other.followed != following.followed
+
+
+def test_results_of_gemini_s_tools_come_back_by_the_id_of_their_call() -> None:
+    call = content("model", {"functionCall": {"name": "find", "args": {}, "id": "call_7fK2"}})
+    result = {"name": "find", "response": {"error": "no such order"}, "id": "call_7fK2"}
+    following = gemini(GEMINI_ASK, call, content("user", {"functionResponse": result}))
+    assert following.followed == after(gemini(GEMINI_ASK), "", "find")
+    (told,) = following.results
+    assert (told.call_id, told.status, told.source) == ("call_7fK2", StepStatus.ERROR, StatusSource.HEURISTIC)
+
+
+def test_results_without_an_id_are_no_steps() -> None:
+    call = content("model", {"functionCall": {"name": "find", "args": {}}})
+    result = {"functionResponse": {"name": "find", "response": {"output": "x"}}}
+    assert gemini(GEMINI_ASK, call, content("user", result)).results == ()

@@ -11,13 +11,27 @@ from proxy.domain.estimate import (
     heuristic_tokens,
 )
 
-APIS = ("chat", "completions", "embeddings", "responses", "messages")
+APIS = ("chat", "completions", "embeddings", "responses", "messages", "gemini", "gemini_embeddings")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["messages", "content", "type", "role", "input", "prompt", "tools", "text", "function"]),
+            st.sampled_from(
+                [
+                    "messages",
+                    "content",
+                    "type",
+                    "role",
+                    "input",
+                    "prompt",
+                    "tools",
+                    "text",
+                    "function",
+                    "contents",
+                    "parts",
+                ]
+            ),
             inner,
             max_size=4,
         )
@@ -139,6 +153,41 @@ def test_a_document_of_anthropic_is_unknown():
 def test_prompts_and_embedding_inputs_are_texts_or_token_ids(given_prompt, expected):
     assert read("embeddings", input=given_prompt) == expected
     assert read("completions", prompt=given_prompt) == expected
+
+
+def test_gemini_s_texts_calls_and_tools():
+    found = read(
+        "gemini",
+        systemInstruction={"parts": [{"text": "Be brief."}]},
+        contents=[
+            {"role": "user", "parts": [{"text": "Hello"}]},
+            {"role": "model", "parts": [{"functionCall": {"name": "find", "args": {"a": 1}}}]},
+            {"role": "user", "parts": [{"functionResponse": {"name": "find", "response": {"b": 2}}}]},
+        ],
+        tools=[{"functionDeclarations": [{"name": "find", "description": "Finds."}]}, {"googleSearch": {}}],
+    )
+    assert found == (["Hello", "find", '{"a":1}', '{"b":2}', "Be brief.", "find:Finds"], 7)
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        {"contents": [{"parts": [{"inlineData": {"data": "AAAA"}}]}]},
+        {"contents": [{"parts": [{"text": "x"}]}], "cachedContent": "cachedContents/1"},
+        {"contents": "Hello"},
+        {"contents": []},
+        {},
+    ],
+)
+def test_what_gemini_s_request_does_not_hold_is_unknown(request_body):
+    assert read("gemini", **request_body) is None
+
+
+def test_gemini_embeds_one_content_or_many():
+    one = {"content": {"parts": [{"text": "a"}, {"text": "b"}]}}
+    assert read("gemini_embeddings", **one) == (["a", "b"], 0)
+    assert read("gemini_embeddings", requests=[one, {"content": {"parts": [{"text": "c"}]}}]) == (["a", "b", "c"], 0)
+    assert read("gemini_embeddings", content="a") is None
 
 
 def test_the_suffix_of_a_completion_is_input():

@@ -41,6 +41,15 @@ async def test_without_usage_the_tokens_are_estimated_and_marked() -> None:
     assert made.estimator.jobs[0].output_text == "Hello."
 
 
+async def test_embeddings_without_usage_are_estimated_by_what_was_sent() -> None:
+    made = world(ScriptedReply(steps=[b'{"object":"list","data":[]}']))
+    made.estimator.answer = Estimate(input_tokens=7, output_tokens=None)
+    await call(made, request({"model": "gpt-4.1-mini", "input": "Hello"}, target="/v1/embeddings"))
+    end = made.journal.end()
+    assert (end["input_tokens"], end["usage_source"]) == (7, "estimated")
+    assert made.estimator.jobs[0].api == "embeddings"
+
+
 async def test_when_the_estimator_is_full_the_tokens_stay_unknown() -> None:
     made = world(streamed(*SILENT))
     made.estimator.is_full = True
