@@ -44,16 +44,25 @@ class RequestTarget:
 
 def parse_target(raw_target: str) -> RequestTarget:
     """Split an origin-form target. Raises BadRequest for absolute forms, dot segments and encoded traps."""
-    if raw_target[:1] != "/" or raw_target[1:2] == "/":
-        raise BadRequest("The request target must be a path such as /v1/chat/completions.", code="bad_target")
     path, _, query = raw_target.partition("?")
+    target = _target_of(path)
+    if not query:
+        return target
+    if not query.isascii() or "#" in query or not query.isprintable():
+        raise BadRequest("The query string must be printable ASCII without '#'.", code="bad_query")
+    return RequestTarget(path, query)
+
+
+@lru_cache(maxsize=64)
+def _target_of(path: str) -> RequestTarget:
+    """Clients ask for a few paths; a query may hold a key, and is not remembered."""
+    if path[:1] != "/" or path[1:2] == "/":
+        raise BadRequest("The request target must be a path such as /v1/chat/completions.", code="bad_target")
     if not _SAFE_PATH.fullmatch(path) or ("%" in path and _ENCODED_TRAP.search(path)):
         raise BadRequest("The path has characters or encodings that the gateway does not take.", code="bad_path")
     if "/." in path and _DOT_SEGMENT.search(path):
         raise BadRequest("The path must not have dot segments.", code="bad_path")
-    if query and (not query.isascii() or "#" in query or not query.isprintable()):
-        raise BadRequest("The query string must be printable ASCII without '#'.", code="bad_query")
-    return RequestTarget(path, query)
+    return RequestTarget(path, "")
 
 
 @lru_cache(maxsize=64)
