@@ -260,19 +260,10 @@ def tool_name(said: str) -> str:
     return said if _TOOL_NAME.fullmatch(said) else OTHER
 
 
-def attempt_ms(exchange: Exchange, attempt: Attempt) -> float:
-    """`attempt_ns` as events tell it."""
-    return _ms(attempt_ns(exchange, attempt))
-
-
 def of_failed_attempt(exchange: Exchange, attempt: Attempt) -> Properties:
     """How an attempt ended that another one followed, beside who was asked (`of_attempt`)."""
-    return {"latency_ms": attempt_ms(exchange, attempt), **words_of_failed_attempt(attempt)}
-
-
-def words_of_failed_attempt(attempt: Attempt) -> Properties:
-    """The same without the duration."""
     return {
+        "latency_ms": _ms(attempt_ns(exchange, attempt)),
         "error_type": attempt.error_type,
         "error_code": error_code(attempt.error_code),
         "http_status": attempt.http_status,

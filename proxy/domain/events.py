@@ -254,8 +254,8 @@ def _head(exchange: Exchange, caller: Caller, own: bytes) -> bytes:
 def _attempt_record(exchange: Exchange, tried: _Tried) -> bytes:
     """One attempt as an object; times are microseconds from the receipt of the request."""
     attempt, reading, cost, call = tried.attempt, tried.attempt.reading, tried.attempt.cost, exchange.call
-    words = {
-        **call_properties.words_of_failed_attempt(attempt),
+    ended = {
+        **call_properties.of_failed_attempt(exchange, attempt),
         "asked_model": attempt.target.model or exchange.asked_model if reading and reading.model else None,
         "max_tokens": call.max_tokens if call else None,
         "reached_provider": attempt.reached_provider,
@@ -268,8 +268,7 @@ def _attempt_record(exchange: Exchange, tried: _Tried) -> bytes:
         ("ended_us", attempt.ended_ns),
     )
     told = {
-        **_KEPT_OF_ATTEMPT.kept(words),
-        "latency_ms": call_properties.attempt_ms(exchange, attempt),
+        **_KEPT_OF_ATTEMPT.kept(ended),
         **{name: (at_ns - exchange.received_ns) // 1_000 for name, at_ns in times_ns if at_ns is not None},
         "input_tokens": reading.usage.input_tokens if reading else None,
         "output_tokens": reading.usage.output_tokens if reading else None,
