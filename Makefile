@@ -70,6 +70,10 @@ bench: $(READY) ## Measure what the proxy costs, beside nginx and a bare pass-th
 bench-growth: $(READY) ## Measure what a call costs as bodies, connections, streams and the backlog grow
 	@$(BIN)/python -m tools.bench --growth $(ARGS)
 
+.PHONY: bench-memory
+bench-memory: $(READY) ## Measure what connections, calls, bodies and streams hold in memory
+	@$(BIN)/python -m tools.bench.memory $(ARGS)
+
 .PHONY: bench-pages
 bench-pages: $(READY) ## Measure the pages over a million calls, and calls while somebody looks at pages
 	@$(BIN)/python -m tools.bench.pages build/pages $(ARGS)
