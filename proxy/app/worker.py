@@ -1,7 +1,8 @@
 """One worker, from its objects to its last event on disk.
 
 Order of leaving: stop accepting → let running calls finish within the drain limit → cut the rest → finish estimates →
-deliver what can be delivered → close the journal. Nothing that ended is lost: it is on disk before PostHog is asked.
+deliver what can be delivered → close the journal. What ended is on disk before PostHog is asked; what a disk does not
+take in time is counted and told.
 """
 
 import asyncio
