@@ -55,14 +55,12 @@ class NativeUpstream:
         return reply
 
     def _start(self, connection: Connection, request: Request, head: RequestHead) -> NativeReply:
-        """Put the request on its way."""
-        reply, body = NativeReply(connection, request, self._rest), request.body
-        if body is None:
-            connection.write(head.line_and_fields)
-        elif isinstance(body, bytes) and len(body) <= LARGE_BODY_BYTES:
-            connection.write(head.line_and_fields + body)
-        else:
-            connection.write(head.line_and_fields)
+        """Put the request on its way; what will take the reply is made while it travels."""
+        body = request.body
+        small = body if isinstance(body, bytes) and len(body) <= LARGE_BODY_BYTES else b""
+        connection.write(head.line_and_fields + small)
+        reply = NativeReply(connection, request, self._rest)
+        if body and not small:
             reply.send_body(body, is_chunked=head.is_chunked)
         try:
             request.on_sent()
