@@ -10,6 +10,7 @@ refused, a note of its id takes its place, so that the next start does not inven
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -61,17 +62,21 @@ class Command:
             self.future.set_exception(error)
 
 
+Sized = tuple[int, Row | Note | Command]
+"""What waits, and what it takes in memory."""
+
+
 class Intake:
     """`offer` belongs to the event loop, `gather` to the writer; `submit` and `close` to anyone."""
 
     def __init__(self, max_rows: int, max_bytes: int) -> None:
-        self._queue: SimpleQueue[tuple[int, Row | Note | Command]] = SimpleQueue()
+        self._queue: SimpleQueue[Sized] = SimpleQueue()
+        self._in_hand: Sequence[Sized] = ()
         self._hurry = threading.Event()
         self._max_rows = max_rows
         self._max_bytes = max_bytes
         self._put_bytes = 0
         self._taken_bytes = 0
-        self._in_hand: Sequence[Row | Note | Command] = ()
         self.is_closed = False
         self.refused = {Drop.QUEUE_FULL: 0, Drop.CLOSED: 0, Drop.STOPPED: 0}
         """Events refused so far, by reason; only ever grows."""
@@ -122,20 +127,18 @@ class Intake:
         the writer's hand until it is `done`. After closing it is all that waits: there is no time for many commits.
         """
         try:
-            first = self._queue.get(timeout=patience_s)
+            group = self._in_hand = [self._queue.get(timeout=patience_s)]
         except Empty:
             return []
         self._hurry.wait(commit_s)
         self._hurry.clear()
-        group = [first]
         while self.is_closed or len(group) < MAX_GROUP_ROWS:
             try:
                 group.append(self._queue.get_nowait())
             except Empty:
                 break
         self._taken_bytes += sum(size_bytes for size_bytes, _ in group)
-        self._in_hand = [item for _, item in group]
-        return self._in_hand
+        return [item for _, item in group]
 
     def done(self) -> None:
         """The last group is written, or its loss is known."""
@@ -143,11 +146,14 @@ class Intake:
 
     def abandon(self) -> None:
         """Count what is in the writer's hand, and all that waits, as lost: there is no more time. After closing."""
-        left = [*self._in_hand]
-        while waiting := self.gather(0.0, 0.0):
-            left += waiting
+        waiting: list[Sized] = []
+        with suppress(Empty):
+            while True:
+                waiting.append(self._queue.get_nowait())
+        self._taken_bytes += sum(size_bytes for size_bytes, _ in waiting)
+        left = [*self._in_hand, *waiting]  # in this order: the writer's hand gets nothing more
         self.done()
-        for item in left:
+        for _, item in left:
             if isinstance(item, Command):
                 item.future.cancel()
             elif not isinstance(item, Note):
