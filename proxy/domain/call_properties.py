@@ -193,6 +193,7 @@ def _times(exchange: Exchange, attempt: Attempt | None) -> Properties:
     attempts_ns = [attempt_ns(exchange, tried) for tried in exchange.attempts]
     upstream_ns = sum(attempts_ns)
     body_ns = (exchange.body_received_ns or received_ns) - received_ns
+    has_begun = exchange.body_received_ns is not None or attempt is not None
     reading = attempt.reading if attempt else None
     first_token_ns = reading.first_token_ns if reading and call.stream else None
     return {
@@ -201,7 +202,7 @@ def _times(exchange: Exchange, attempt: Attempt | None) -> Properties:
         "ttft_ms": _ms(first_token_ns - received_ns) if first_token_ns else None,
         "first_byte_ms": _ms(attempt.first_byte_ns - received_ns) if attempt and attempt.first_byte_ns else None,
         "tokens_per_second": _rate(attempt, attempts_ns[-1]) if attempt else None,
-        "proxy_overhead_ms": _ms(max(0, whole_ns - upstream_ns - body_ns)),
+        "proxy_overhead_ms": _ms(max(0, whole_ns - upstream_ns - body_ns)) if has_begun else None,
     }
 
 

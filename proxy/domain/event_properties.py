@@ -147,7 +147,10 @@ TABLE: tuple[Property, ...] = (
         number("ttft_ms", "Request received → first content token. Streams only."),
         number("first_byte_ms", "Request received → first byte of the reply's body or head."),
         number("tokens_per_second", "Output tokens ÷ duration of the attempt that gave them."),
-        number("proxy_overhead_ms", "`latency_ms` less the attempts and the receipt of the request's body."),
+        number(
+            "proxy_overhead_ms",
+            "`latency_ms` less the attempts and the receipt of the request's body. Absent where that never came whole.",
+        ),
     ),
     *group(
         "size",

@@ -109,6 +109,12 @@ def test_times_are_told_from_the_receipt_of_the_request() -> None:
     assert told["tokens_per_second"] == pytest.approx(312 / 1.8, abs=0.001)
 
 
+def test_the_time_of_a_body_that_never_came_whole_is_not_the_proxy_s() -> None:
+    told = measures_of_end(running(ended_ns=START_NS + 60_000 * MS))
+    assert (told["latency_ms"], told["proxy_overhead_ms"]) == (60_000.0, None)
+    assert of_end(finished())["proxy_overhead_ms"] == 40.0  # it was passed on as it came, within the attempt
+
+
 def test_a_call_lasts_until_its_end_and_so_does_an_attempt_left_open() -> None:
     assert latency_ns(finished(fate=CANCELLED)) == 1_840 * MS
     assert attempt_ns(finished(), attempt(ended_ns=None)) == 1_830 * MS
@@ -158,7 +164,7 @@ def test_an_unpriced_call_has_no_cost() -> None:
 
 
 def test_a_call_that_reached_nobody_has_neither_size_nor_money() -> None:
-    refused = running(ended_ns=START_NS + MS)
+    refused = running(ended_ns=START_NS + MS, body_received_ns=START_NS)
     refused.fate = Fate(
         status=Status.ERROR,
         error_type=ErrorType.BAD_REQUEST,

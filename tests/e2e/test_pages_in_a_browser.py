@@ -200,6 +200,10 @@ def test_on_every_page_names_are_text_and_a_phone_shows_it_whole(visit: Visit, s
         assert page.locator("script, img:not([alt='']), iframe, object, [onerror]").count() == 0
         assert "owned" not in page.title()
         assert "49" not in page.locator("h1").inner_text()
+    page.goto("/ui/traffic?last=7d")
+    box = page.locator(".wide .chart svg").first.bounding_box()
+    assert box is not None
+    assert box["width"] > 390 > box["x"] + box["width"]  # a chart over time begins with its end, which is now
     page.goto("/ui/traces?last=7d&key=hostile")
     page.locator("tbody td a").first.click()
     assert NASTY in page.locator("h1").inner_text()
