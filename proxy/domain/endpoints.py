@@ -60,6 +60,8 @@ _POST: dict[str, Endpoint] = {
 }
 _GEMINI_VERB = re.compile(r"^/v1(?:beta)?/(?:models|tunedModels)/(?P<model>[^/:]+?)(?::|%3[aA])(?P<verb>[A-Za-z]+)/?$")
 _GEMINI_OPENAI = "/v1beta/openai/"
+_VERTEX = "/v1/projects/"
+"""Of Google's cloud. Its calls are not understood, but their tokens are for nobody else."""
 
 
 def _gemini(name: str, api: str = "", *, is_embedding: bool = False) -> Endpoint:
@@ -70,6 +72,8 @@ _GEMINI_POST = {
     "generateContent": _gemini("generate_content", "gemini"),
     "streamGenerateContent": _gemini("generate_content", "gemini"),
     "embedContent": _gemini("embed_content", "gemini_embeddings", is_embedding=True),
+    "predict": _gemini("predict"),
+    "predictLongRunning": _gemini("predict"),
     "batchEmbedContents": _gemini("embed_content", "gemini_embeddings", is_embedding=True),
 }
 _OTHER = {dialect: Endpoint("other", dialect) for dialect in Dialect}
@@ -122,7 +126,7 @@ def dialect_of(raw_path: str, header_names: Container[str], names_in_query: Cont
         return Dialect.ANTHROPIC
     if raw_path.startswith(_GEMINI_OPENAI):
         return Dialect.OPENAI
-    if raw_path.startswith("/v1beta/") or _GEMINI_VERB.match(raw_path):
+    if raw_path.startswith(("/v1beta/", _VERTEX)) or _GEMINI_VERB.match(raw_path):
         return Dialect.GEMINI
     if "x-goog-api-key" in header_names or "key" in names_in_query:
         return Dialect.GEMINI

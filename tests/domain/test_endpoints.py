@@ -26,6 +26,7 @@ NONE: frozenset[str] = frozenset()
         ("/v1/images/edits", "images", "images", BodyKind.STREAMED),
         ("/v1beta/models/g:generateContent", "generate_content", "gemini", BodyKind.JSON),
         ("/v1/models/g:streamGenerateContent", "generate_content", "gemini", BodyKind.JSON),
+        ("/v1beta/models/imagen-4.0-generate-001:predict", "predict", "", BodyKind.JSON),
         ("/v1beta/models/g:batchEmbedContents", "embed_content", "gemini_embeddings", BodyKind.JSON),
     ],
 )
@@ -65,6 +66,7 @@ def test_everything_else_passes_without_events(method: str, path: str) -> None:
         ("/v1/models", NONE, frozenset({"key"}), Dialect.GEMINI),
         ("/v1beta/models", NONE, NONE, Dialect.GEMINI),
         ("/v1/models/g:generateContent", NONE, NONE, Dialect.GEMINI),
+        ("/v1/projects/p/locations/l/publishers/google/models/g:generateContent", NONE, NONE, Dialect.GEMINI),
         ("/v1beta/openai/chat/completions", NONE, NONE, Dialect.OPENAI),
         ("/v1/models", NONE, NONE, Dialect.OPENAI),
     ],
