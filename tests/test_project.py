@@ -17,8 +17,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 TARGETS = (
     "help", "setup", "run", "test", "check", "fmt", "lint", "types", "imports",
-    "bench", "bench-growth", "bench-memory", "bench-pages", "profile", "simulate", "soak", "prices", "vocabulary", "lock", "docs",
-    "clean",
+    "bench", "bench-growth", "bench-memory", "bench-pages", "profile", "simulate", "soak", "prices", "vocabulary",
+    "lock", "docs", "clean",
 )  # fmt: skip
 
 
