@@ -94,8 +94,9 @@ async def test_mixed_calls_with_kills_and_every_fault_of_posthog(tmp_path: Path,
         verdict = await judged(bed, kills_ns)
     print(verdict.report())
     assert len(kills_ns) == 3
-    assert verdict.admitted > calls * 0.25  # the faster the proxy, the more calls end in the last moments before a kill
-    assert verdict.by_end[COMPLETED] > calls * 0.5
+    # The faster the proxy and the slower the disk, the more calls end in the last moments before a kill.
+    assert verdict.admitted > calls * 0.25
+    assert verdict.by_end[COMPLETED] > calls * 0.25
 
 
 def slow(_: Post) -> Answer:
