@@ -31,8 +31,7 @@ def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(call, dict):
         return {"type": "tool_use", "id": call.get("id"), "name": call.get("name"), "input": call.get("args")}
     if isinstance(result, dict):
-        told = orjson.dumps(result.get("response")).decode()
-        return {"type": "tool_result", "tool_use_id": result.get("id"), "content": told}
+        return {"type": "tool_result", "tool_use_id": result.get("id"), "content": _written(result.get("response"))}
     if "text" not in part:
         return part
     return {
@@ -40,3 +39,10 @@ def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
         "text": part["text"],
         "thinking": part["text"],
     }
+
+
+def _written(response: object) -> str:
+    try:
+        return orjson.dumps(response).decode()
+    except orjson.JSONEncodeError:  # deeper than any tool answers
+        return ""

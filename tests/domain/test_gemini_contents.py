@@ -33,6 +33,14 @@ def test_parts_have_a_type_each() -> None:
     assert made[3] == {"type": "tool_result", "tool_use_id": "c1", "content": '{"error":"none"}'}
 
 
+def test_a_result_that_is_nested_too_deeply_to_be_written_says_nothing() -> None:
+    nested: Any = 1
+    for _ in range(1_000):  # as a body may
+        nested = {"a": nested}
+    (made,) = parts_of({"functionResponse": {"name": "find", "response": nested, "id": "c1"}})
+    assert made == {"type": "tool_result", "tool_use_id": "c1", "content": ""}
+
+
 def test_what_has_no_known_form_stays() -> None:
     image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
     assert parts_of(image, "loose", 5) == [image, "loose", 5]
